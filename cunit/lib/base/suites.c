@@ -1,0 +1,5 @@
+#include "cunit/unit.h"
+
+extern const struct unit_suite buf_suite, pool_suite, str_suite;
+
+const struct unit_suite *const unit_suites[] = {&buf_suite, &pool_suite, &str_suite, NULL};

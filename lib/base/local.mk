@@ -1,0 +1,12 @@
+# lib/base: what every other room stands on.
+noinst_LIBRARIES += lib/base/libbase.a
+lib_base_libbase_a_SOURCES = \
+	lib/base/buf.c lib/base/buf.h \
+	lib/base/error.c lib/base/error.h lib/base/error.def \
+	lib/base/file.c lib/base/file.h \
+	lib/base/mem.c lib/base/mem.h \
+	lib/base/pool.c lib/base/pool.h \
+	lib/base/str.c lib/base/str.h \
+	lib/base/clock.c lib/base/clock.h
+lib_base_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(OPENSSL_CFLAGS) $(JANSSON_CFLAGS)
+BASE_LIBS = lib/base/libbase.a $(OPENSSL_LIBS) $(JANSSON_LIBS)
