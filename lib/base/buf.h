@@ -14,7 +14,10 @@ struct buf {
     size_t cap; /* bytes allocated, the NUL included */
 };
 
-#define BUF_INIT {NULL, 0, 0}
+#define BUF_INIT                                                                                             \
+    {                                                                                                        \
+        NULL, 0, 0                                                                                           \
+    }
 
 void buf_init(struct buf *b);
 

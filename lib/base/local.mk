@@ -7,6 +7,8 @@ lib_base_libbase_a_SOURCES = \
 	lib/base/mem.c lib/base/mem.h \
 	lib/base/pool.c lib/base/pool.h \
 	lib/base/str.c lib/base/str.h \
-	lib/base/clock.c lib/base/clock.h
+	lib/base/clock.c lib/base/clock.h \
+	lib/base/config.h lib/base/digest.h lib/base/hash.h lib/base/lock.h \
+	lib/base/log.h lib/base/log-events.def lib/base/log-keys.def lib/base/options.h
 lib_base_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(OPENSSL_CFLAGS) $(JANSSON_CFLAGS)
 BASE_LIBS = lib/base/libbase.a $(OPENSSL_LIBS) $(JANSSON_LIBS)

@@ -18,10 +18,10 @@ char *xstrndup(const char *s, size_t n);
 char *xstrprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* assert for bugs, kept in every build; never for input. */
-#define BUG_ON(cond)                                                                                          \
-    do {                                                                                                      \
-        if (cond)                                                                                             \
-            mem_bug(#cond, __FILE__, __LINE__);                                                               \
+#define BUG_ON(cond)                                                                                         \
+    do {                                                                                                     \
+        if (cond)                                                                                            \
+            mem_bug(#cond, __FILE__, __LINE__);                                                              \
     } while (0)
 _Noreturn void mem_bug(const char *what, const char *file, int line);
 

@@ -88,7 +88,8 @@ static void test_base64(void)
 
 static void test_hex_utf8(void)
 {
-    static const char *const bad[] = {"\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3"};
+    static const char *const bad[] = {"\x80",         "\xc0\x80",         "\xe0\x80\x80",
+                                      "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3"};
     unsigned char raw[2];
     char hex[5], small[3];
 
@@ -105,8 +106,8 @@ static void test_hex_utf8(void)
 }
 
 static const struct unit_case cases[] = {
-    {"compare", test_compare}, {"numbers", test_numbers}, {"split", test_split}, {"base64", test_base64},
-    {"hex, utf-8", test_hex_utf8}, {NULL, NULL},
+    {"compare", test_compare}, {"numbers", test_numbers},     {"split", test_split},
+    {"base64", test_base64},   {"hex, utf-8", test_hex_utf8}, {NULL, NULL},
 };
 
 extern const struct unit_suite str_suite;

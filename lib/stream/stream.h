@@ -1,0 +1,150 @@
+/* stream.h: a buffered byte stream with layers.
+ *
+ *     application <-> [deflate] <-> [SASL layer | TLS] <-> socket, telemetry beside
+ *
+ * The descriptor is always non-blocking and no call here ever waits except those whose name
+ * ends in _wait.  Every layer works when fed byte by byte.  Input that a layer has already
+ * taken from the kernel is never forgotten: stream_has_input() tells whether one may sleep
+ * on the descriptor.
+ *
+ * Memory: the 16 KiB input and output blocks come from a per-thread cache and go back to it in
+ * stream_park(); a parked stream keeps its leftover bytes only.
+ *
+ * A stream belongs to one thread at a time. */
+#ifndef LIB_STREAM_STREAM_H
+#define LIB_STREAM_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stream;
+struct tls_context; /* tls.h */
+struct sasl_conn_layer;
+
+enum {
+    STREAM_IN_MAX = 64 * 1024,   /* unread input is never more than this: ERR_TOOBIG */
+    STREAM_OUT_HIGH = 64 * 1024, /* writers should flush and yield above this */
+};
+
+/* Takes the socket (or pipe) over: non-blocking, close-on-exec, TCP_NODELAY. */
+struct stream *stream_new(int fd);
+
+/* Closes descriptor and layers (a TLS close_notify is tried, never waited for); *s = NULL;
+ * unsent output is dropped: flush first. *s may be NULL. */
+void stream_free(struct stream **s);
+
+int stream_fd(const struct stream *s);
+
+/* ---- input ---- */
+
+/* Takes what the transport has, without waiting.  >0: the number of bytes that became
+ * readable; ERR_AGAIN: nothing now; ERR_EOF: the peer closed; ERR_TOOBIG: STREAM_IN_MAX bytes
+ * unread; ERR_TLS, ERR_IO, ERR_PROTOCOL (bad deflate or SASL data). */
+int stream_fill(struct stream *s);
+
+/* What can be read now; valid until the next call on s.  Never NULL. */
+const char *stream_data(const struct stream *s, size_t *len_r);
+
+/* Drops n bytes of it. */
+void stream_consume(struct stream *s, size_t n);
+
+/* Is a complete line (ending in LF) readable?  *line_r, *len_r: it, without CRLF or LF; the
+ * line stays valid until the next call, and has been consumed.  1; 0: not complete;
+ * ERR_TOOBIG: more than `max` bytes without LF. */
+int stream_line(struct stream *s, size_t max, const char **line_r, size_t *len_r);
+
+/* Could stream_fill() give more without new bytes on the descriptor (pending in TLS or in
+ * the inflater), or are bytes readable?  While true, do not park. */
+bool stream_has_input(const struct stream *s);
+
+/* ---- output ---- */
+
+/* Appends to the output buffer; never waits, never fails (errors show at the flush).  The
+ * caller bounds what it appends: above STREAM_OUT_HIGH flush and yield. */
+void stream_write(struct stream *s, const void *data, size_t n);
+void stream_puts(struct stream *s, const char *text);
+void stream_printf(struct stream *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Hands output to the kernel: 0 when all is gone, ERR_AGAIN when some is left, or an error
+ * (ERR_IO: the peer is gone; all later calls give the same). */
+int stream_flush(struct stream *s);
+
+/* Bytes written and not yet handed to the kernel, in all layers. */
+size_t stream_unsent(const struct stream *s);
+
+/* Sends a range of a file, as stream_write would, reading it in pieces; at most `n` bytes,
+ * returns how many were appended (less when the output is above STREAM_OUT_HIGH: flush and call
+ * again), or an error of reading (ERR_EOF: the file is shorter). */
+int64_t stream_write_file(struct stream *s, int fd, int64_t offset, int64_t n);
+
+/* ---- waiting ---- */
+
+/* What to poll the descriptor for now, given that the caller wants input and/or has output
+ * left: TLS may need the other direction.  POLLIN | POLLOUT bits. */
+unsigned stream_poll_events(const struct stream *s, bool want_input);
+
+/* For programs that talk as one plain thread (tools, connecting to a server): wait until
+ * input is readable (and fill), or until all output is gone.  deadline as clock.h.  As
+ * stream_fill/stream_flush, with ERR_TIMEOUT in place of ERR_AGAIN. */
+int stream_fill_wait(struct stream *s, int64_t deadline);
+int stream_flush_wait(struct stream *s, int64_t deadline);
+/* A whole line, as stream_line, waiting for it. */
+int stream_line_wait(struct stream *s, size_t max, int64_t deadline, const char **line_r, size_t *len_r);
+
+/* ---- parking ---- */
+
+/* Gives the blocks back to the thread's cache.  Leftover input and output bytes are kept in
+ * memory of their own size.  Returns how many bytes that are. */
+size_t stream_park(struct stream *s);
+
+/* ---- layers ---- */
+
+/* Begins TLS.  Plain input read ahead of STARTTLS is dropped for a server (RFC 3501 6.2.1
+ * forbids using it).  As a client `peer_name` is sent (SNI) and verified where the context has
+ * a CA.  Then call stream_handshake() until it is not ERR_AGAIN. */
+int stream_tls_begin(struct stream *s, struct tls_context *ctx, bool server, const char *peer_name);
+/* 0: done; ERR_AGAIN: poll for stream_poll_events(); ERR_TLS with text in stream_error(). */
+int stream_handshake(struct stream *s);
+bool stream_is_tls(const struct stream *s);
+/* "TLSv1.3", the cipher's name, secret bits, and the subject that a verified client certificate
+ * names (common name, or NULL).  Static or owned by s. */
+const char *stream_tls_protocol(const struct stream *s);
+const char *stream_tls_cipher(const struct stream *s);
+int stream_tls_bits(const struct stream *s);
+const char *stream_tls_peer(const struct stream *s);
+
+/* Puts a SASL security layer (lib/sasl) on: everything after this call is wrapped.  `encode`
+ * and `decode` as sasl_encode(3), sasl_decode(3); max_out: the most plain bytes per call. */
+struct stream_sasl {
+    void *context;
+    int (*encode)(void *context, const char *in, size_t n, const char **out, size_t *out_n);
+    int (*decode)(void *context, const char *in, size_t n, const char **out, size_t *out_n);
+    size_t max_out;
+};
+void stream_sasl_begin(struct stream *s, const struct stream_sasl *layer);
+
+/* RFC 4978 deflate in both directions, from here on. */
+int stream_deflate_begin(struct stream *s);
+bool stream_is_deflate(const struct stream *s);
+
+/* Copies what passes, in clear and marked by direction, to a descriptor that the stream takes
+ * over (-1 ends it): <configdirectory>/log/<user>/SERVICE-PID. */
+void stream_set_telemetry(struct stream *s, int fd);
+
+/* ---- moving bytes ---- */
+
+/* Moves what is readable at `from` to the output of `to`, at most n bytes, stopping at
+ * STREAM_OUT_HIGH; returns the number moved (0 when there is nothing or no room). */
+size_t stream_move(struct stream *from, struct stream *to, size_t n);
+
+/* One round of piping both ways without waiting: fills, moves, flushes.  0: some progress or
+ * waiting for the descriptors; ERR_EOF: one side closed and everything is delivered. */
+int stream_pump(struct stream *a, struct stream *b);
+
+/* Totals of plain bytes, and the text of the last failure ("" if none). */
+uint64_t stream_bytes_in(const struct stream *s);
+uint64_t stream_bytes_out(const struct stream *s);
+const char *stream_error(const struct stream *s);
+
+#endif
