@@ -1,0 +1,1 @@
+# imap/lmtp: LMTP: engine, local delivery, relay.

@@ -1,0 +1,1 @@
+# imap/local: a leg over the store, and imapd.

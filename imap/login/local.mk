@@ -1,0 +1,1 @@
+# imap/login: greeting, STARTTLS, AUTHENTICATE, ID: every protocol.

@@ -1,0 +1,1 @@
+# imap/mboxop: operations on mailbox names, with MUPDATE.

@@ -1,0 +1,1 @@
+# imap/proxy: a leg over a backend connection, and proxyd.

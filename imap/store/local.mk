@@ -1,0 +1,1 @@
+# imap/store: mailbox files.

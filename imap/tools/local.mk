@@ -1,0 +1,1 @@
+# imap/tools: a program a file.

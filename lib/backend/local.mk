@@ -1,0 +1,1 @@
+# lib/backend: connections to other servers.

@@ -1,0 +1,1 @@
+# lib/charset: conversion and case folding (ICU), modified UTF-7.

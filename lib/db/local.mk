@@ -1,0 +1,1 @@
+# lib/db: one interface to two database engines.

@@ -1,0 +1,1 @@
+# lib/event: loop and timers, the only includer of libevent.

@@ -1,0 +1,1 @@
+# lib/imapwire: IMAP lexer, sequence sets, responses; the client side.

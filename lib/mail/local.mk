@@ -1,0 +1,1 @@
+# lib/mail: RFC 5322 and MIME parsing.

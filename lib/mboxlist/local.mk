@@ -1,0 +1,1 @@
+# lib/mboxlist: the mailbox list.

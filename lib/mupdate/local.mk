@@ -1,0 +1,1 @@
+# lib/mupdate: MUPDATE wire format and client.

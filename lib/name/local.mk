@@ -1,0 +1,1 @@
+# lib/name: mailbox names, namespaces, wildcards, ACLs.

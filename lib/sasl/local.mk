@@ -1,0 +1,1 @@
+# lib/sasl: SASL, server and client sides: the only includer of sasl/.

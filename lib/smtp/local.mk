@@ -1,0 +1,1 @@
+# lib/smtp: SMTP and LMTP client.

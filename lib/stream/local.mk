@@ -1,0 +1,1 @@
+# lib/stream: buffered streams with layers.

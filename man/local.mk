@@ -1,0 +1,1 @@
+# man pages, made from the option tables and written by hand

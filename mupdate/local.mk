@@ -1,0 +1,1 @@
+# mupdate: the MUPDATE server.
