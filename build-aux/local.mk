@@ -1,0 +1,1 @@
+# build helpers and checkers
