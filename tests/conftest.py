@@ -1,0 +1,66 @@
+import os
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from iatlas import Murder, net, node  # noqa: E402
+
+
+@pytest.fixture
+def workdir():
+    """A short path (Unix sockets have 108 bytes), removed afterwards."""
+    path = tempfile.mkdtemp(prefix="ia-")
+    yield path
+    if not os.environ.get("IATLAS_KEEP"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def network():
+    n = net.Network()
+    yield n
+    n.close()
+
+
+@pytest.fixture
+def make_murder(workdir, network):
+    """make_murder(backends=2, frontends=1, conf={}) starts one; stopped and checked afterwards."""
+    made = []
+
+    def make(**kw):
+        made.append(Murder(workdir, network, **kw))
+        return made[-1].start()
+
+    yield make
+    for m in made:
+        m.cleanup()
+
+
+@pytest.fixture
+def make_server(workdir, network):
+    """make_server(conf={}, services={}) starts a standalone server."""
+    made = []
+
+    def make(**kw):
+        made.append(node.standalone(os.path.join(workdir, "s%d" % len(made)), network.address(), **kw))
+        return made[-1].start()
+
+    yield make
+    for n in made:
+        n.cleanup()
+
+
+@pytest.fixture
+def murder(make_murder):
+    """One master, two backends, one frontend."""
+    return make_murder()
+
+
+@pytest.fixture
+def server(make_server):
+    """A standalone server."""
+    return make_server()

@@ -1,0 +1,242 @@
+"""One node: a directory, an address, imapd.conf and cyrus.conf, and a running master."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+import uuid
+
+from . import net
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get("IATLAS_BUILD", os.path.join(TOP, "build")))
+PASSWORD = "secret"
+ADMIN = "cyrus"
+PROXY = "murder"
+# What a healthy process never writes to its standard error.
+COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|^bug: ", re.M)
+
+
+def _scan():
+    found = {}
+    for top, dirs, files in os.walk(BUILD):
+        dirs[:] = [d for d in dirs if d not in ("cunit", ".deps", "inst", "fuzz")]
+        for f in files:
+            path = os.path.join(top, f)
+            if "." not in f and os.access(path, os.X_OK):
+                found.setdefault(f, path)
+    return found
+
+
+_programs = None
+
+
+def program(name):
+    """The path of a program of the build tree."""
+    global _programs
+    if _programs is None:
+        _programs = _scan()
+    if name not in _programs:
+        raise FileNotFoundError("no program %s below %s: build first" % (name, BUILD))
+    return _programs[name]
+
+
+def environment(**more):
+    program("master")
+    dirs = sorted({os.path.dirname(p) for p in _programs.values()})
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("CYRUS_", "IATLAS_"))}
+    env["IATLAS_BINDIR"] = ":".join(dirs)
+    env["PATH"] = ":".join(dirs + [env.get("PATH", "/usr/bin:/bin"), "/usr/sbin", "/sbin"])
+    env.update(more)
+    return env
+
+
+class Node:
+    """conf: imapd.conf lines (None removes one); the rest are cyrus.conf entries, name -> text."""
+
+    def __init__(self, directory, address, conf=None, start=None, services=None, events=None, daemons=None):
+        self.dir = str(directory)
+        self.address = address
+        self.servername = "%s:%d" % (address, net.IMAP)
+        self.id = uuid.uuid4().hex
+        self.master = None
+        os.makedirs(self.dir, exist_ok=True)
+        os.chmod(self.dir, 0o700)
+        self.conf = {
+            "configdirectory": self.path("config"),
+            "partition-default": self.path("spool"),
+            "servername": self.servername,
+            "admins": ADMIN,
+            "allowplaintext": "yes",
+            "sasl_pwcheck_method": "auxprop",
+            "sasl_auxprop_plugin": "sasldb",
+            "sasl_sasldb_path": self.path("sasldb2"),
+            "sasl_mech_list": "PLAIN LOGIN SCRAM-SHA-256",
+            "log_target": "file:" + self.path("log"),
+            "db_map_size": "1G",
+            "failedloginpause": "0s",
+        }
+        self.conf.update(conf or {})
+        self.start_entries = start if start is not None else {"recover": 'cmd="ctl_cyrusdb -r"'}
+        self.services = services or {}
+        self.events = events or {}
+        self.daemons = daemons or {}
+
+    # ---- files ----
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    def write_configuration(self):
+        lines = ["%s: %s" % kv for kv in self.conf.items() if kv[1] is not None]
+        with open(self.path("imapd.conf"), "w") as f:
+            f.write("\n".join(lines) + "\n")
+        with open(self.path("cyrus.conf"), "w") as f:
+            for section, entries in (
+                ("START", self.start_entries),
+                ("SERVICES", self.services),
+                ("EVENTS", self.events),
+                ("DAEMON", self.daemons),
+            ):
+                f.write("%s {\n" % section)
+                f.writelines("    %s %s\n" % e for e in entries.items())
+                f.write("}\n")
+
+    def add_user(self, *names, password=PASSWORD):
+        realm = self.conf["servername"].rsplit(":", 1)[0]
+        for name in names:
+            subprocess.run(
+                ["/usr/sbin/saslpasswd2", "-p", "-c", "-f", self.conf["sasl_sasldb_path"], "-u", realm, name],
+                input=password.encode(),
+                check=True,
+            )
+
+    def log(self):
+        return self._read("log")
+
+    def stderr(self):
+        return self._read("stderr")
+
+    def _read(self, name):
+        try:
+            with open(self.path(name), errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    # ---- processes ----
+
+    def command(self, *argv, check=True, **kw):
+        """Runs one of our tools with this node's imapd.conf; the completed process."""
+        kw.setdefault("timeout", 60)
+        kw.setdefault("capture_output", True)
+        kw.setdefault("text", True)
+        args = [program(argv[0]), "-C", self.path("imapd.conf"), *argv[1:]]
+        r = subprocess.run(args, env=environment(IATLAS_TEST=self.id), **kw)
+        if check and r.returncode != 0:
+            raise AssertionError("%s: exit %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout, r.stderr))
+        return r
+
+    def start(self, timeout=30):
+        self.write_configuration()
+        ready = self.path("ready")
+        if os.path.exists(ready):
+            os.unlink(ready)
+        with open(self.path("stderr"), "ab") as err:
+            self.master = subprocess.Popen(
+                [program("master"), "-C", self.path("imapd.conf"), "-M", self.path("cyrus.conf")]
+                + ["-p", self.path("pid"), "-r", ready],
+                env=environment(IATLAS_TEST=self.id),
+                stdin=subprocess.DEVNULL,
+                stdout=err,
+                stderr=err,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + timeout
+        while not os.path.exists(ready):
+            if self.master.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError("%s did not start:\n%s\n%s" % (self.dir, self.stderr(), self.log()))
+            time.sleep(0.01)
+        return self
+
+    def pids(self):
+        """Every process of this node that is alive, by the mark in its environment."""
+        mark = ("IATLAS_TEST=" + self.id).encode()
+        found = []
+        for p in os.listdir("/proc"):
+            if not p.isdigit():
+                continue
+            try:
+                with open("/proc/%s/environ" % p, "rb") as f:
+                    if mark not in f.read().split(b"\0"):
+                        continue
+                with open("/proc/%s/stat" % p) as f:
+                    if f.read().rsplit(")", 1)[1].split()[0] != "Z":
+                        found.append(int(p))
+            except OSError:
+                continue
+        return found
+
+    def processes(self, name):
+        """The pids of this node's processes that run the program of that name."""
+        found = []
+        for pid in self.pids():
+            try:
+                if os.path.basename(os.readlink("/proc/%d/exe" % pid)) == name:
+                    found.append(pid)
+            except OSError:
+                continue
+        return found
+
+    def stop(self, sig=signal.SIGTERM, timeout=10):
+        """Stops the master as an administrator would and waits for every process to go."""
+        if self.master is None:
+            return
+        if self.master.poll() is None:
+            self.master.send_signal(sig)
+        try:
+            self.master.wait(timeout)
+        finally:
+            self.kill()
+
+    def kill(self):
+        """SIGKILL to everything at once: a crash of the node."""
+        for _ in range(100):
+            pids = self.pids()
+            if not pids:
+                break
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.01)
+        if self.master is not None:
+            self.master.wait()
+            self.master = None
+
+    def cleanup(self):
+        """Stops, checks that no process complained, removes the directory."""
+        self.stop()
+        complaint = COMPLAINTS.search(self.stderr())
+        text = self.stderr() if complaint else ""
+        if not os.environ.get("IATLAS_KEEP"):
+            shutil.rmtree(self.dir, ignore_errors=True)
+        assert not complaint, text
+
+
+def standalone(directory, address, conf=None, services=None):
+    """A server without a murder: IMAP and LMTP over TCP and a Unix socket."""
+    node = Node(directory, address, conf)
+    node.services = {
+        "imap": 'cmd="imapd" listen="%s:%d" prefork=1' % (address, net.IMAP),
+        "lmtp": 'cmd="lmtpd -a" listen="%s:%d" prefork=0' % (address, net.LMTP),
+        "lmtpunix": 'cmd="lmtpd" listen="%s" prefork=0' % node.path("lmtp"),
+    }
+    node.services.update(services or {})
+    node.conf.setdefault("lmtpsocket", node.path("lmtp"))
+    node.add_user(ADMIN)
+    return node
