@@ -1,0 +1,81 @@
+/* client.h: an IMAP client's session.
+ *
+ * Confined to the thread that runs its session (lib/engine).  What a parked session keeps is
+ * this, its stream, its namespace and its legs: no command memory. */
+#ifndef IMAP_SESSION_CLIENT_H
+#define IMAP_SESSION_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "imap/session/command.h"
+#include "imap/session/leg.h"
+#include "lib/base/pool.h"
+
+struct identity;
+struct input;
+struct login;
+struct namespace;
+struct session;
+struct stream;
+
+enum client_state {
+    CLIENT_NOAUTH,
+    CLIENT_AUTH,
+    CLIENT_SELECTED,
+    CLIENT_LOGOUT, /* BYE is said; flush and close */
+};
+
+#define CLIENT_MAGIC 0x496d4163u
+
+struct client {
+    uint32_t magic;
+    struct login *login;     /* the connection: stream, TLS, who it is */
+    struct session *session; /* of lib/engine */
+    struct stream *stream;
+    const struct identity *identity; /* NULL before authentication; login's */
+    struct namespace *ns;            /* how this user names mailboxes; NULL before authentication */
+    struct pool *pool;               /* as long as the session */
+    enum client_state state;
+
+    struct input *input;     /* the command being collected; NULL between commands */
+    struct command *command; /* the one that runs; NULL */
+
+    struct leg *legs;     /* those this session has opened; a list by leg.next */
+    struct leg *selected; /* of the selected mailbox; NULL unless CLIENT_SELECTED, and when lost */
+    char *selected_name;  /* internal name; malloc'ed */
+    bool selected_lost;   /* its server went away: NO [UNAVAILABLE] until the client selects again */
+    bool read_only;       /* by EXAMINE, or for want of rights */
+
+    int64_t active;      /* when the client last said something (clock.h), for `timeout` */
+    unsigned slots_used; /* bits of the engine's slots in use; 0 is the client's own */
+};
+
+/* The leg of a server, opened at its first use and kept with the session: NULL or this machine's own
+ * name gives the local one.  NULL when this program has no such leg. */
+struct leg *client_leg(struct client *c, const char *server);
+
+/* A free slot of the session for a leg's descriptor, or -1; and back (which unwatches it). */
+int client_slot_get(struct client *c);
+void client_slot_put(struct client *c, int slot);
+
+/* A leg tells what became of the selection.  `name`: internal name, copied. */
+void client_selected(struct client *c, struct leg *leg, const char *name, bool read_only);
+void client_unselected(struct client *c);
+
+/* The selected mailbox's server went away (DESIGN 7): the client keeps its session; all that needs the
+ * mailbox is answered NO [UNAVAILABLE] until it selects again. */
+void client_selection_lost(struct client *c);
+
+/* Untagged BYE with a text, then the session ends.  From a leg: a mailbox that was deleted, or whose
+ * state this session cannot follow any more. */
+void client_bye(struct client *c, const char *code, const char *text);
+
+/* An internal name as this client writes it, ready for a response: quoted or as an atom or literal
+ * (modified UTF-7); and from the client's bytes: 0, or ERR_BADNAME.  In the pool. */
+const char *client_name_out(struct client *c, struct pool *pool, const char *internal);
+int client_name_in(struct client *c, struct pool *pool, const char *external, size_t len,
+                   const char **internal_r);
+
+#endif

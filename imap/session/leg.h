@@ -1,0 +1,177 @@
+/* leg.h: a mailbox's server as the session sees it.
+ *
+ * imap/local implements it over the store, imap/proxy over a backend connection; session knows
+ * nothing of either.  A leg belongs to one client and lives until the session ends; a proxy's leg
+ * may lose and renew its connection meanwhile.
+ *
+ * Two kinds of work:
+ *  - whole commands: start() takes a command whose mailbox is this leg's, sets command.step and runs
+ *    it to its tagged answer (command_ok/no/bad, or command_pass for a backend's);
+ *  - primitives, for what spans legs (COPY, MOVE, LSUB): session calls them from its own step().
+ *
+ * Every primitive returns 0, or ERR_AGAIN: it waits, its sources are armed; return STEP_WAIT and call it
+ * again with the same arguments when the session runs; or another error, with what the server
+ * said in command.failure.
+ *
+ * A server that is away: start() answers NO [UNAVAILABLE] with the reason, primitives return
+ * ERR_UNAVAILABLE.  If it goes away with the selected mailbox, the leg calls client_selection_lost()
+ * and ends the running command with NO [UNAVAILABLE]; from then on session answers for it, until the
+ * client selects again.  A response that was cut in the middle of a literal cannot be mended: the leg
+ * then says client_bye(). */
+#ifndef IMAP_SESSION_LEG_H
+#define IMAP_SESSION_LEG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "imap/session/command.h"
+
+struct leg_ops;
+struct leg_source;
+struct leg_sink;
+
+/* The head of every leg: an implementation's struct begins with it. */
+struct leg {
+    uint32_t magic;
+    const struct leg_ops *ops;
+    struct client *client;
+    struct leg *next;
+    const char *server; /* name as the mailbox list has it ("be1.lab", "be1.lab:2143"); in the client's
+                           pool; NULL: this machine */
+};
+#define LEG_MAGIC 0x4c656721u
+
+/* What the source of a copy says of a message.  Strings live until the next call on the source. */
+struct leg_message {
+    uint32_t uid;
+    const char *flags;         /* as in STORE, without brackets and without \Recent: "\Seen $lab" */
+    const char *internal_date; /* RFC 3501 date-time, without quotes: "21-Nov-2026 20:31:38 +0000" */
+    uint64_t size;             /* bytes of the message */
+};
+
+struct leg_append {
+    const char *mailbox; /* internal name */
+    const char *flags;   /* as above */
+    const char *internal_date;
+    uint64_t size;
+};
+
+/* What LSUB gives: a name as the server wrote it, decoded to the internal form. */
+typedef void leg_lsub_fn(const char *internal, void *context);
+
+struct leg_ops {
+    const char *name; /* "local", "proxy" */
+
+    /* Frees the leg; whatever it runs is dropped. */
+    void (*close)(struct leg *leg);
+
+    /* ---- whole commands ---- */
+
+    /* Begins a command: any that commands.def routes to a leg (SELECTED, MAILBOX, INBOX), SELECT and
+     * EXAMINE, CREATE, RENAME, and COPY and MOVE whose both ends are this leg's.  Rights are checked by
+     * the mailbox's own server.  SELECT and EXAMINE: session has unselected before; the leg calls
+     * client_selected() before it answers OK.  CLOSE and UNSELECT: client_unselected(). */
+    enum step (*start)(struct leg *leg, struct command *cmd);
+
+    /* ---- the selected mailbox ---- */
+
+    /* Tells what changed in the selected mailbox since the last time, in the order EXPUNGE (only with
+     * `expunges`), EXISTS, RECENT, FETCH: called before every tagged answer, on the leg that has the
+     * selection.  Never waits: a proxy hands on what has already arrived.  0: all told; ERR_AGAIN: more
+     * to tell once the output has drained. */
+    int (*sync)(struct leg *leg, bool expunges);
+
+    /* NOOP with a mailbox selected: asks the mailbox's server for news (the proxy sends NOOP on), to be
+     * told by sync(). */
+    int (*poll)(struct leg *leg, struct command *cmd);
+
+    /* Forgets the selection without expunging, at once: a proxy sends UNSELECT and drops the answer.
+     * Does not call client_unselected(). */
+    void (*unselect)(struct leg *leg);
+
+    /* The session ran with no command under way and one of the leg's slots is ready: a backend
+     * speaks or died.  NULL if the leg has no slots. */
+    void (*between)(struct leg *leg);
+
+    /* IDLE (RFC 2177): begin; 0 when the client may be told "+ idling".  idle_run is called whenever
+     * the session runs meanwhile and writes what is new (EXPUNGE included): ERR_AGAIN as long as all is
+     * well.  idle_stop: 0 when the answer to IDLE may be given.  All may set command.wake_at. */
+    int (*idle_start)(struct leg *leg, struct command *cmd);
+    int (*idle_run)(struct leg *leg, struct command *cmd);
+    int (*idle_stop)(struct leg *leg, struct command *cmd);
+
+    /* ---- copying from the selected mailbox of this leg ---- */
+
+    /* Opens the messages of a sequence set as the client wrote it (numbers, or UIDs with `uid`); UIDs
+     * that are not there are skipped, sequence numbers out of range are ERR_SYNTAX; messages that
+     * are in the session's view but expunged by others: ERR_EXPUNGED.  Checks right r. */
+    int (*source_open)(struct leg *leg, struct command *cmd, const char *set, bool uid,
+                       struct leg_source **source_r);
+    /* The next message: 0; ERR_EOF after the last. */
+    int (*source_next)(struct leg_source *source, struct leg_message *message_r);
+    /* Its next bytes, as they come: 0 and *len_r > 0, valid until the next call; ERR_EOF after
+     * message.size bytes.  All of them must be read before source_next(). */
+    int (*source_read)(struct leg_source *source, const char **data_r, size_t *len_r);
+    /* Sets *source to NULL; may be NULL; at any time. */
+    void (*source_close)(struct leg_source **source);
+
+    /* Removes messages by uid from the selected mailbox: what MOVE does after its copies are safe.
+     * `uids` is a compact set ("4:7,9").  The EXPUNGEs are told by sync(). */
+    int (*expunge_uids)(struct leg *leg, struct command *cmd, const char *uids);
+    /* May the user remove messages of the selected mailbox (rights t and e, not read-only)?  For MOVE,
+     * asked before anything is copied.  0, ERR_DENIED, ERR_READONLY; a proxy may not know: 0. */
+    int (*may_expunge)(struct leg *leg);
+
+    /* ---- appending to a mailbox of this leg, selected or not ---- */
+
+    int (*sink_open)(struct leg *leg, struct command *cmd, const struct leg_append *what,
+                     struct leg_sink **sink_r);
+    /* How many bytes were taken (> 0, maybe fewer), ERR_AGAIN, or an error. */
+    int (*sink_write)(struct leg_sink *sink, const char *data, size_t len);
+    /* After `size` bytes.  0: the message is on disk; *uid_r may be 0 where the server does not say
+     * (no UIDPLUS). */
+    int (*sink_commit)(struct leg_sink *sink, uint32_t *uidvalidity_r, uint32_t *uid_r);
+    /* Drops what is not committed; *sink = NULL; may be NULL; at any time. */
+    void (*sink_close)(struct leg_sink **sink);
+
+    /* Takes back messages that this session has just appended to `mailbox` (a copy that failed half
+     * way): marks them \Deleted and expunges them by uid.  ERR_CONFLICT when the uidvalidity is another
+     * now. */
+    int (*undo)(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
+                const char *uids);
+
+    /* ---- names ---- */
+
+    /* The user's subscriptions, as kept by the server of his INBOX: fn for each. */
+    int (*lsub)(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
+};
+
+/* What a program's legs are; registered once in main(), before the service runs. */
+struct leg_program {
+    const struct leg_ops *local; /* NULL: a program without a store */
+    const struct leg_ops *proxy; /* NULL: standalone */
+
+    /* Make a leg; `server` as in struct leg.  Never NULL. */
+    struct leg *(*local_new)(struct client *c);
+    struct leg *(*proxy_new)(struct client *c, const char *server);
+
+    /* Which server gets a new mailbox (DESIGN 7, CREATE) that has no parent to decide it: `wanted` is
+     * the client's third argument (a server or NULL).  A primitive as above; *server_r NULL: here.
+     * NULL: always here. */
+    int (*place)(struct client *c, struct command *cmd, const char *mailbox, const char *wanted,
+                 const char **server_r);
+
+    /* The own-writes barrier (DESIGN 7): waits until the local mailbox list shows all that the master
+     * had said when it was called, 250 ms at most.  Called after own changes, on a miss and at login.
+     * begin gives NULL when there is nothing to wait for; it promises session_wake().  finished: true
+     * when it is over, and frees; then *barrier = NULL.  NULL pointers: no such list. */
+    void *(*barrier_begin)(struct client *c);
+    bool (*barrier_finished)(void **barrier);
+    void (*barrier_cancel)(void **barrier);
+};
+
+void leg_register(const struct leg_program *program);
+const struct leg_program *leg_program(void);
+
+#endif
