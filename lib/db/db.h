@@ -17,7 +17,7 @@
 
 #include "lib/base/buf.h"
 
-enum { DB_KEY_MAX = 400, DB_TABLES_MAX = 16 };
+enum { DB_KEY_MAX = 400, DB_KEY_PLAIN_MAX = 380, DB_TABLES_MAX = 16 };
 
 enum db_engine { DB_LMDB, DB_BERKELEY };
 
@@ -81,8 +81,9 @@ int db_count(struct db_txn *txn, unsigned table, uint64_t *count_r);
 /* Forces what was committed to the disk (for DB_NO_SYNC environments, and checkpoints). */
 int db_sync(struct db_env *env);
 
-/* A key of at most DB_KEY_MAX bytes for any string: itself, or its first bytes and its SHA-1.  The whole
- * string must then stand in the value. */
+/* A key of at most DB_KEY_MAX bytes for any string, appended to `key`: itself when it has at most
+ * DB_KEY_PLAIN_MAX bytes, else its first DB_KEY_PLAIN_MAX bytes and its SHA-1.  The whole string must then
+ * stand in the value. */
 void db_key_long(struct buf *key, const char *s, size_t n);
 
 #endif

@@ -1,0 +1,54 @@
+/* remote.h: what a MUPDATE slave does to the list: it follows the master's names, and never creates, changes or
+ * deletes a record of type local. */
+#ifndef LIB_MBOXLIST_REMOTE_H
+#define LIB_MBOXLIST_REMOTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/mboxlist/mboxlist.h"
+
+struct mboxlist_remote;
+
+enum mboxlist_change_type { MBOXLIST_CHANGE_MAILBOX, MBOXLIST_CHANGE_RESERVE, MBOXLIST_CHANGE_DELETE };
+
+struct mboxlist_change {
+    enum mboxlist_change_type type;
+    const char *name, *location, *acl; /* location: not for DELETE; acl: for MAILBOX only */
+};
+
+/* Starts applying; `own` is this server's name: what the master says is there is never written.  Changes are
+ * collected and applied by mboxlist_remote_flush(), or at once when MBOXLIST_REMOTE_BATCH are there. */
+enum { MBOXLIST_REMOTE_BATCH = 4096 };
+struct mboxlist_remote *mboxlist_remote_new(struct mboxlist *list, const char *own);
+void mboxlist_remote_free(struct mboxlist_remote **remote); /* drops what was not flushed */
+
+/* Adds one change.  0, or an error of the flush.  A name, location or ACL out of bounds is counted and left
+ * out: one bad record must not stop the others. */
+int mboxlist_remote_add(struct mboxlist_remote *remote, const struct mboxlist_change *change);
+
+/* One transaction for what was collected.  Records that are the same already are not written. */
+int mboxlist_remote_flush(struct mboxlist_remote *remote);
+
+/* A full list arrives between begin and end.  It is applied as it comes; at the end the remote records that
+ * were not in it are removed, so that a reader never sees an emptied list.  A begin without end (the connection
+ * broke) removes nothing. */
+void mboxlist_remote_full_begin(struct mboxlist_remote *remote);
+int mboxlist_remote_full_end(struct mboxlist_remote *remote);
+
+struct mboxlist_remote_counters {
+    uint64_t received;  /* changes added */
+    uint64_t written;   /* records made or changed */
+    uint64_t removed;   /* records removed */
+    uint64_t conflicts; /* names that are local here and active elsewhere at the master: left alone */
+    uint64_t invalid;   /* changes out of bounds */
+};
+void mboxlist_remote_counters(const struct mboxlist_remote *remote, struct mboxlist_remote_counters *out);
+
+/* How far the list has followed a master of ours: kept in the list, written by the next flush.  ("", 0) when
+ * nothing is known. */
+void mboxlist_remote_set_position(struct mboxlist_remote *remote, uint64_t epoch, uint64_t sequence);
+int mboxlist_remote_position(struct mboxlist *list, uint64_t *epoch_r, uint64_t *sequence_r);
+
+#endif
