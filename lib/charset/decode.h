@@ -1,0 +1,43 @@
+/* decode.h: content transfer decoding (RFC 2045 6) in pieces of any size.
+ *
+ * What is malformed is decoded as far as it goes, as readers of real mail must: bytes that are no
+ * base64 are skipped, a bad =XX stays as it is. */
+#ifndef LIB_CHARSET_DECODE_H
+#define LIB_CHARSET_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+
+enum decode_encoding {
+    DECODE_IDENTITY, /* 7bit, 8bit, binary */
+    DECODE_QUOTED_PRINTABLE,
+    DECODE_BASE64,
+    DECODE_UNKNOWN
+};
+
+/* By the value of Content-Transfer-Encoding, in any case; "" and NULL: identity. */
+enum decode_encoding decode_by_name(const char *name);
+
+/* State between pieces; no memory of its own. */
+struct decoder {
+    enum decode_encoding encoding;
+    uint32_t bits;  /* base64: collected so far */
+    unsigned count; /* base64: how many characters; quoted-printable: bytes in held */
+    bool done;      /* base64: padding seen */
+    char held[80];  /* quoted-printable: an unfinished =XX, or blanks that may end the line */
+};
+
+/* DECODE_UNKNOWN decodes as identity. */
+void decoder_init(struct decoder *d, enum decode_encoding encoding);
+
+/* Appends the bytes that are certain now. */
+void decoder_feed(struct decoder *d, const char *data, size_t n, struct buf *to);
+
+/* The end of the input: appends what was held back.  *clean_r (may be NULL): was it well-formed so far as
+ * base64 groups go (RFC 3516 needs to know: UNKNOWN-CTE)? */
+void decoder_finish(struct decoder *d, struct buf *to, bool *clean_r);
+
+#endif
