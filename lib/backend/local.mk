@@ -1,1 +1,2 @@
 # lib/backend: connections to other servers.
+EXTRA_DIST += lib/backend/backend.h

@@ -7,10 +7,13 @@
  * taken from the kernel is never forgotten: stream_has_input() tells whether one may sleep
  * on the descriptor.
  *
+ * Errors are sticky, each direction its own: what arrived before the peer went can still be read.
+ * The first stream of a process ignores SIGPIPE, unless the program has a handler of its own.
+ *
  * Memory: the 16 KiB input and output blocks come from a per-thread cache and go back to it in
  * stream_park(); a parked stream keeps its leftover bytes only.
  *
- * A stream belongs to one thread at a time. */
+ * A stream belongs to one thread at a time, which may change between calls. */
 #ifndef LIB_STREAM_STREAM_H
 #define LIB_STREAM_STREAM_H
 
@@ -18,9 +21,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct sasl_layer; /* lib/sasl/layer.h */
 struct stream;
 struct tls_context; /* tls.h */
-struct sasl_conn_layer;
 
 enum {
     STREAM_IN_MAX = 64 * 1024,   /* unread input is never more than this: ERR_TOOBIG */
@@ -38,9 +41,9 @@ int stream_fd(const struct stream *s);
 
 /* ---- input ---- */
 
-/* Takes what the transport has, without waiting.  >0: the number of bytes that became
- * readable; ERR_AGAIN: nothing now; ERR_EOF: the peer closed; ERR_TOOBIG: STREAM_IN_MAX bytes
- * unread; ERR_TLS, ERR_IO, ERR_PROTOCOL (bad deflate or SASL data). */
+/* Takes what the transport has, a block at most, without waiting.  >0: the number of bytes that
+ * became readable; ERR_AGAIN: nothing now; ERR_EOF: the peer closed; ERR_TOOBIG: STREAM_IN_MAX
+ * bytes unread; ERR_TLS, ERR_IO, ERR_PROTOCOL (bad deflate or SASL data). */
 int stream_fill(struct stream *s);
 
 /* What can be read now; valid until the next call on s.  Never NULL. */
@@ -54,8 +57,9 @@ void stream_consume(struct stream *s, size_t n);
  * ERR_TOOBIG: more than `max` bytes without LF. */
 int stream_line(struct stream *s, size_t max, const char **line_r, size_t *len_r);
 
-/* Could stream_fill() give more without new bytes on the descriptor (pending in TLS or in
- * the inflater), or are bytes readable?  While true, do not park. */
+/* Could stream_fill() give more without new bytes on the descriptor (pending in TLS, in a SASL
+ * packet, in the inflater)?  While true, fill again before parking.  What stream_data() shows
+ * does not count: the caller sees it, and may park on half a line. */
 bool stream_has_input(const struct stream *s);
 
 /* ---- output ---- */
@@ -95,17 +99,22 @@ int stream_line_wait(struct stream *s, size_t max, int64_t deadline, const char 
 /* ---- parking ---- */
 
 /* Gives the blocks back to the thread's cache.  Leftover input and output bytes are kept in
- * memory of their own size.  Returns how many bytes that are. */
+ * memory of their own size; the deflater (263 KiB) is finished and freed, the next write makes
+ * another.  Returns how many leftover bytes there are.  What stream_data() gave is invalid. */
 size_t stream_park(struct stream *s);
 
 /* ---- layers ---- */
 
-/* Begins TLS.  Plain input read ahead of STARTTLS is dropped for a server (RFC 3501 6.2.1
- * forbids using it).  As a client `peer_name` is sent (SNI) and verified where the context has
- * a CA.  Then call stream_handshake() until it is not ERR_AGAIN. */
+/* Begins TLS, the first layer of all; flush before.  Plain input read ahead of it is dropped,
+ * as server and as client (it was never protected; RFC 3501 6.2.1).  As a client `peer_name` (a
+ * host name or an address literal) is verified where the context has a CA, and a host name is
+ * sent (SNI).  Then call stream_handshake() until it is not ERR_AGAIN.  0; ERR_TLS; ERR_INVALID:
+ * another layer is on. */
 int stream_tls_begin(struct stream *s, struct tls_context *ctx, bool server, const char *peer_name);
-/* 0: done; ERR_AGAIN: poll for stream_poll_events(); ERR_TLS with text in stream_error(). */
+/* 0: done; ERR_AGAIN: poll for stream_poll_events(); ERR_TLS with text in stream_error(); ERR_EOF:
+ * the peer left in the middle. */
 int stream_handshake(struct stream *s);
+bool stream_in_handshake(const struct stream *s);
 bool stream_is_tls(const struct stream *s);
 /* "TLSv1.3", the cipher's name, secret bits, and the subject that a verified client certificate
  * names (common name, or NULL).  Static or owned by s. */
@@ -113,23 +122,25 @@ const char *stream_tls_protocol(const struct stream *s);
 const char *stream_tls_cipher(const struct stream *s);
 int stream_tls_bits(const struct stream *s);
 const char *stream_tls_peer(const struct stream *s);
+/* Was the peer's certificate verified (as a client: with its name)? */
+bool stream_tls_verified(const struct stream *s);
+/* Did a ticket spare the full handshake? */
+bool stream_tls_resumed(const struct stream *s);
 
-/* Puts a SASL security layer (lib/sasl) on: everything after this call is wrapped.  `encode`
- * and `decode` as sasl_encode(3), sasl_decode(3); max_out: the most plain bytes per call. */
-struct stream_sasl {
-    void *context;
-    int (*encode)(void *context, const char *in, size_t n, const char **out, size_t *out_n);
-    int (*decode)(void *context, const char *in, size_t n, const char **out, size_t *out_n);
-    size_t max_out;
-};
-void stream_sasl_begin(struct stream *s, const struct stream_sasl *layer);
+/* Puts a SASL security layer on: what is written from here on and what is still unread is
+ * wrapped; flush before.  *layer is copied; its context must outlive s. */
+void stream_sasl_begin(struct stream *s, const struct sasl_layer *layer);
+bool stream_is_sasl(const struct stream *s);
 
-/* RFC 4978 deflate in both directions, from here on. */
+/* RFC 4978 deflate in both directions, from here on: over TLS or the SASL layer, never below;
+ * flush before.  Input that is unread now counts as compressed (flush the command's own line
+ * before; a client that compresses at once is right).  0; ERR_INVALID: it is on already. */
 int stream_deflate_begin(struct stream *s);
 bool stream_is_deflate(const struct stream *s);
 
-/* Copies what passes, in clear and marked by direction, to a descriptor that the stream takes
- * over (-1 ends it): <configdirectory>/log/<user>/SERVICE-PID. */
+/* Copies what passes, in clear, to a descriptor that the stream takes over (-1 ends it):
+ * <configdirectory>/log/<user>/SERVICE-PID.  A change of direction is marked `<SECONDS<` before
+ * what the peer sent, `>SECONDS>` before what it gets. */
 void stream_set_telemetry(struct stream *s, int fd);
 
 /* ---- moving bytes ---- */
@@ -138,9 +149,12 @@ void stream_set_telemetry(struct stream *s, int fd);
  * STREAM_OUT_HIGH; returns the number moved (0 when there is nothing or no room). */
 size_t stream_move(struct stream *from, struct stream *to, size_t n);
 
-/* One round of piping both ways without waiting: fills, moves, flushes.  0: some progress or
- * waiting for the descriptors; ERR_EOF: one side closed and everything is delivered. */
+/* One round of piping both ways without waiting: fills, moves, flushes.  1: something moved, call
+ * again (or yield); 0: wait for stream_pump_events() of both; ERR_EOF: one side closed and all that
+ * it sent is delivered; another error: of either side. */
 int stream_pump(struct stream *a, struct stream *b);
+/* What to poll s for in between: input only while `peer` has room for it. */
+unsigned stream_pump_events(const struct stream *s, const struct stream *peer);
 
 /* Totals of plain bytes, and the text of the last failure ("" if none). */
 uint64_t stream_bytes_in(const struct stream *s);
