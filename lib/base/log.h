@@ -7,12 +7,14 @@
  * both.  Values are escaped (no line can be forged), and cut at 512 bytes.  Never a
  * password, never message content.
  *
- * The target is the option log_target: a datagram to /dev/log (non-blocking: what the
- * socket does not take is counted and reported later as one log.dropped event), a file
- * (O_APPEND, one write(2) a line), or standard error.  Any thread may log. */
+ * The target is the option log_target: a datagram to /dev/log in the form of RFC 3164
+ * (non-blocking: what the socket does not take is counted and reported later as one
+ * log.dropped event), a file (O_APPEND, one write(2) a line), or standard error, which is
+ * also used where there is no /dev/log.  Any thread may log. */
 #ifndef LIB_BASE_LOG_H
 #define LIB_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <syslog.h> /* LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG */
 
@@ -49,7 +51,7 @@ struct log_field {
 /* `fields` ends with key LOG_KEY_NONE. */
 void log_event(int level, enum log_event_id event, const struct log_field *fields);
 
-/* Opens the target.  `ident` is the program's name as the log shows it (copied;
+/* Opens the target; may be called again (a rotated file is opened anew).  `ident` is the program's name as the log shows it (copied;
  * syslog_prefix goes before it); `target` as the option log_target; `debug` lets
  * LOG_DEBUG through.  Before the first call everything goes to standard error.
  * 0, or what kept the file from being opened. */
@@ -58,6 +60,12 @@ int log_open(const char *ident, const char *target, int facility, int debug);
 /* The session that this thread works for: its id goes into every line until the
  * next call (NULL: none).  The string is not copied. */
 void log_set_session(const char *id);
+
+/* The number of a facility's name ("mail", "local6"...), or ERR_NOTFOUND. */
+int log_facility(const char *name);
+
+/* Does the log go to standard error (by option or for want of /dev/log)? */
+bool log_is_stderr(void);
 
 /* Messages the target did not take since the program began. */
 uint64_t log_dropped(void);
