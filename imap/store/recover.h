@@ -1,0 +1,37 @@
+/* recover.h: putting a mailbox right.
+ *
+ * Writers do the first by themselves when they find a dirty mark or another boot id; nobody needs to run
+ * anything after a crash. */
+#ifndef IMAP_STORE_RECOVER_H
+#define IMAP_STORE_RECOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "imap/store/mailbox.h"
+
+/* Scans the records under the lock and sets the header's totals, last uid and highest modseq right.
+ * After another boot id also: skips 65,536 UIDs and modseqs (readers may have seen numbers that never
+ * reached the disk), and expunges records that have no file (their append was never acknowledged),
+ * unless it is found in the stage directory by GUID.  0, ERR_TIMEOUT, ERR_CORRUPT, ERR_IO. */
+int mailbox_recover(struct mailbox *mailbox);
+
+struct reconstruct_report {
+    uint32_t messages;    /* in the mailbox now */
+    uint32_t rebuilt;     /* records made from message files */
+    uint32_t new_uids;    /* files that could not keep their UID */
+    uint32_t missing;     /* records without a file: expunged */
+    bool new_uidvalidity; /* the header was lost */
+};
+
+/* Rebuilds index and cache from what is there: keeps every record that is whole, makes one for each message
+ * file that has none, loses no message.  uidvalidity: for the case that both headers are lost.
+ * Works on a mailbox that mailbox_open() calls damaged.  0, ERR_NOTFOUND (no such directory),
+ * ERR_TIMEOUT, ERR_DISKFULL, ERR_IO. */
+int mailbox_reconstruct(struct store *store, const char *partition, const char *id, uint32_t uidvalidity,
+                        struct reconstruct_report *report_r);
+
+/* Removes files of the stage directories that no delivery owns any more (START's ctl_cyrusdb -r). */
+int stage_clean(struct store *store, const char *partition);
+
+#endif
