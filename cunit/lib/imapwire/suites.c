@@ -1,0 +1,5 @@
+#include "cunit/unit.h"
+
+extern const struct unit_suite args_suite, out_suite, seqset_suite;
+
+const struct unit_suite *const unit_suites[] = {&args_suite, &out_suite, &seqset_suite, NULL};
