@@ -10,7 +10,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/pool.h"
 
-enum { MAIL_ADDRESSES_MAX = 10000 }; /* of one field; what follows is dropped */
+enum { MAIL_ADDRESSES_MAX = 10000 }; /* a sensible `max` for what a message's sender decides */
 
 enum mail_address_kind {
     MAIL_ADDRESS,     /* mailbox, host */
@@ -28,8 +28,9 @@ struct mail_address {
     const char *host;    /* domain; NULL for an address without '@' */
 };
 
-/* The list in the pool, or NULL for an empty one.  value: a field's value, folded or not. */
-struct mail_address *mail_addresses_parse(struct pool *pool, const char *value, size_t n);
+/* The list in the pool, or NULL for an empty one.  value: a field's value, folded or not.  At most `max`
+ * entries; what follows is dropped. */
+struct mail_address *mail_addresses_parse(struct pool *pool, const char *value, size_t n, size_t max);
 
 /* Appends `local@host`, the local part quoted where RFC 5322 asks for it; only the local part when there is
  * no host. */

@@ -9,8 +9,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/pool.h"
+#include "lib/charset/decode.h"
 
-enum { MAIL_PARAMS_MAX = 256 }; /* of one field */
+enum { MAIL_PARAMS_MAX = 64 }; /* of one field */
 
 /* A parameter.  RFC 2231 continuations are joined already: `filename*0="a"; filename*1="b"` is "FILENAME",
  * "ab"; if a piece is encoded, the name is "FILENAME*" and the value in encoded form (charset'lang'%41...). */
@@ -20,21 +21,12 @@ struct mail_param {
     const char *value;
 };
 
-enum mail_encoding {
-    MAIL_ENCODING_7BIT,
-    MAIL_ENCODING_8BIT,
-    MAIL_ENCODING_BINARY,
-    MAIL_ENCODING_BASE64,
-    MAIL_ENCODING_QP,
-    MAIL_ENCODING_OTHER, /* x-uuencode and the like: passed through undecoded */
-};
-
 /* Strings are in the pool, raw, NULL where absent. */
 struct mail_content {
     const char *type, *subtype; /* upper case, never NULL: the default where the field is absent or broken */
     struct mail_param *params;
     const char *encoding; /* upper case, never NULL ("7BIT") */
-    enum mail_encoding encoding_id;
+    enum decode_encoding decoding;
     const char *id, *description, *md5, *location;
     const char *disposition; /* upper case */
     struct mail_param *disposition_params;

@@ -20,7 +20,7 @@ void mail_table_encode(struct buf *to, const struct mail_part *root);
 /* A part as the table has it. */
 struct mail_entry {
     enum mail_kind kind;
-    enum mail_encoding encoding;
+    enum decode_encoding decoding;
     bool is_text; /* text/..., the kind that SEARCH BODY decodes */
     unsigned children;
     uint64_t header_start, header_size, body_size, body_lines;
