@@ -7,14 +7,14 @@
 
 #include <stdbool.h>
 
-enum virtdomains { VIRTDOMAINS_OFF, VIRTDOMAINS_USERID, VIRTDOMAINS_ON };
+#include "lib/base/options.h"
 
 struct name_config {
     char separator;                    /* unixhierarchysep: '/', else '.' */
     bool altnamespace;                 /* for those who are not administrators */
     const char *userprefix;            /* "Other Users" (altnamespace only) */
     const char *sharedprefix;          /* "Shared Folders" (altnamespace only) */
-    enum virtdomains virtdomains;      /* where the domain of a user comes from */
+    enum opt_virtdomains virtdomains;  /* where the domain of a user comes from */
     const char *defaultdomain;         /* user@defaultdomain is user; may be NULL */
     const char *deletedprefix;         /* "DELETED" */
     const char *admins;                /* blank-separated user ids and group:NAME */
