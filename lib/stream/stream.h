@@ -103,6 +103,10 @@ int stream_line_wait(struct stream *s, size_t max, int64_t deadline, const char 
  * another.  Returns how many leftover bytes there are.  What stream_data() gave is invalid. */
 size_t stream_park(struct stream *s);
 
+/* Called by a thread that has run streams, as its last act with them: gives back what OpenSSL keeps
+ * a thread.  (The blocks go by themselves.) */
+void stream_thread_exit(void);
+
 /* ---- layers ---- */
 
 /* Begins TLS, the first layer of all; flush before.  Plain input read ahead of it is dropped,

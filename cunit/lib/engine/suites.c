@@ -1,0 +1,5 @@
+#include "cunit/unit.h"
+
+extern const struct unit_suite session_suite, workers_suite;
+
+const struct unit_suite *const unit_suites[] = {&session_suite, &workers_suite, NULL};
