@@ -1,1 +1,14 @@
 # imap/proxy: a leg over a backend connection, and proxyd.
+noinst_LIBRARIES += imap/proxy/libproxy.a
+imap_proxy_libproxy_a_SOURCES = \
+	imap/proxy/append.c \
+	imap/proxy/conn.c \
+	imap/proxy/exchange.c \
+	imap/proxy/pass.c \
+	imap/proxy/place.c \
+	imap/proxy/proxy.h imap/proxy/proxy-private.h \
+	imap/proxy/relay.c \
+	imap/proxy/send.c \
+	imap/proxy/sink.c \
+	imap/proxy/source.c
+PROXY_LIBS = imap/proxy/libproxy.a $(SESSION_LIBS) $(BACKEND_LIBS) $(MUPDATE_LIBS)

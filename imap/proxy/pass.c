@@ -1,0 +1,135 @@
+/* pass.c: whole commands: passed on with the client's arguments, answers passed back. */
+#include <string.h>
+
+#include "imap/proxy/proxy-private.h"
+#include "lib/base/error.h"
+#include "lib/base/str.h"
+
+struct pass {
+    struct proxy_leg *p;
+    bool begun; /* something of it has been sent */
+    bool sent;
+    struct outgoing out;
+};
+
+static void select_done(struct proxy_leg *p, struct command *cmd, const char *text, size_t len)
+{
+    static const char read_only[] = "[READ-ONLY]";
+    bool examine =
+        cmd->def->id == COMMAND_EXAMINE || memmem(text, len, read_only, sizeof(read_only) - 1) != NULL;
+
+    p->selected = true;
+    client_selected(p->leg.client, &p->leg, cmd->mailbox, examine);
+}
+
+enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text, size_t len)
+{
+    bool ok = len >= 2 && str_ieq_n(text, "OK", 2);
+
+    switch (cmd->def->id) {
+    case COMMAND_SELECT:
+    case COMMAND_EXAMINE:
+        if (ok)
+            select_done(p, cmd, text, len);
+        break;
+    case COMMAND_CLOSE:
+    case COMMAND_UNSELECT:
+        if (ok) {
+            p->selected = false;
+            client_unselected(p->leg.client);
+        }
+        break;
+    default:
+        break;
+    }
+    proxy_arm(p, NULL, true);
+    return command_pass(cmd, text, len);
+}
+
+/* A command that was begun and not answered: the connection is out of step. */
+static void pass_cleanup(struct command *cmd)
+{
+    struct pass *pass = cmd->state;
+
+    if (pass->begun && pass->p->stream != NULL)
+        proxy_disconnect(pass->p, "command abandoned");
+}
+
+static enum step answered(struct command *cmd, const char *text, size_t len)
+{
+    struct pass *pass = cmd->state;
+
+    pass->begun = false;
+    return proxy_final(pass->p, cmd, text, len);
+}
+
+static enum step failed(struct command *cmd, int error)
+{
+    struct pass *pass = cmd->state;
+
+    if (error == ERR_AGAIN)
+        return stream_unsent(cmd->client->stream) >= STREAM_OUT_HIGH ? STEP_MORE : STEP_WAIT;
+    pass->begun = false;
+    return command_error(cmd, error);
+}
+
+static enum step receive(struct command *cmd)
+{
+    struct pass *pass = cmd->state;
+    struct proxy_leg *p = pass->p;
+    enum reply reply;
+    const char *text;
+    size_t len;
+    int r = stream_flush(p->stream);
+
+    if (r < 0 && r != ERR_AGAIN)
+        return failed(cmd, proxy_fail(p, cmd, r));
+    reply = proxy_relay(p, cmd->client->stream, &text, &len);
+    if (reply == REPLY_TAGGED)
+        return answered(cmd, text, len);
+    return failed(cmd, proxy_waiting(p, cmd, reply));
+}
+
+static enum step pass_step(struct command *cmd)
+{
+    struct pass *pass = cmd->state;
+    const char *text;
+    size_t len;
+    int r;
+
+    if (pass->sent)
+        return receive(cmd);
+    r = proxy_connect(pass->p, cmd);
+    if (r < 0)
+        return failed(cmd, r);
+    if (!pass->begun) {
+        pass->begun = true;
+        proxy_begin(pass->p);
+        stream_printf(pass->p->stream, "%s%s%s", cmd->uid ? "UID " : "", cmd->def->name,
+                      pass->out.left > 0 ? " " : "");
+    }
+    r = proxy_send(pass->p, cmd, &pass->out, &text, &len);
+    if (r == 1)
+        return answered(cmd, text, len);
+    if (r < 0)
+        return failed(cmd, r);
+    stream_puts(pass->p->stream, "\r\n");
+    pass->sent = true;
+    return receive(cmd);
+}
+
+enum step proxy_start(struct leg *leg, struct command *cmd)
+{
+    struct proxy_leg *p = (struct proxy_leg *)leg;
+    struct pass *pass;
+
+    if (cmd->def->id == COMMAND_APPEND)
+        return proxy_append_start(p, cmd);
+    pass = pool_alloc(cmd->pool, sizeof(*pass));
+    pass->p = p;
+    proxy_outgoing(&pass->out, cmd->args, cmd->args_len);
+    cmd->state = pass;
+    cmd->cleanup = pass_cleanup;
+    cmd->step = pass_step;
+    return pass_step(cmd);
+}

@@ -1,0 +1,76 @@
+/* place.c: where a new mailbox goes, and the barrier of own writes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "imap/proxy/proxy.h"
+#include "imap/session/client.h"
+#include "lib/base/digest.h"
+#include "lib/base/error.h"
+#include "lib/base/options.h"
+#include "lib/base/str.h"
+#include "lib/engine/engine.h"
+#include "lib/mupdate/link.h"
+#include "lib/name/identity.h"
+
+static struct str_list servers(struct pool *pool)
+{
+    const char *list = opt_string(OPT_SERVERLIST);
+
+    return str_split(pool, list != NULL ? list : "", " \t");
+}
+
+int proxy_place(struct client *c, struct command *cmd, const char *mailbox, const char *wanted,
+                const char **server_r)
+{
+    struct str_list list = servers(cmd->pool);
+    const char *server = wanted != NULL ? wanted : opt_string(OPT_DEFAULTSERVER);
+    uint32_t chance;
+
+    (void)mailbox;
+    if (!c->identity->is_admin)
+        return ERR_DENIED;
+    if (server == NULL && list.count > 0) {
+        digest_random(&chance, sizeof(chance));
+        server = list.items[chance % list.count];
+    }
+    if (server == NULL) {
+        cmd->failure = "[CANNOT] No server for new mailboxes is configured (serverlist, defaultserver)";
+        return ERR_CONFIG;
+    }
+    if (!str_list_has(&list, server)) {
+        cmd->failure = pool_printf(cmd->pool, "[CANNOT] Server %s is not in the serverlist", server);
+        return ERR_CONFIG;
+    }
+    *server_r = server;
+    return 0;
+}
+
+/* ---- the barrier ---- */
+
+static void wake(void *session)
+{
+    session_wake(session);
+}
+
+void *proxy_barrier_begin(struct client *c)
+{
+    struct mupdate_link *link = mupdate_link(MUPDATE_LOCAL_SLAVE);
+
+    return link != NULL ? mupdate_barrier(link, wake, c->session) : NULL;
+}
+
+bool proxy_barrier_finished(void **barrier)
+{
+    if (!mupdate_request_done(*barrier))
+        return false;
+    proxy_barrier_cancel(barrier);
+    return true;
+}
+
+void proxy_barrier_cancel(void **barrier)
+{
+    struct mupdate_request *request = *barrier;
+
+    mupdate_request_free(&request);
+    *barrier = NULL;
+}

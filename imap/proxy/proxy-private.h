@@ -1,0 +1,147 @@
+/* proxy-private.h: what the files of imap/proxy share. */
+#ifndef IMAP_PROXY_PRIVATE_H
+#define IMAP_PROXY_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "imap/proxy/proxy.h"
+#include "imap/session/client.h"
+#include "lib/backend/backend.h"
+#include "lib/base/buf.h"
+#include "lib/imapwire/response.h"
+#include "lib/stream/stream.h"
+
+struct proxy_leg {
+    struct leg leg;          /* first */
+    struct backend *backend; /* NULL: no connection */
+    struct stream *stream;   /* backend's, once it is authenticated; NULL before */
+    int slot;                /* of the engine; -1 */
+    int watched_fd;          /* -1 */
+    bool selected;           /* the backend has the client's mailbox selected */
+    bool drop;               /* the response that is passing is not for the client */
+    uint32_t tag;            /* of the last command sent: "P<tag>" */
+    uint32_t open;           /* of the command that is under way, 0: none */
+    uint32_t ignore;         /* answers up to this tag are dropped, untagged ones before them too; 0: none */
+    int64_t silent_at;       /* when the backend will have been silent too long */
+    struct imap_reader reader;
+    struct buf line; /* a whole response, see proxy_collect() */
+    bool line_complete;
+    unsigned phase; /* of a primitive that takes several exchanges */
+    bool mismatch;  /* undo: another UIDVALIDITY than expected */
+};
+
+/* ---- conn.c: the connection ---- */
+
+/* Makes sure that there is one: 0; ERR_AGAIN (sources armed); ERR_UNAVAILABLE with cmd->failure set. */
+int proxy_connect(struct proxy_leg *p, struct command *cmd);
+
+/* The connection is gone or out of step: closes it; a selection there is lost (client_selection_lost). */
+void proxy_disconnect(struct proxy_leg *p, const char *why);
+
+/* The same in the course of a command: sets cmd->failure, returns ERR_UNAVAILABLE. */
+int proxy_fail(struct proxy_leg *p, struct command *cmd, int error);
+
+/* Begins a command: appends "P<n> " to the output.  The answer to one that was left open is dropped. */
+void proxy_begin(struct proxy_leg *p);
+
+/* Arms the connection's descriptor for input if wanted, and for output that is left; sets cmd->wake_at (cmd
+ * may be NULL: between commands). */
+void proxy_arm(struct proxy_leg *p, struct command *cmd, bool input);
+
+/* Hands output over: 0 when less than STREAM_OUT_HIGH is left; ERR_AGAIN (armed); ERR_UNAVAILABLE. */
+int proxy_push(struct proxy_leg *p, struct command *cmd);
+
+/* ---- relay.c: responses ---- */
+
+enum reply {
+    REPLY_NONE,     /* more bytes must come: arm and wait */
+    REPLY_BLOCKED,  /* the client's output is full: STEP_MORE */
+    REPLY_TAGGED,   /* the answer to our command */
+    REPLY_CONTINUE, /* "+" */
+    REPLY_UNTAGGED, /* proxy_collect() only */
+    REPLY_LOST,     /* closed, BYE, or nonsense */
+    REPLY_IGNORED,  /* relay.c's own: not for anybody */
+};
+
+/* What a response is by its first line or piece. */
+enum reply proxy_classify(struct proxy_leg *p, const char *line, size_t len, struct imap_response *response);
+
+/* Reads responses and passes untagged ones to `to` (NULL: drops them), as many as have arrived, up to
+ * REPLY_TAGGED or REPLY_CONTINUE: *text_r is what follows the tag, valid until the next call. */
+enum reply proxy_relay(struct proxy_leg *p, struct stream *to, const char **text_r, size_t *len_r);
+
+/* Reads one whole response of at most PROXY_LINE_MAX bytes into p->line, for what must be understood;
+ * *response_r points into it.  Never REPLY_BLOCKED. */
+enum reply proxy_collect(struct proxy_leg *p, struct imap_response *response_r);
+/* stream_fill(), noting that the backend lives. */
+int proxy_fill(struct proxy_leg *p);
+/* It was for the client after all. */
+void proxy_pass_line(struct proxy_leg *p);
+
+/* What to return when a reply is not the awaited one: ERR_AGAIN (armed if need be), ERR_UNAVAILABLE. */
+int proxy_waiting(struct proxy_leg *p, struct command *cmd, enum reply reply);
+
+/* A tagged answer: 0 with an OK; ERR_REFUSED with cmd->failure the backend's words.  *ok_r (ok_r may be
+ * NULL) gets what follows the tag, in the command's pool. */
+int proxy_judge(struct command *cmd, const char *text, size_t len, const char **ok_r);
+
+/* proxy_relay() up to the tagged answer, judged. */
+int proxy_answer(struct proxy_leg *p, struct command *cmd, struct stream *to, const char **ok_r);
+
+/* ---- send.c: commands as the client wrote them ---- */
+
+struct outgoing {
+    const char *at; /* what is left of the arguments */
+    size_t left;
+    bool waiting;     /* a synchronising literal was announced: "+" must come */
+    uint64_t literal; /* its bytes */
+};
+
+void proxy_outgoing(struct outgoing *out, const char *args, size_t len);
+/* Sends what can be sent, literals in the form that the backend takes: 0 when all of it is in the output
+ * (without the final CRLF); ERR_AGAIN (armed); 1: the backend answered instead of "+": *text_r, *len_r as
+ * proxy_relay(); ERR_UNAVAILABLE. */
+int proxy_send(struct proxy_leg *p, struct command *cmd, struct outgoing *out, const char **text_r,
+               size_t *len_r);
+/* May a literal of that size be sent without waiting? */
+bool proxy_nonsync(const struct proxy_leg *p, uint64_t size);
+
+/* ---- pass.c: whole commands; append.c ---- */
+
+enum step proxy_start(struct leg *leg, struct command *cmd);
+enum step proxy_append_start(struct proxy_leg *p, struct command *cmd);
+/* What the final answer of a command changes (the selection), and the command's end. */
+enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text, size_t len);
+
+/* ---- exchange.c: small commands of our own, IDLE ---- */
+
+/* Runs a command text (no tag, no CRLF) to its answer, over several calls with the same text.  Results as
+ * proxy_answer(). */
+int proxy_exchange(struct proxy_leg *p, struct command *cmd, struct stream *to, const char **ok_r,
+                   const char *text);
+int proxy_poll(struct leg *leg, struct command *cmd);
+int proxy_idle_start(struct leg *leg, struct command *cmd);
+int proxy_idle_run(struct leg *leg, struct command *cmd);
+int proxy_idle_stop(struct leg *leg, struct command *cmd);
+int proxy_expunge_uids(struct leg *leg, struct command *cmd, const char *uids);
+int proxy_may_expunge(struct leg *leg);
+int proxy_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
+               const char *uids);
+int proxy_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
+
+/* ---- source.c, sink.c: copying between servers ---- */
+
+int proxy_source_open(struct leg *leg, struct command *cmd, const char *set, bool uid,
+                      struct leg_source **source_r);
+int proxy_source_next(struct leg_source *source, struct leg_message *message_r);
+int proxy_source_read(struct leg_source *source, const char **data_r, size_t *len_r);
+void proxy_source_close(struct leg_source **source);
+int proxy_sink_open(struct leg *leg, struct command *cmd, const struct leg_append *what,
+                    struct leg_sink **sink_r);
+int proxy_sink_write(struct leg_sink *sink, const char *data, size_t len);
+int proxy_sink_commit(struct leg_sink *sink, uint32_t *uidvalidity_r, uint32_t *uid_r);
+void proxy_sink_close(struct leg_sink **sink);
+
+#endif

@@ -1,0 +1,36 @@
+/* proxy.h: a leg over a connection to a backend (imap/session/leg.h).
+ *
+ * Each client has at most one connection to each backend, opened at the first command that needs it,
+ * authenticated as the proxy with the client as SASL authorization identity.  Commands are passed on with the
+ * arguments as the client sent them, under tags of our own; answers are passed back unread but for their first
+ * words, literals by count.  doc/ARCHITECTURE.md, "The frontend". */
+#ifndef IMAP_PROXY_PROXY_H
+#define IMAP_PROXY_PROXY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "imap/session/leg.h"
+
+enum {
+    PROXY_LINE_MAX = 16 * 1024,      /* a tagged answer, or a line that is read and not passed on */
+    PROXY_SILENCE_MS = 2 * 60 * 1000 /* a backend that says nothing for so long during a command is away */
+};
+
+extern const struct leg_ops proxy_leg_ops;
+
+/* For struct leg_program. */
+struct leg *proxy_leg_new(struct client *c, const char *server);
+
+/* A new mailbox without a parent: the server that an administrator named, if it is in `serverlist`; else
+ * `defaultserver`; else one of `serverlist`, by chance.  ERR_DENIED for others than administrators;
+ * ERR_CONFIG without a serverlist. */
+int proxy_place(struct client *c, struct command *cmd, const char *mailbox, const char *wanted,
+                const char **server_r);
+
+/* The own-writes barrier: a NOOP through this machine's MUPDATE slave. */
+void *proxy_barrier_begin(struct client *c);
+bool proxy_barrier_finished(void **barrier);
+void proxy_barrier_cancel(void **barrier);
+
+#endif

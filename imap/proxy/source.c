@@ -1,0 +1,318 @@
+/* source.c: messages of a backend's selected mailbox, for a copy to another server.
+ *
+ * First the UIDs of the set; then, for a batch of them, what they are, and their bytes in one answer: two
+ * round trips a batch, and memory for one batch. */
+#include <string.h>
+
+#include "imap/proxy/proxy-private.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/imapwire/args.h"
+
+enum { BATCH = 64 };
+
+struct leg_source {
+    struct proxy_leg *p;
+    struct command *cmd;
+    struct pool *batch_pool;
+    enum { UIDS, INFO, BODIES, DRAIN } phase;
+    const char *text; /* of the command under way */
+    struct seqset uids;
+    struct seqset_iter next;
+    struct leg_message batch[BATCH];
+    unsigned wanted, count, at; /* messages asked for, told of; the one that is read */
+    const char *set;            /* their UIDs */
+    bool in_body;               /* the response that passes holds its bytes, */
+    uint64_t left;              /* so many still to come */
+    bool passing;               /* ... or is for the client */
+};
+
+static const char *join_flags(struct pool *pool, const char *const *flags)
+{
+    struct buf all = BUF_INIT;
+    const char *joined;
+
+    for (; *flags != NULL; flags++) {
+        if (!str_ieq(*flags, "\\Recent"))
+            buf_printf(&all, "%s%s", all.len > 0 ? " " : "", *flags);
+    }
+    joined = pool_strdup(pool, buf_cstr(&all));
+    buf_free(&all);
+    return joined;
+}
+
+static int read_item(struct imap_args *args, struct pool *pool, const char *item, struct leg_message *m)
+{
+    const char *const *flags;
+    size_t count;
+    int r;
+
+    if (str_ieq(item, "UID"))
+        return imap_args_nz_number(args, &m->uid);
+    if (str_ieq(item, "INTERNALDATE"))
+        return imap_args_string(args, &m->internal_date);
+    if (str_ieq(item, "RFC822.SIZE"))
+        return imap_args_number64(args, &m->size);
+    if (!str_ieq(item, "FLAGS"))
+        return imap_args_skip_value(args);
+    r = imap_args_flags(args, false, &flags, &count);
+    if (r == 0)
+        m->flags = join_flags(pool, flags);
+    return r;
+}
+
+/* "(item value ...)" of a FETCH response; what is not there stays 0 (size: UINT64_MAX). */
+static int read_fetch(struct pool *pool, const struct imap_response *response, struct leg_message *m)
+{
+    struct imap_args args;
+    const char *item;
+
+    *m = (struct leg_message){.size = UINT64_MAX};
+    imap_args_init(&args, pool, response->args.s, response->args.n);
+    if (imap_args_char(&args, '(') < 0)
+        return ERR_SYNTAX;
+    while (!imap_args_skip(&args, ')')) {
+        imap_args_skip(&args, ' ');
+        if (imap_args_item(&args, &item) < 0 || imap_args_space(&args) < 0 ||
+            read_item(&args, pool, item, m) < 0)
+            return ERR_SYNTAX;
+    }
+    return 0;
+}
+
+/* Sends s->text unless it is under way; then reads whole responses: `take` says whether one was asked
+ * for.  0: the answer is OK. */
+static int ask(struct leg_source *s, bool (*take)(struct leg_source *s, const struct leg_message *m))
+{
+    struct proxy_leg *p = s->p;
+    struct imap_response response;
+    enum reply reply;
+    int r;
+
+    if (p->stream == NULL)
+        return ERR_UNAVAILABLE;
+    if (p->open == 0) {
+        proxy_begin(p);
+        stream_printf(p->stream, "%s\r\n", s->text);
+    }
+    r = stream_flush(p->stream);
+    if (r < 0 && r != ERR_AGAIN)
+        return proxy_fail(p, s->cmd, r);
+    while ((reply = proxy_collect(p, &response)) == REPLY_UNTAGGED) {
+        struct leg_message m;
+
+        if (!imap_slice_is(response.word, "FETCH") || read_fetch(s->batch_pool, &response, &m) < 0 ||
+            !take(s, &m))
+            proxy_pass_line(p);
+    }
+    if (reply != REPLY_TAGGED)
+        return proxy_waiting(p, s->cmd, reply);
+    return proxy_judge(s->cmd, response.rest.s, response.rest.n, NULL);
+}
+
+static bool take_uid(struct leg_source *s, const struct leg_message *m)
+{
+    if (m->uid == 0)
+        return false;
+    seqset_add(&s->uids, m->uid);
+    return true;
+}
+
+static bool take_info(struct leg_source *s, const struct leg_message *m)
+{
+    if (m->uid == 0 || m->flags == NULL || m->internal_date == NULL || m->size == UINT64_MAX ||
+        s->count == BATCH)
+        return false;
+    s->batch[s->count++] = *m;
+    return true;
+}
+
+int proxy_source_open(struct leg *leg, struct command *cmd, const char *set, bool uid,
+                      struct leg_source **source_r)
+{
+    struct leg_source *s = *source_r;
+    int r;
+
+    if (s == NULL) {
+        s = *source_r = pool_alloc(cmd->pool, sizeof(*s));
+        s->p = (struct proxy_leg *)leg;
+        s->cmd = cmd;
+        s->batch_pool = pool_new(0);
+        s->text = pool_printf(cmd->pool, "%sFETCH %s (UID)", uid ? "UID " : "", set);
+        seqset_init(&s->uids, cmd->pool);
+    }
+    r = ask(s, take_uid);
+    if (r < 0)
+        return r;
+    seqset_iter_init(&s->next, &s->uids);
+    s->phase = DRAIN;
+    return 0;
+}
+
+/* The next batch's UIDs as a set; false: no more. */
+static bool next_batch(struct leg_source *s)
+{
+    struct buf text = BUF_INIT;
+    struct seqset set;
+    uint32_t uid;
+
+    pool_reset(s->batch_pool);
+    seqset_init(&set, s->batch_pool);
+    for (s->wanted = 0; s->wanted < BATCH && seqset_iter_next(&s->next, &uid); s->wanted++)
+        seqset_add(&set, uid);
+    seqset_print(&set, &text);
+    s->set = pool_strdup(s->batch_pool, buf_cstr(&text));
+    buf_free(&text);
+    s->text = pool_printf(s->batch_pool, "UID FETCH %s (UID FLAGS INTERNALDATE RFC822.SIZE)", s->set);
+    s->count = s->at = 0;
+    return s->wanted > 0;
+}
+
+/* Begins the answer that holds the bytes of the whole batch. */
+static void ask_bodies(struct leg_source *s)
+{
+    proxy_begin(s->p);
+    stream_printf(s->p->stream, "UID FETCH %s (UID BODY.PEEK[])\r\n", s->set);
+    s->phase = BODIES;
+}
+
+/* "* n FETCH (UID u BODY[] {size}": is it the message that we wait for? */
+static int check_body(struct leg_source *s, const struct imap_piece *piece,
+                      const struct imap_response *response)
+{
+    const struct leg_message *m = &s->batch[s->at];
+    struct imap_literal literal;
+    struct imap_args args;
+    size_t line = piece->len;
+    uint32_t uid = m->uid;
+
+    imap_args_init(&args, s->batch_pool, response->args.s, response->args.n);
+    if (imap_args_char(&args, '(') == 0 && imap_args_word(&args, "UID") && imap_args_space(&args) == 0 &&
+        imap_args_nz_number(&args, &uid) == 0 && uid != m->uid)
+        return ERR_EXPUNGED;
+    while (line > 0 && (piece->data[line - 1] == '\n' || piece->data[line - 1] == '\r'))
+        line--;
+    if (imap_literal_at_end(piece->data, line, &literal) != 1 || literal.size != m->size)
+        return ERR_PROTOCOL;
+    s->in_body = true;
+    s->left = m->size;
+    return 0;
+}
+
+/* A response begins.  0: it passes; or an error. */
+static int begin_response(struct leg_source *s, const struct imap_piece *piece)
+{
+    struct imap_response response;
+
+    s->in_body = s->passing = false;
+    switch (proxy_classify(s->p, piece->data, piece->len, &response)) {
+    case REPLY_IGNORED:
+        return 0;
+    case REPLY_UNTAGGED:
+        break;
+    case REPLY_TAGGED:
+        s->phase = DRAIN;
+        if (s->at == s->count)
+            return proxy_judge(s->cmd, response.rest.s, response.rest.n, NULL);
+        return ERR_EXPUNGED; /* fewer than we were told of */
+    default:
+        return proxy_fail(s->p, s->cmd, ERR_UNAVAILABLE);
+    }
+    if (s->at < s->count && !piece->last && imap_slice_is(response.word, "FETCH"))
+        return check_body(s, piece, &response);
+    s->passing = true; /* the mailbox's news */
+    return 0;
+}
+
+/* The next piece of the answer with the bodies: 1, 0 at its end, or an error. */
+static int next_piece(struct leg_source *s, struct imap_piece *piece)
+{
+    struct proxy_leg *p = s->p;
+    int r;
+
+    if (p->stream == NULL)
+        return ERR_UNAVAILABLE;
+    while ((r = imap_reader_next(&p->reader, piece)) == 0) {
+        r = stream_flush(p->stream);
+        if (r == 0 || r == ERR_AGAIN)
+            r = proxy_fill(p);
+        if (r < 0)
+            return proxy_waiting(p, s->cmd, r == ERR_AGAIN ? REPLY_NONE : REPLY_LOST);
+    }
+    if (r < 0)
+        return proxy_fail(p, s->cmd, r);
+    if (piece->first && (r = begin_response(s, piece)) < 0)
+        return r;
+    if (s->passing)
+        stream_write(p->leg.client->stream, piece->data, piece->len);
+    return s->phase == BODIES;
+}
+
+int proxy_source_read(struct leg_source *s, const char **data_r, size_t *len_r)
+{
+    struct imap_piece piece;
+    int r;
+
+    if (s->in_body && s->left == 0) {
+        s->in_body = false;
+        s->at++;
+        return ERR_EOF;
+    }
+    while ((r = next_piece(s, &piece)) == 1) {
+        if (s->in_body && s->left == 0)
+            return proxy_source_read(s, data_r, len_r); /* an empty message */
+        if (!s->in_body || !piece.literal)
+            continue;
+        s->left -= piece.len < s->left ? piece.len : s->left;
+        *data_r = piece.data;
+        *len_r = piece.len;
+        return 0;
+    }
+    return r == 0 ? ERR_EXPUNGED : r;
+}
+
+/* Behind the last message of a batch: reads up to the tagged answer, then learns of the next batch. */
+static int turn_batch(struct leg_source *s)
+{
+    struct imap_piece piece;
+    int r;
+
+    while (s->phase == BODIES) {
+        r = next_piece(s, &piece);
+        if (r < 0)
+            return r;
+    }
+    if (s->phase == DRAIN) {
+        if (!next_batch(s))
+            return ERR_EOF;
+        s->phase = INFO;
+    }
+    r = ask(s, take_info);
+    if (r < 0)
+        return r;
+    if (s->count < s->wanted)
+        return ERR_EXPUNGED;
+    ask_bodies(s);
+    return 0;
+}
+
+int proxy_source_next(struct leg_source *s, struct leg_message *message_r)
+{
+    if (s->phase != BODIES || s->at == s->count) {
+        int r = turn_batch(s);
+
+        if (r < 0)
+            return r;
+    }
+    *message_r = s->batch[s->at];
+    return 0;
+}
+
+void proxy_source_close(struct leg_source **source)
+{
+    if (*source != NULL)
+        pool_free(&(*source)->batch_pool);
+    *source = NULL;
+}
