@@ -5,6 +5,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 
 /* Sends a command's text unless it has been sent. */
