@@ -4,6 +4,8 @@
 #include "imap/proxy/proxy-private.h"
 #include "lib/base/error.h"
 #include "lib/base/str.h"
+#include "lib/imapwire/args.h"
+#include "lib/imapwire/out.h"
 
 struct pass {
     struct proxy_leg *p;
@@ -118,6 +120,29 @@ static enum step pass_step(struct command *cmd)
     return receive(cmd);
 }
 
+/* CREATE's third argument says `server!partition` to a frontend and `partition` to a backend. */
+static void pass_create(struct command *cmd, struct outgoing *out)
+{
+    struct client *c = cmd->client;
+    const char *name, *place = NULL, *partition;
+    struct imap_args args;
+    struct buf text = BUF_INIT;
+
+    proxy_outgoing(out, cmd->args, cmd->args_len);
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (imap_args_mailbox(&args, &name) < 0 || imap_args_space(&args) < 0 ||
+        imap_args_astring(&args, &place) < 0)
+        return;
+    partition = strchr(place, '!');
+    buf_puts(&text, client_name_out(c, cmd->pool, cmd->mailbox));
+    if (partition != NULL && partition[1] != '\0') {
+        buf_putc(&text, ' ');
+        imap_put_astring(&text, partition + 1);
+    }
+    proxy_outgoing(out, pool_strdup(cmd->pool, buf_cstr(&text)), text.len);
+    buf_free(&text);
+}
+
 enum step proxy_start(struct leg *leg, struct command *cmd)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
@@ -127,7 +152,10 @@ enum step proxy_start(struct leg *leg, struct command *cmd)
         return proxy_append_start(p, cmd);
     pass = pool_alloc(cmd->pool, sizeof(*pass));
     pass->p = p;
-    proxy_outgoing(&pass->out, cmd->args, cmd->args_len);
+    if (cmd->def->id == COMMAND_CREATE)
+        pass_create(cmd, &pass->out);
+    else
+        proxy_outgoing(&pass->out, cmd->args, cmd->args_len);
     cmd->state = pass;
     cmd->cleanup = pass_cleanup;
     cmd->step = pass_step;

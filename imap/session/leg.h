@@ -11,7 +11,8 @@
  *
  * Every primitive returns 0, or ERR_AGAIN: it waits, its sources are armed; return STEP_WAIT and call it
  * again with the same arguments when the session runs; or another error, with what the server
- * said in command.failure.
+ * said in command.failure.  What a primitive opens (*source_r, *sink_r) is NULL before its first call and
+ * may be there, to be closed, from then on, whatever it returned.
  *
  * A server that is away: start() answers NO [UNAVAILABLE] with the reason, primitives return
  * ERR_UNAVAILABLE.  If it goes away with the selected mailbox, the leg calls client_selection_lost()
