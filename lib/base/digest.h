@@ -24,6 +24,9 @@ uint32_t digest_crc32c(const void *data, size_t n);
 /* Goes on from the CRC of the bytes before. */
 uint32_t digest_crc32c_more(uint32_t crc, const void *data, size_t n);
 
+/* The same without the processor's help (for its test). */
+uint32_t digest_crc32c_portable(uint32_t crc, const void *data, size_t n);
+
 /* Cryptographic randomness; never fails. */
 void digest_random(void *to, size_t n);
 

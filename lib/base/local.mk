@@ -9,7 +9,9 @@ lib_base_libbase_a_SOURCES = \
 	lib/base/str.c lib/base/str.h \
 	lib/base/clock.c lib/base/clock.h \
 	lib/base/config.c lib/base/config.h lib/base/config-lines.c lib/base/config-private.h \
-	lib/base/digest.h lib/base/hash.h lib/base/lock.h \
+	lib/base/digest.c lib/base/digest.h \
+	lib/base/hash.c lib/base/hash.h \
+	lib/base/lock.c lib/base/lock.h \
 	lib/base/log.c lib/base/log.h lib/base/log-events.def lib/base/log-keys.def \
 	lib/base/options.c lib/base/options.h lib/base/options-private.h \
 	lib/base/options.def lib/base/options-cyrus.def lib/base/options-pattern.def lib/base/options-used.def

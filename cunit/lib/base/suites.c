@@ -1,5 +1,9 @@
 #include "cunit/unit.h"
 
-extern const struct unit_suite buf_suite, pool_suite, str_suite;
+extern const struct unit_suite buf_suite, config_suite, digest_suite, hash_suite, lock_suite, log_suite,
+    pool_suite, str_suite;
 
-const struct unit_suite *const unit_suites[] = {&buf_suite, &pool_suite, &str_suite, NULL};
+const struct unit_suite *const unit_suites[] = {
+    &buf_suite, &config_suite, &digest_suite, &hash_suite, &lock_suite,
+    &log_suite, &pool_suite,   &str_suite,    NULL,
+};
