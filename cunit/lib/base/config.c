@@ -198,23 +198,32 @@ static void test_overflow(void)
     buf_free(&names);
 }
 
+static void write_file(const char *name, const char *text)
+{
+    CU_ASSERT_EQUAL(file_replace(name, text, strlen(text), 0600), 0);
+}
+
 static void test_include(void)
 {
-    char *error, *text;
-    static const char inner[] = "/tmp/iatlas-config-inner";
+    char inner[64], text[128], expected[128], *error;
 
-    text = xstrprintf("servername: inner\nloop: %s\n", inner);
-    file_replace(inner, text, strlen(text), 0600);
-    free(text);
-    must_read("servername: a\n@include: /tmp/iatlas-config-inner\nadmins: b\n", NULL);
+    snprintf(inner, sizeof(inner), "/tmp/iatlas-config-inner-%d", (int)getpid());
+    write_file(inner, "servername: inner\n");
+    snprintf(text, sizeof(text), "servername: a\n@include: %s\nadmins: b\n", inner);
+    must_read(text, NULL);
     CU_ASSERT_STRING_EQUAL(config_servername(), "inner");
     CU_ASSERT_STRING_EQUAL(opt_string(OPT_ADMINS), "b");
-    file_replace(inner, "\n@include: iatlas-config-inner\n", 31, 0600);
-    CU_ASSERT_EQUAL(read_text("@include: /tmp/iatlas-config-inner", NULL, &error), ERR_CONFIG);
+
+    snprintf(text, sizeof(text), "\n@include: %s\n", strrchr(inner, '/') + 1);
+    write_file(inner, text);
+    snprintf(text, sizeof(text), "@include: %s", inner);
+    CU_ASSERT_EQUAL(read_text(text, NULL, &error), ERR_CONFIG);
     CU_ASSERT_PTR_NOT_NULL_FATAL(error);
-    CU_ASSERT_STRING_EQUAL(error, "/tmp/iatlas-config-inner:2: @include: nested too deeply");
+    snprintf(expected, sizeof(expected), "%s:2: @include: nested too deeply", inner);
+    CU_ASSERT_STRING_EQUAL(error, expected);
     free(error);
     unlink(inner);
+
     CU_ASSERT_EQUAL(read_text("@include: nosuch", NULL, &error), ERR_CONFIG);
     CU_ASSERT(error != NULL && strstr(error, "/nosuch: not found") != NULL);
     free(error);
@@ -266,16 +275,17 @@ static void test_role(void)
 
 static void test_failures(void)
 {
-    char *error;
+    char *error, name[64];
 
     CU_ASSERT_EQUAL(config_read("/nonexistent/imapd.conf", NULL, "test", &error), ERR_CONFIG);
     CU_ASSERT_STRING_EQUAL(error, "/nonexistent/imapd.conf: not found");
     free(error);
-    file_replace("/tmp/iatlas-config-none", "admins: x\n", 10, 0600);
-    CU_ASSERT_EQUAL(config_read("/tmp/iatlas-config-none", NULL, "test", &error), ERR_CONFIG);
-    CU_ASSERT_STRING_EQUAL(error, "/tmp/iatlas-config-none: configdirectory: not given");
+    snprintf(name, sizeof(name), "/tmp/iatlas-config-none-%d", (int)getpid());
+    write_file(name, "admins: x\n");
+    CU_ASSERT_EQUAL(config_read(name, NULL, "test", &error), ERR_CONFIG);
+    CU_ASSERT(error != NULL && strstr(error, ": configdirectory: not given") != NULL);
     free(error);
-    unlink("/tmp/iatlas-config-none");
+    unlink(name);
     must_read("", NULL);
 }
 
