@@ -127,8 +127,11 @@ void proxy_begin(struct proxy_leg *p)
 void proxy_arm(struct proxy_leg *p, struct command *cmd, bool input)
 {
     watch(p, stream_fd(p->stream), stream_poll_events(p->stream, input));
+    stream_park(p->stream);
     if (cmd != NULL)
         cmd->wake_at = p->silent_at;
+    else
+        buf_free(&p->line);
 }
 
 int proxy_push(struct proxy_leg *p, struct command *cmd)
@@ -137,8 +140,12 @@ int proxy_push(struct proxy_leg *p, struct command *cmd)
 
     if (r < 0 && r != ERR_AGAIN)
         return proxy_fail(p, cmd, r);
-    if (stream_unsent(p->stream) < STREAM_OUT_HIGH)
+    if (stream_unsent(p->stream) < STREAM_OUT_HIGH) {
+        p->silent_at = clock_deadline(PROXY_SILENCE_MS);
         return 0;
+    }
+    if (clock_ms() >= p->silent_at)
+        return proxy_fail(p, cmd, ERR_TIMEOUT);
     proxy_arm(p, cmd, false);
     return ERR_AGAIN;
 }

@@ -47,7 +47,7 @@ int proxy_fail(struct proxy_leg *p, struct command *cmd, int error);
 void proxy_begin(struct proxy_leg *p);
 
 /* Arms the connection's descriptor for input if wanted, and for output that is left; sets cmd->wake_at (cmd
- * may be NULL: between commands). */
+ * may be NULL: between commands).  Buffers go back, as the session may park now. */
 void proxy_arm(struct proxy_leg *p, struct command *cmd, bool input);
 
 /* Hands output over: 0 when less than STREAM_OUT_HIGH is left; ERR_AGAIN (armed); ERR_UNAVAILABLE. */
