@@ -26,7 +26,7 @@ struct decoder {
     enum decode_encoding encoding;
     uint32_t bits;  /* base64: collected so far */
     unsigned count; /* base64: how many characters; quoted-printable: bytes in held */
-    bool done;      /* base64: padding seen */
+    bool malformed; /* base64: something else than whole groups and blanks */
     char held[80];  /* quoted-printable: an unfinished =XX, or blanks that may end the line */
 };
 
@@ -36,8 +36,8 @@ void decoder_init(struct decoder *d, enum decode_encoding encoding);
 /* Appends the bytes that are certain now. */
 void decoder_feed(struct decoder *d, const char *data, size_t n, struct buf *to);
 
-/* The end of the input: appends what was held back.  *clean_r (may be NULL): was it well-formed so far as
- * base64 groups go (RFC 3516 needs to know: UNKNOWN-CTE)? */
+/* The end of the input: appends what was held back.  *clean_r (may be NULL): was it well-formed base64
+ * (always true for the others), and an encoding we know (RFC 3516 4.3: UNKNOWN-CTE)? */
 void decoder_finish(struct decoder *d, struct buf *to, bool *clean_r);
 
 #endif

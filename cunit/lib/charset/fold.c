@@ -1,0 +1,91 @@
+#include "lib/charset/fold.h"
+
+#include <string.h>
+
+#include "cunit/unit.h"
+#include "lib/base/mem.h"
+
+static void test_fold(void)
+{
+    static const struct {
+        enum fold fold;
+        const char *from, *to;
+    } rows[] = {
+        {FOLD_OCTET, "aB\xc3\xa9", "aB\xc3\xa9"},
+        {FOLD_ASCII, "aB\xc3\xa9", "AB\xc3\xa9"},
+        {FOLD_UNICODE, "aB1", "AB1"},
+        {FOLD_UNICODE, "\xc3\xa9", "E\xcc\x81"},
+        {FOLD_UNICODE, "\xc7\x84", "Dz\xcc\x8c"}, /* the RFC's example, U+01C4 */
+        {FOLD_UNICODE, "\xef\xac\x81", "fi"},     /* ligature: no title case of its own */
+        {FOLD_UNICODE, "\xc3\x9f", "\xc3\x9f"},   /* sharp s: no simple title case */
+        {FOLD_UNICODE, "\xff", "\xef\xbf\xbd"},
+        {FOLD_UNICODE, "\xd1\x84", "\xd0\xa4"},
+    };
+    struct buf b = BUF_INIT;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        buf_reset(&b);
+        fold_text(rows[i].fold, rows[i].from, strlen(rows[i].from), &b);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&b), rows[i].to);
+    }
+    buf_free(&b);
+}
+
+static void test_compare(void)
+{
+    CU_ASSERT_EQUAL(fold_compare(FOLD_ASCII, "abc", 3, "ABC", 3), 0);
+    CU_ASSERT(fold_compare(FOLD_ASCII, "ab", 2, "ABC", 3) < 0);
+    CU_ASSERT(fold_compare(FOLD_ASCII, "b", 1, "ABC", 3) > 0);
+    CU_ASSERT(fold_compare(FOLD_OCTET, "a", 1, "A", 1) > 0);
+    CU_ASSERT_EQUAL(fold_compare(FOLD_UNICODE, "\xc3\xa9", 2, "\xc3\x89", 2), 0);
+    CU_ASSERT_EQUAL(fold_compare(FOLD_UNICODE, "", 0, "", 0), 0);
+}
+
+static void test_search(void)
+{
+    static const struct {
+        enum fold fold;
+        const char *needle, *text;
+        bool found;
+    } rows[] = {
+        {FOLD_ASCII, "", "", true},
+        {FOLD_ASCII, "", "x", true},
+        {FOLD_ASCII, "x", "", false},
+        {FOLD_ASCII, "lo W", "hello world", true},
+        {FOLD_ASCII, "aab", "aaaab", true},
+        {FOLD_ASCII, "abab", "abaababb", true},
+        {FOLD_ASCII, "abc", "ababab", false},
+        {FOLD_OCTET, "A", "a", false},
+        {FOLD_UNICODE, "CAF\xc3\x89", "un caf\xc3\xa9.", true},
+        {FOLD_UNICODE, "cafe\xcc\x81", "un caf\xc3\xa9.", true},
+        {FOLD_UNICODE, "caf\xc3\xa9", "cafe", false},
+        {FOLD_UNICODE, "\xe6\x97\xa5", "x\xe6\x97\xa5\xe6\x9c\xac", true},
+        {FOLD_UNICODE, "z", "\xe6\x97z", true},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        size_t n = strlen(rows[i].text);
+        struct searcher *s = searcher_new(rows[i].fold, rows[i].needle, strlen(rows[i].needle));
+        bool found;
+
+        CU_ASSERT_EQUAL(searcher_find(s, rows[i].text, n), rows[i].found);
+        found = searcher_feed(s, "", 0);
+        for (size_t k = 0; k < n; k++)
+            found = searcher_feed(s, rows[i].text + k, 1);
+        CU_ASSERT_EQUAL(found, rows[i].found);
+        searcher_reset(s);
+        CU_ASSERT_EQUAL(searcher_find(s, "~", 1), rows[i].needle[0] == '\0');
+        searcher_free(&s);
+        CU_ASSERT_PTR_NULL(s);
+    }
+}
+
+static const struct unit_case cases[] = {
+    {"fold", test_fold},
+    {"compare", test_compare},
+    {"search", test_search},
+    {NULL, NULL},
+};
+
+extern const struct unit_suite fold_suite;
+const struct unit_suite fold_suite = {"fold", cases};
