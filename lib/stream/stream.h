@@ -93,6 +93,7 @@ unsigned stream_poll_events(const struct stream *s, bool want_input);
  * stream_fill/stream_flush, with ERR_TIMEOUT in place of ERR_AGAIN. */
 int stream_fill_wait(struct stream *s, int64_t deadline);
 int stream_flush_wait(struct stream *s, int64_t deadline);
+int stream_handshake_wait(struct stream *s, int64_t deadline);
 /* A whole line, as stream_line, waiting for it. */
 int stream_line_wait(struct stream *s, size_t max, int64_t deadline, const char **line_r, size_t *len_r);
 

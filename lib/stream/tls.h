@@ -59,4 +59,8 @@ bool tls_client_configured(const char *server);
  * frees.  One is kept a certificate.  0, or ERR_CONFIG as above. */
 int tls_client_context(const char *server, struct tls_context **ctx_r, struct buf *error);
 
+/* Forgets both, so that they are made again (unit tests that read another imapd.conf; nobody
+ * may be using the server's). */
+void tls_options_reset(void);
+
 #endif
