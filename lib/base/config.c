@@ -244,7 +244,7 @@ static bool is_repeated(size_t i)
 static bool line_problem(size_t i, enum config_problem *problem_r)
 {
     const char *name = config.lines.items[i].name;
-    enum option o;
+    enum option o = OPT_END;
     enum line_kind kind = classify(name, &o);
 
     if (is_repeated(i)) {
