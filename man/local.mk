@@ -1,1 +1,14 @@
 # man pages, made from the option tables and written by hand
+nodist_man_MANS = man/imapd.conf.5
+dist_man_MANS =
+nodist_doc_DATA = man/imapd.conf.sample
+CLEANFILES += man/imapd.conf.5 man/imapd.conf.sample
+
+OPTION_TABLES = lib/base/options.def lib/base/options-pattern.def lib/base/options-used.def \
+	build-aux/make-options-doc build-aux/tables.py
+
+man/imapd.conf.5: $(OPTION_TABLES)
+	$(AM_V_GEN)$(MKDIR_P) man && $(PYTHON) $(srcdir)/build-aux/make-options-doc man $(srcdir) > $@.tmp && mv $@.tmp $@
+
+man/imapd.conf.sample: $(OPTION_TABLES)
+	$(AM_V_GEN)$(MKDIR_P) man && $(PYTHON) $(srcdir)/build-aux/make-options-doc sample $(srcdir) > $@.tmp && mv $@.tmp $@
