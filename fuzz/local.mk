@@ -1,1 +1,18 @@
-# fuzz harnesses
+# Fuzz harnesses: fuzz/NAME.c has libFuzzer's entry point for one parser of outside bytes, fuzz/corpus/NAME
+# inputs that once mattered.  `make check` replays the corpora, whole and cut off everywhere (replay.c).
+# To look for new ones:
+#     ../configure CC=clang --enable-sanitizers=address,undefined && make fuzz/fuzz-NAME
+#     fuzz/fuzz-NAME found/ ../fuzz/corpus/NAME
+#
+# A new harness: its NAME in FUZZ_NAMES and two programs as below.
+FUZZ_NAMES = mail
+EXTRA_DIST += $(FUZZ_NAMES:%=fuzz/corpus/%)
+
+check_PROGRAMS += fuzz/replay-mail
+fuzz_replay_mail_SOURCES = fuzz/replay.c fuzz/mail.c cunit/lib/mail/consistent.c cunit/lib/mail/consistent.h
+fuzz_replay_mail_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/mail"'
+fuzz_replay_mail_LDADD = $(MAIL_LIBS)
+EXTRA_PROGRAMS += fuzz/fuzz-mail
+fuzz_fuzz_mail_SOURCES = fuzz/mail.c cunit/lib/mail/consistent.c cunit/lib/mail/consistent.h
+fuzz_fuzz_mail_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_mail_LDADD = $(MAIL_LIBS)

@@ -181,6 +181,9 @@ static void read_angle(struct parser *p)
     if (name != NULL || p->local.len > 0 || p->has_host)
         add_address(p, name, route);
     forget_words(p);
+    read_words(p, "<>@,;:\"()"); /* noise, unless another address follows without a comma */
+    if (mail_lexer_peek(&p->lx) != '<' && mail_lexer_peek(&p->lx) != '@')
+        forget_words(p);
 }
 
 static void read_group_begin(struct parser *p)
@@ -226,7 +229,7 @@ static void read_item(struct parser *p)
         read_angle(p);
         return;
     case ':':
-        if (!p->in_group && !p->has_host)
+        if (!p->in_group && !p->has_host && p->phrase.len > 0)
             read_group_begin(p);
         else
             p->lx.at++;

@@ -172,32 +172,41 @@ static void add_empty_child(struct parser *p, struct mail_part *part, uint64_t a
     mail_content_default(p->pool, &part->children->content);
 }
 
+static uint64_t body_start(const struct mail_part *part)
+{
+    return part->header_start + part->header_size;
+}
+
 /* Ends the innermost part at `end` (line feeds before it: `lines`). */
 static void close_part(struct parser *p, uint64_t end, uint64_t lines)
 {
     struct frame *f = &p->frames[--p->depth];
-    uint64_t start = f->part->header_start + f->part->header_size;
 
-    f->part->body_size = end > start ? end - start : 0;
-    f->part->body_lines = lines > f->lines ? lines - f->lines : 0;
+    f->part->body_size = end - body_start(f->part);
+    f->part->body_lines = lines - f->lines;
     if (f->part->kind == MAIL_MULTIPART && f->part->children == NULL)
-        add_empty_child(p, f->part, end > start ? end : start);
+        add_empty_child(p, f->part, end);
 }
 
-/* At a delimiter line of frame f: the line end before it belongs to it (RFC 2046 section 5.1.1). */
-static void close_inside(struct parser *p, const struct frame *f, const char *line)
+/* At a delimiter line of frame f: the line end before it belongs to it (RFC 2046 section 5.1.1), unless it
+ * ends a header: then that part, and those it is in, end here. */
+static void close_inside(struct parser *p, const struct frame *f)
 {
-    const char *end = line;
-    uint64_t lines = p->lines;
+    uint64_t at = offset(p, p->at), end = at, lines = p->lines;
 
-    if (end > p->data && end[-1] == '\n') {
+    if (end > 0 && p->at[-1] == '\n') {
         end--;
         lines--;
-        if (end > p->data && end[-1] == '\r')
+        if (end > 0 && p->at[-2] == '\r')
             end--;
     }
-    while (&p->frames[p->depth - 1] != f)
-        close_part(p, offset(p, end), lines);
+    while (&p->frames[p->depth - 1] != f) {
+        if (body_start(p->frames[p->depth - 1].part) > end) {
+            end = at;
+            lines = p->lines;
+        }
+        close_part(p, end, lines);
+    }
 }
 
 static void read_line(struct parser *p)
@@ -211,7 +220,7 @@ static void read_line(struct parser *p)
         move_to(p, next);
         return;
     }
-    close_inside(p, f, p->at);
+    close_inside(p, f);
     move_to(p, next);
     if (closing)
         f->boundary = NULL;
