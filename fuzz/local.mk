@@ -4,15 +4,15 @@
 #     ../configure CC=clang --enable-sanitizers=address,undefined && make fuzz/fuzz-NAME
 #     fuzz/fuzz-NAME found/ ../fuzz/corpus/NAME
 #
-# A new harness: its NAME in FUZZ_NAMES and two programs as below.
+# A new harness: its NAME in FUZZ_NAMES and EXTRA_PROGRAMS, and two programs as below.
 FUZZ_NAMES = mail
+EXTRA_PROGRAMS = fuzz/fuzz-mail
 EXTRA_DIST += $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
 fuzz_replay_mail_SOURCES = fuzz/replay.c fuzz/mail.c cunit/lib/mail/consistent.c cunit/lib/mail/consistent.h
 fuzz_replay_mail_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/mail"'
 fuzz_replay_mail_LDADD = $(MAIL_LIBS)
-EXTRA_PROGRAMS += fuzz/fuzz-mail
 fuzz_fuzz_mail_SOURCES = fuzz/mail.c cunit/lib/mail/consistent.c cunit/lib/mail/consistent.h
 fuzz_fuzz_mail_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_mail_LDADD = $(MAIL_LIBS)
