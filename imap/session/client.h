@@ -10,12 +10,14 @@
 #include <stdint.h>
 
 #include "imap/session/command.h"
+#include "imap/session/input.h"
 #include "imap/session/leg.h"
 #include "lib/base/pool.h"
+#include "lib/name/acl.h"
 
 struct identity;
-struct input;
 struct login;
+struct mboxlist;
 struct namespace;
 struct session;
 struct stream;
@@ -39,8 +41,12 @@ struct client {
     struct pool *pool;               /* as long as the session */
     enum client_state state;
 
-    struct input *input;     /* the command being collected; NULL between commands */
+    struct mboxlist *list;   /* the process's mailbox list */
+    struct input input;      /* the command being collected */
     struct command *command; /* the one that runs; NULL */
+    void *barrier;           /* taken at login, before the first command */
+    char *login_tag;         /* of the LOGIN or AUTHENTICATE under way; malloc'ed */
+    const char *bye;         /* client_bye(): the text; in the pool */
 
     struct leg *legs;     /* those this session has opened; a list by leg.next */
     struct leg *selected; /* of the selected mailbox; NULL unless CLIENT_SELECTED, and when lost */
@@ -48,7 +54,6 @@ struct client {
     bool selected_lost;   /* its server went away: NO [UNAVAILABLE] until the client selects again */
     bool read_only;       /* by EXAMINE, or for want of rights */
 
-    int64_t active;      /* when the client last said something (clock.h), for `timeout` */
     unsigned slots_used; /* bits of the engine's slots in use; 0 is the client's own */
 };
 
@@ -68,7 +73,8 @@ void client_unselected(struct client *c);
  * mailbox is answered NO [UNAVAILABLE] until it selects again. */
 void client_selection_lost(struct client *c);
 
-/* Untagged BYE with a text, then the session ends.  From a leg: a mailbox that was deleted, or whose
+/* Untagged BYE with a text ("[CODE] text" with a code), then the session ends: at once, the running command gets no
+ * answer any more.  From a leg: a mailbox that was deleted, or whose
  * state this session cannot follow any more. */
 void client_bye(struct client *c, const char *code, const char *text);
 

@@ -28,12 +28,15 @@ enum command_id {
 };
 
 enum step {
-    STEP_MORE, /* call again: at once, or when the output has drained below STREAM_OUT_HIGH */
-    STEP_WAIT, /* call again when a source is ready.  The step has armed them: session_watch()
+    STEP_MORE,      /* call again: at once, or when the output has drained below STREAM_OUT_HIGH */
+    STEP_WAIT,      /* call again when a source is ready.  The step has armed them: session_watch()
                   slots of its legs, a promise of session_wake(), command.wake_at,
                   command.wants_input.  It may be called for nothing and then says STEP_WAIT
                   again. */
-    STEP_DONE, /* command_ok/no/bad has been called: what changed in the selected mailbox is told,
+    STEP_ELSEWHERE, /* only before anything was told: the leg's server says that the mailbox is not there;
+                       command.failure holds its words.  Dispatch takes the barrier, looks the mailbox
+                       up again and starts the command once more where it is now, or answers NO. */
+    STEP_DONE,      /* command_ok/no/bad has been called: what changed in the selected mailbox is told,
                   then the tagged line */
 };
 
@@ -51,6 +54,7 @@ enum command_flags {
     CMD_SINK = 2,   /* the message literal is streamed */
     CMD_QUIET = 4,  /* no EXPUNGE before its tagged answer, unless it came with UID */
     CMD_WRITES = 8, /* changes something */
+    CMD_NAMES = 16, /* changes the mailbox list */
 };
 
 struct command_def {
@@ -80,8 +84,7 @@ struct command {
 
     /* The arguments exactly as received, after "tag SP [UID SP] name [SP]" and without the final
      * CRLF; literals stand inside as {n}CRLF or {n+}CRLF and their n bytes.  With CMD_SINK it ends
-     * before the "{" of the message literal (a blank before it included).  args[args_len] is NUL.
-     * In the command's pool. */
+     * before the "{" of the message literal (a blank before it included).  args[args_len] is NUL. */
     const char *args;
     size_t args_len;
     struct command_literal literal; /* CMD_SINK only */
@@ -106,9 +109,14 @@ struct command {
      * Mailbox does not exist"); NULL: by the error code (command_error). */
     const char *failure;
 
-    /* What dispatch needs: see dispatch.c. */
-    const char *final;
-    bool pass_final;
+    /* Dispatch's own. */
+    char *text;         /* the whole command; args points into it */
+    char *final;        /* the answer behind the tag, malloc'ed */
+    void *barrier;      /* of leg_program.barrier_begin, while it is waited for */
+    bool barrier_taken; /* once for the lookup of a mailbox that is missing */
+    bool final_barrier; /* once before the answer to a change of names */
+    bool failed;        /* the answer was NO or BAD */
+    bool literal_over;  /* the message literal and its line's end have been taken */
     int64_t began_us;
 };
 

@@ -91,8 +91,9 @@ struct leg_ops {
      * Does not call client_unselected(). */
     void (*unselect)(struct leg *leg);
 
-    /* The session ran with no command under way and one of the leg's slots is ready: a backend
-     * speaks or died.  NULL if the leg has no slots. */
+    /* Called each time before the session parks with no command under way, on the leg that has the
+     * selection: reads what its server says meanwhile and arms its slots, so that its death is noticed;
+     * gives back memory that a parked session does not need.  NULL: nothing to do. */
     void (*between)(struct leg *leg);
 
     /* IDLE (RFC 2177): begin; 0 when the client may be told "+ idling".  idle_run is called whenever

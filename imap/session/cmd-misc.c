@@ -1,0 +1,141 @@
+/* cmd-misc.c: CAPABILITY, ENABLE, ID, LOGOUT, NAMESPACE, NOOP, CHECK. */
+#include <config.h>
+
+#include "imap/session/capability.h"
+#include "imap/session/commands.h"
+#include "lib/base/error.h"
+#include "lib/base/options.h"
+#include "lib/imapwire/args.h"
+#include "lib/mboxlist/mboxlist.h"
+#include "lib/name/namespace.h"
+#include "lib/stream/stream.h"
+
+enum { ID_PAIRS_MAX = 30 }; /* RFC 2971 3.3 */
+
+/* For commands without arguments: 0, or the answer has been made. */
+static int no_arguments(struct command *cmd)
+{
+    struct imap_args args;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (imap_args_end(&args) == 0)
+        return 0;
+    command_bad(cmd, "%s", imap_args_error(&args));
+    return ERR_SYNTAX;
+}
+
+enum step cmd_capability(struct command *cmd)
+{
+    struct buf list = BUF_INIT;
+
+    if (no_arguments(cmd) < 0)
+        return STEP_DONE;
+    capability_list(cmd->client, &list);
+    stream_printf(cmd->client->stream, "* CAPABILITY %s\r\n", buf_cstr(&list));
+    buf_free(&list);
+    return command_ok(cmd, NULL, "Completed");
+}
+
+/* RFC 5161: what cannot be enabled is ignored; nothing can, so far. */
+enum step cmd_enable(struct command *cmd)
+{
+    struct imap_args args;
+    const char *name;
+    int r;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    do {
+        r = imap_args_atom(&args, &name);
+    } while (r == 0 && imap_args_skip(&args, ' '));
+    if (r < 0 || imap_args_end(&args) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    stream_puts(cmd->client->stream, "* ENABLED\r\n");
+    return command_ok(cmd, NULL, "Completed");
+}
+
+/* NIL, or (string nstring ...) */
+static int parse_id(struct imap_args *args)
+{
+    const char *s;
+    int pairs = 0;
+
+    if (imap_args_word(args, "NIL"))
+        return imap_args_end(args);
+    if (imap_args_char(args, '(') < 0)
+        return ERR_SYNTAX;
+    while (!imap_args_skip(args, ')')) {
+        if (pairs > 0 && imap_args_space(args) < 0)
+            return ERR_SYNTAX;
+        if (++pairs > ID_PAIRS_MAX || imap_args_string(args, &s) < 0 || imap_args_space(args) < 0 ||
+            imap_args_nstring(args, &s) < 0)
+            return ERR_SYNTAX;
+    }
+    return imap_args_end(args);
+}
+
+enum step cmd_id(struct command *cmd)
+{
+    struct imap_args args;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (parse_id(&args) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    stream_puts(cmd->client->stream, opt_switch(OPT_IMAPIDRESPONSE)
+                                         ? "* ID (\"name\" \"iatlas\" \"version\" \"" PACKAGE_VERSION
+                                           "\" \"vendor\" \"iatlas\")\r\n"
+                                         : "* ID NIL\r\n");
+    return command_ok(cmd, NULL, "Completed");
+}
+
+enum step cmd_logout(struct command *cmd)
+{
+    struct client *c = cmd->client;
+
+    if (no_arguments(cmd) < 0)
+        return STEP_DONE;
+    if (c->selected != NULL)
+        c->selected->ops->unselect(c->selected);
+    if (c->state == CLIENT_SELECTED)
+        client_unselected(c);
+    stream_puts(c->stream, "* BYE LOGOUT received\r\n");
+    c->state = CLIENT_LOGOUT;
+    return command_ok(cmd, NULL, "Completed");
+}
+
+enum step cmd_namespace(struct command *cmd)
+{
+    struct client *c = cmd->client;
+    struct mboxlist_record record;
+    struct buf text = BUF_INIT;
+    bool has_inbox;
+
+    if (no_arguments(cmd) < 0)
+        return STEP_DONE;
+    has_inbox = *c->ns->inbox != '\0' && mboxlist_lookup(c->list, c->ns->inbox, cmd->pool, &record) == 0;
+    namespace_response(c->ns, has_inbox, &text);
+    stream_printf(c->stream, "* NAMESPACE %s\r\n", buf_cstr(&text));
+    buf_free(&text);
+    return command_ok(cmd, NULL, "Completed");
+}
+
+static enum step poll_step(struct command *cmd)
+{
+    struct leg *leg = cmd->client->selected;
+    int r = leg != NULL ? leg->ops->poll(leg, cmd) : 0;
+
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    if (r < 0)
+        return command_error(cmd, r);
+    return command_ok(cmd, NULL, "Completed");
+}
+
+enum step cmd_noop(struct command *cmd)
+{
+    if (no_arguments(cmd) < 0)
+        return STEP_DONE;
+    if (cmd->def->id == COMMAND_CHECK && cmd->client->selected_lost)
+        return command_no(cmd, "UNAVAILABLE", "The mailbox's server went away: select again");
+    cmd->step = poll_step;
+    return poll_step(cmd);
+}

@@ -1,0 +1,159 @@
+/* cmd-names.c: SELECT, EXAMINE, CREATE, RENAME: which leg they go to. */
+#include "imap/session/commands.h"
+#include "imap/session/route.h"
+#include "lib/base/error.h"
+#include "lib/imapwire/args.h"
+#include "lib/mboxlist/mboxlist.h"
+
+/* Reads one mailbox argument. 0, or the answer has been made. */
+static int read_name(struct command *cmd, struct imap_args *args, const char **internal_r)
+{
+    const char *external;
+    int r;
+
+    if (imap_args_mailbox(args, &external) < 0) {
+        command_bad(cmd, "%s", imap_args_error(args));
+        return ERR_SYNTAX;
+    }
+    r = client_name_in(cmd->client, cmd->pool, external, internal_r);
+    if (r < 0)
+        command_error(cmd, r);
+    return r;
+}
+
+/* ---- SELECT, EXAMINE ---- */
+
+/* Whatever becomes of it, the mailbox selected before is no longer (RFC 3501 6.3.1). */
+enum step cmd_select(struct command *cmd)
+{
+    struct client *c = cmd->client;
+    struct imap_args args;
+    const char *ignored;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (imap_args_mailbox(&args, &ignored) < 0 || imap_args_end(&args) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    if (c->selected != NULL)
+        c->selected->ops->unselect(c->selected);
+    if (c->state == CLIENT_SELECTED)
+        client_unselected(c);
+    return route_start(cmd);
+}
+
+/* ---- CREATE ---- */
+
+struct create {
+    const char *wanted; /* the third argument: a server, a partition, or server!partition */
+};
+
+static enum step start_at(struct command *cmd, const char *server)
+{
+    cmd->leg = client_leg(cmd->client, server);
+    if (cmd->leg == NULL)
+        return command_error(cmd, ERR_UNAVAILABLE);
+    return cmd->leg->ops->start(cmd->leg, cmd);
+}
+
+static enum step place_step(struct command *cmd)
+{
+    const struct leg_program *program = leg_program();
+    struct create *create = cmd->state;
+    struct mboxlist_record ancestor;
+    const char *server = NULL;
+    int r;
+
+    r = route_ancestor(cmd, cmd->mailbox, &ancestor);
+    if (r == 0)
+        return start_at(cmd, ancestor.type == MBOXLIST_LOCAL ? NULL : ancestor.server);
+    if (r != ERR_NOTFOUND)
+        return command_error(cmd, r);
+    if (program->place != NULL)
+        r = program->place(cmd->client, cmd, cmd->mailbox, create->wanted, &server);
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    if (r < 0 && program->place != NULL)
+        return command_error(cmd, r);
+    cmd->state = NULL;
+    return start_at(cmd, server);
+}
+
+/* A name that is there already is refused here; one that is not must be missing behind the barrier. */
+static enum step create_step(struct command *cmd)
+{
+    struct mboxlist_record record;
+    int r = route_lookup(cmd, cmd->mailbox, &record);
+
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    if (r == 0)
+        return command_error(cmd, ERR_EXISTS);
+    if (r != ERR_NOTFOUND)
+        return command_error(cmd, r);
+    cmd->step = place_step;
+    return place_step(cmd);
+}
+
+enum step cmd_create(struct command *cmd)
+{
+    struct create *create = pool_alloc(cmd->pool, sizeof(*create));
+    struct imap_args args;
+    int r = 0;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (read_name(cmd, &args, &cmd->mailbox) < 0)
+        return STEP_DONE;
+    if (imap_args_skip(&args, ' '))
+        r = imap_args_astring(&args, &create->wanted);
+    if (r < 0 || imap_args_end(&args) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    cmd->state = create;
+    cmd->step = create_step;
+    return create_step(cmd);
+}
+
+/* ---- RENAME ---- */
+
+/* The new name's parent must be on the same server: a mailbox's children live with it. */
+static enum step rename_step(struct command *cmd)
+{
+    struct mboxlist_record ancestor;
+    const char *to = cmd->state;
+    struct leg *leg, *new_leg;
+    int r = route_mailbox(cmd, cmd->mailbox, &leg);
+
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    if (r < 0)
+        return command_error(cmd, r);
+    r = route_ancestor(cmd, to, &ancestor);
+    if (r < 0 && r != ERR_NOTFOUND)
+        return command_error(cmd, r);
+    new_leg = r == 0 ? route_leg(cmd->client, &ancestor) : leg;
+    if (new_leg != leg)
+        return command_no(cmd, "CANNOT", "The new name's parent is on another server");
+    cmd->leg = leg;
+    cmd->state = NULL;
+    return leg->ops->start(leg, cmd);
+}
+
+enum step cmd_rename(struct command *cmd)
+{
+    struct imap_args args;
+    const char *to, *partition;
+    int r = 0;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (read_name(cmd, &args, &cmd->mailbox) < 0)
+        return STEP_DONE;
+    if (imap_args_space(&args) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    if (read_name(cmd, &args, &to) < 0)
+        return STEP_DONE;
+    if (imap_args_skip(&args, ' '))
+        r = imap_args_astring(&args, &partition);
+    if (r < 0 || imap_args_end(&args) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    cmd->state = (void *)(uintptr_t)to;
+    cmd->step = rename_step;
+    return rename_step(cmd);
+}

@@ -1,0 +1,225 @@
+#include "imap/session/command.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "imap/session/client.h"
+#include "imap/session/commands.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/imapwire/args.h"
+#include "lib/imapwire/out.h"
+#include "lib/stream/stream.h"
+
+/* ---- the table ---- */
+
+#define N      (1u << CLIENT_NOAUTH)
+#define A      (1u << CLIENT_AUTH)
+#define S      (1u << CLIENT_SELECTED)
+#define UID    CMD_UID
+#define SINK   CMD_SINK
+#define QUIET  CMD_QUIET
+#define WRITES CMD_WRITES
+#define NAMES  CMD_NAMES
+static const struct command_def table[] = {
+#define COMMAND(id, name, start, states, capability, route, flags)                                           \
+    {COMMAND_##id, name, start, states, capability, ROUTE_##route, flags},
+#include "imap/session/commands.def"
+#undef COMMAND
+};
+#undef N
+#undef A
+#undef S
+#undef UID
+#undef SINK
+#undef QUIET
+#undef WRITES
+#undef NAMES
+
+const struct command_def *command_find(const char *name, size_t len)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (strlen(table[i].name) == len && str_ieq_n(table[i].name, name, len))
+            return &table[i];
+    return NULL;
+}
+
+/* ---- counters ---- */
+
+static struct {
+    atomic_uint_fast64_t runs, failed, microseconds;
+} counters[COMMAND_END];
+
+void command_count(const struct command *cmd, int64_t microseconds)
+{
+    enum command_id id = cmd->def->id;
+
+    atomic_fetch_add_explicit(&counters[id].runs, 1, memory_order_relaxed);
+    if (cmd->failed)
+        atomic_fetch_add_explicit(&counters[id].failed, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters[id].microseconds, (uint64_t)microseconds, memory_order_relaxed);
+}
+
+void command_counters(enum command_id id, struct command_counter *out)
+{
+    out->runs = atomic_load_explicit(&counters[id].runs, memory_order_relaxed);
+    out->failed = atomic_load_explicit(&counters[id].failed, memory_order_relaxed);
+    out->microseconds = atomic_load_explicit(&counters[id].microseconds, memory_order_relaxed);
+}
+
+/* ---- answers ---- */
+
+static enum step finish(struct command *cmd, const char *status, const char *code, const char *fmt,
+                        va_list ap)
+{
+    struct buf text = BUF_INIT, line = BUF_INIT;
+
+    buf_vprintf(&text, fmt, ap);
+    buf_printf(&line, "%s ", status);
+    if (code != NULL)
+        buf_printf(&line, "[%s] ", code);
+    imap_put_text(&line, buf_cstr(&text));
+    buf_free(&text);
+    free(cmd->final);
+    cmd->final = buf_steal(&line);
+    cmd->failed = strcmp(status, "OK") != 0;
+    return STEP_DONE;
+}
+
+enum step command_ok(struct command *cmd, const char *code, const char *fmt, ...)
+{
+    va_list ap;
+    enum step s;
+
+    va_start(ap, fmt);
+    s = finish(cmd, "OK", code, fmt, ap);
+    va_end(ap);
+    return s;
+}
+
+enum step command_no(struct command *cmd, const char *code, const char *fmt, ...)
+{
+    va_list ap;
+    enum step s;
+
+    va_start(ap, fmt);
+    s = finish(cmd, "NO", code, fmt, ap);
+    va_end(ap);
+    return s;
+}
+
+enum step command_bad(struct command *cmd, const char *fmt, ...)
+{
+    va_list ap;
+    enum step s;
+
+    va_start(ap, fmt);
+    s = finish(cmd, "BAD", NULL, fmt, ap);
+    va_end(ap);
+    return s;
+}
+
+enum step command_pass(struct command *cmd, const char *rest, size_t len)
+{
+    free(cmd->final);
+    cmd->final = xstrndup(rest, len);
+    cmd->failed = !str_has_iprefix(cmd->final, "OK");
+    return STEP_DONE;
+}
+
+/* What a client is told about an error (RFC 5530). */
+static const struct {
+    int error;
+    const char *code, *text;
+} texts[] = {
+    {ERR_NOTFOUND, "NONEXISTENT", "Mailbox does not exist"},
+    {ERR_EXISTS, "ALREADYEXISTS", "Mailbox already exists"},
+    {ERR_CONFLICT, "ALREADYEXISTS", "Mailbox exists on another server"},
+    {ERR_DENIED, "NOPERM", "Permission denied"},
+    {ERR_OVERQUOTA, "OVERQUOTA", "Over quota"},
+    {ERR_BUSY, "INUSE", "Mailbox is in use"},
+    {ERR_TIMEOUT, "INUSE", "Mailbox is locked"},
+    {ERR_LIMIT, "LIMIT", "Limit exceeded"},
+    {ERR_TOOBIG, "LIMIT", "Too large"},
+    {ERR_BADNAME, "CANNOT", "Invalid mailbox name"},
+    {ERR_UNAVAILABLE, "UNAVAILABLE", "Server is unavailable"},
+    {ERR_EXPUNGED, "EXPUNGEISSUED", "Some of the messages no longer exist"},
+    {ERR_READONLY, "READ-ONLY", "Mailbox is open read-only"},
+    {ERR_UNSUPPORTED, "CANNOT", "Not supported"},
+    {ERR_DISKFULL, "UNAVAILABLE", "No space left on the server"},
+    {ERR_CORRUPT, "CORRUPTION", "Mailbox is damaged"},
+    {ERR_VERSION, "CORRUPTION", "Mailbox has an unknown format"},
+};
+
+enum step command_error(struct command *cmd, int error)
+{
+    if (cmd->failure != NULL) {
+        const char *no = pool_printf(cmd->pool, "NO %s", cmd->failure);
+
+        return command_pass(cmd, no, strlen(no));
+    }
+    if (error == ERR_SYNTAX)
+        return command_bad(cmd, "Invalid arguments");
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        if (texts[i].error == error)
+            return command_no(cmd, texts[i].code, "%s", texts[i].text);
+    return command_no(cmd, "SERVERBUG", "System error: %s", error_text(error));
+}
+
+/* ---- the message literal ---- */
+
+void command_literal_accept(struct command *cmd)
+{
+    if (cmd->literal.accepted)
+        return;
+    cmd->literal.accepted = true;
+    if (cmd->literal.synchronising)
+        stream_puts(cmd->client->stream, "+ go ahead\r\n");
+}
+
+const char *command_literal_data(struct command *cmd, size_t *len_r)
+{
+    const char *data = stream_data(cmd->client->stream, len_r);
+
+    if (*len_r > cmd->literal.left)
+        *len_r = (size_t)cmd->literal.left;
+    return *len_r > 0 ? data : NULL;
+}
+
+void command_literal_consume(struct command *cmd, size_t n)
+{
+    BUG_ON(n > cmd->literal.left);
+    stream_consume(cmd->client->stream, n);
+    cmd->literal.left -= n;
+}
+
+size_t command_literal_move(struct command *cmd, struct stream *to, size_t max)
+{
+    size_t n;
+
+    if (max > cmd->literal.left)
+        max = (size_t)cmd->literal.left;
+    n = stream_move(cmd->client->stream, to, max);
+    cmd->literal.left -= n;
+    return n;
+}
+
+/* What follows stays in the stream when it is no plain end of line: dispatch drops it. */
+int command_literal_end(struct command *cmd)
+{
+    size_t n;
+    const char *data = stream_data(cmd->client->stream, &n);
+
+    BUG_ON(cmd->literal.left > 0);
+    if (cmd->literal_over)
+        return 0;
+    if (n == 0 || (n == 1 && data[0] == '\r'))
+        return ERR_AGAIN;
+    if (data[0] != '\n' && !(data[0] == '\r' && data[1] == '\n'))
+        return ERR_SYNTAX;
+    stream_consume(cmd->client->stream, data[0] == '\n' ? 1 : 2);
+    cmd->literal_over = true;
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* commands.h: the start functions that commands.def names, and what the files of this room share. */
+#ifndef IMAP_SESSION_COMMANDS_H
+#define IMAP_SESSION_COMMANDS_H
+
+#include "imap/session/client.h"
+#include "imap/session/command.h"
+
+/* Each begins a command of its name (RFC 3501 section 6 unless said otherwise); see command.h. */
+enum step cmd_capability(struct command *cmd);
+enum step cmd_copy(struct command *cmd); /* COPY, MOVE (RFC 6851) */
+enum step cmd_create(struct command *cmd);
+enum step cmd_enable(struct command *cmd);     /* RFC 5161 */
+enum step cmd_getacl(struct command *cmd);     /* RFC 4314 3.3 */
+enum step cmd_id(struct command *cmd);         /* RFC 2971 */
+enum step cmd_idle(struct command *cmd);       /* RFC 2177 */
+enum step cmd_list(struct command *cmd);       /* with RFC 3348 */
+enum step cmd_listrights(struct command *cmd); /* RFC 4314 3.4 */
+enum step cmd_logout(struct command *cmd);
+enum step cmd_lsub(struct command *cmd);
+enum step cmd_myrights(struct command *cmd);  /* RFC 4314 3.5 */
+enum step cmd_namespace(struct command *cmd); /* RFC 2342 */
+enum step cmd_noop(struct command *cmd);      /* NOOP, CHECK */
+enum step cmd_rename(struct command *cmd);
+enum step cmd_select(struct command *cmd);    /* SELECT, EXAMINE */
+enum step cmd_subscribe(struct command *cmd); /* SUBSCRIBE, UNSUBSCRIBE */
+
+/* Adds a finished command to the counters of its row. */
+void command_count(const struct command *cmd, int64_t microseconds);
+
+/* STARTTLS, AUTHENTICATE, LOGIN: hand over to imap/login.  Each writes what it refuses itself; the others'
+ * answers come by the hooks of front.c. */
+void login_command(struct command *cmd);
+
+#endif

@@ -1,0 +1,172 @@
+#include "imap/session/route.h"
+
+#include "lib/base/error.h"
+#include "lib/imapwire/args.h"
+#include "lib/mboxlist/mboxlist.h"
+#include "lib/name/mboxname.h"
+#include "lib/name/namespace.h"
+
+static bool is_usable(const struct mboxlist_record *record)
+{
+    return record->type == MBOXLIST_LOCAL || record->type == MBOXLIST_REMOTE;
+}
+
+static int lookup_once(struct command *cmd, const char *internal, struct mboxlist_record *record_r)
+{
+    int r = mboxlist_lookup(cmd->client->list, internal, cmd->pool, record_r);
+
+    if (r < 0)
+        return r;
+    if (!is_usable(record_r))
+        return ERR_NOTFOUND;
+    return (record_r->flags & MBOXLIST_MOVING) != 0 ? ERR_BUSY : 0;
+}
+
+/* True while the barrier is under way; begins it at the first call. */
+static bool in_barrier(struct command *cmd)
+{
+    const struct leg_program *program = leg_program();
+
+    if (program->barrier_begin == NULL)
+        return false;
+    if (!cmd->barrier_taken) {
+        cmd->barrier_taken = true;
+        cmd->barrier = program->barrier_begin(cmd->client);
+    }
+    return cmd->barrier != NULL && !program->barrier_finished(&cmd->barrier);
+}
+
+int route_lookup(struct command *cmd, const char *internal, struct mboxlist_record *record_r)
+{
+    bool first = !cmd->barrier_taken;
+    int r;
+
+    if (cmd->barrier == NULL) {
+        r = lookup_once(cmd, internal, record_r);
+        if (r != ERR_NOTFOUND || !first)
+            return r;
+    }
+    if (in_barrier(cmd))
+        return ERR_AGAIN;
+    return lookup_once(cmd, internal, record_r);
+}
+
+struct leg *route_leg(struct client *c, const struct mboxlist_record *record)
+{
+    return client_leg(c, record->type == MBOXLIST_LOCAL ? NULL : record->server);
+}
+
+int route_mailbox(struct command *cmd, const char *internal, struct leg **leg_r)
+{
+    struct mboxlist_record record;
+    int r = route_lookup(cmd, internal, &record);
+
+    if (r < 0)
+        return r;
+    *leg_r = route_leg(cmd->client, &record);
+    return *leg_r != NULL ? 0 : ERR_UNAVAILABLE;
+}
+
+int route_inbox(struct command *cmd, struct leg **leg_r)
+{
+    const char *inbox = cmd->client->ns->inbox;
+    int r = ERR_NOTFOUND;
+
+    if (*inbox != '\0')
+        r = route_mailbox(cmd, inbox, leg_r);
+    if (r != ERR_NOTFOUND)
+        return r;
+    *leg_r = client_leg(cmd->client, NULL);
+    return *leg_r != NULL ? 0 : ERR_NOTFOUND;
+}
+
+int route_ancestor(struct command *cmd, const char *internal, struct mboxlist_record *record_r)
+{
+    struct buf parent = BUF_INIT, next = BUF_INIT;
+    int r = ERR_NOTFOUND;
+
+    buf_puts(&parent, internal);
+    while (r == ERR_NOTFOUND && mboxname_parent(buf_cstr(&parent), &next)) {
+        buf_reset(&parent);
+        buf_append(&parent, next.data, next.len);
+        buf_reset(&next);
+        r = lookup_once(cmd, buf_cstr(&parent), record_r);
+    }
+    buf_free(&parent);
+    buf_free(&next);
+    return r;
+}
+
+/* ---- commands whose first argument decides ---- */
+
+static enum step not_found(struct command *cmd)
+{
+    if (cmd->failure != NULL)
+        return command_error(cmd, ERR_NOTFOUND);
+    if (cmd->def->id == COMMAND_APPEND)
+        return command_no(cmd, "TRYCREATE", "Mailbox does not exist");
+    if (cmd->def->id == COMMAND_GETQUOTA || cmd->def->id == COMMAND_SETQUOTA)
+        return command_no(cmd, "NONEXISTENT", "Quota root does not exist");
+    return command_error(cmd, ERR_NOTFOUND);
+}
+
+static enum step locate_step(struct command *cmd)
+{
+    struct leg *leg;
+    int r = route_mailbox(cmd, cmd->mailbox, &leg);
+
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    if (r == ERR_NOTFOUND)
+        return not_found(cmd);
+    if (r < 0)
+        return command_error(cmd, r);
+    cmd->leg = leg;
+    return leg->ops->start(leg, cmd);
+}
+
+enum step route_start(struct command *cmd)
+{
+    struct imap_args args;
+    const char *external;
+    int r;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (imap_args_mailbox(&args, &external) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    r = client_name_in(cmd->client, cmd->pool, external, &cmd->mailbox);
+    if (r < 0)
+        return cmd->def->id == COMMAND_GETQUOTA ? not_found(cmd) : command_error(cmd, r);
+    cmd->step = locate_step;
+    return locate_step(cmd);
+}
+
+/* Waits for the barrier, then asks the list anew: only another server is worth a second try. */
+static enum step relocate_step(struct command *cmd)
+{
+    struct mboxlist_record record;
+    struct leg *leg;
+    int r;
+
+    if (in_barrier(cmd))
+        return STEP_WAIT;
+    r = lookup_once(cmd, cmd->mailbox, &record);
+    leg = r == 0 ? route_leg(cmd->client, &record) : NULL;
+    if (leg == NULL || leg == cmd->leg)
+        return not_found(cmd);
+    cmd->failure = NULL;
+    cmd->leg = leg;
+    return leg->ops->start(leg, cmd);
+}
+
+enum step route_again(struct command *cmd)
+{
+    if (cmd->cleanup != NULL)
+        cmd->cleanup(cmd);
+    cmd->cleanup = NULL;
+    cmd->state = NULL;
+    if (cmd->barrier_taken || cmd->mailbox == NULL)
+        return not_found(cmd);
+    cmd->step = relocate_step;
+    return relocate_step(cmd);
+}
