@@ -182,7 +182,7 @@ static void give_subscription(struct client *c, struct command *cmd, const struc
     if (imap_args_skip_value(&args) == 0 && imap_args_space(&args) == 0 &&
         imap_args_nstring(&args, &separator) == 0 && imap_args_space(&args) == 0 &&
         imap_args_mailbox(&args, &name) == 0 &&
-        client_name_in(c, cmd->pool, name, strlen(name), &internal) == 0)
+        client_name_in(c, cmd->pool, name, &internal) == 0)
         fn(internal, context);
 }
 

@@ -73,15 +73,21 @@ void client_unselected(struct client *c);
  * mailbox is answered NO [UNAVAILABLE] until it selects again. */
 void client_selection_lost(struct client *c);
 
-/* Untagged BYE with a text ("[CODE] text" with a code), then the session ends: at once, the running command gets no
- * answer any more.  From a leg: a mailbox that was deleted, or whose
- * state this session cannot follow any more. */
+/* Untagged BYE with a text (behind "[CODE]" with a code), then the session ends: the running command gets no
+ * answer any more.  From a leg: a mailbox that was deleted, or whose state this session cannot follow any
+ * more. */
 void client_bye(struct client *c, const char *code, const char *text);
 
-/* An internal name as this client writes it, ready for a response: quoted or as an atom or literal
- * (modified UTF-7); and from the client's bytes: 0, or ERR_BADNAME.  In the pool. */
-const char *client_name_out(struct client *c, struct pool *pool, const char *internal);
-int client_name_in(struct client *c, struct pool *pool, const char *external, size_t len,
-                   const char **internal_r);
+/* An internal name as this client knows it, ready for a response (an astring); NULL when the client's
+ * namespace has no name for it.  In the pool. */
+const char *client_name_out(const struct client *c, struct pool *pool, const char *internal);
+/* The other way, of an argument already read; a trailing separator is cut.  0, ERR_BADNAME, ERR_TOOBIG. */
+int client_name_in(const struct client *c, struct pool *pool, const char *external, const char **internal_r);
+
+/* The user's rights on a mailbox, of its record's ACL. */
+rights_t client_rights(const struct client *c, const char *mailbox, const char *acl);
+
+/* Does a proxy (a frontend) speak for the user? */
+bool client_is_proxied(const struct client *c);
 
 #endif

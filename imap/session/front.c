@@ -19,8 +19,6 @@
 #include "lib/name/namespace.h"
 #include "lib/stream/stream.h"
 
-enum { SERVERINFO_OFF, SERVERINFO_MIN, SERVERINFO_ON }; /* the option's list */
-
 static struct client *client_of(struct login *l)
 {
     struct client *c = l->front;

@@ -1,1 +1,20 @@
 # imap/session: the IMAP front.
+noinst_LIBRARIES += imap/session/libsession.a
+imap_session_libsession_a_SOURCES = \
+	imap/session/capability.c imap/session/capability.h imap/session/capability.def \
+	imap/session/client.c imap/session/client.h \
+	imap/session/cmd-acl.c \
+	imap/session/cmd-copy.c \
+	imap/session/cmd-idle.c \
+	imap/session/cmd-list.c imap/session/list.h \
+	imap/session/cmd-misc.c \
+	imap/session/cmd-names.c \
+	imap/session/cmd-subs.c \
+	imap/session/command.c imap/session/command.h \
+	imap/session/commands.def imap/session/commands.h \
+	imap/session/dispatch.c imap/session/dispatch.h \
+	imap/session/front.c imap/session/front.h \
+	imap/session/input.c imap/session/input.h \
+	imap/session/leg.h \
+	imap/session/route.c imap/session/route.h
+SESSION_LIBS = imap/session/libsession.a $(LOGIN_LIBS) $(MUPDATE_LIBS) $(MBOXLIST_LIBS) $(IMAPWIRE_LIBS)
