@@ -17,7 +17,7 @@
 
 #include "lib/base/buf.h"
 
-enum { DB_KEY_MAX = 400, DB_KEY_PLAIN_MAX = 380, DB_TABLES_MAX = 16 };
+enum { DB_KEY_MAX = 511, DB_KEY_PLAIN_MAX = 491, DB_TABLES_MAX = 16 };
 
 enum db_engine { DB_LMDB, DB_BERKELEY };
 

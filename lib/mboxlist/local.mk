@@ -1,3 +1,14 @@
 # lib/mboxlist: the mailbox list.
-EXTRA_DIST += lib/mboxlist/record.h lib/mboxlist/mboxlist.h lib/mboxlist/remote.h lib/mboxlist/subs.h \
-	lib/mboxlist/quota.h lib/mboxlist/intent.h lib/mboxlist/dump.h
+noinst_LIBRARIES += lib/mboxlist/libmboxlist.a
+lib_mboxlist_libmboxlist_a_SOURCES = \
+	lib/mboxlist/dump.c lib/mboxlist/dump.h \
+	lib/mboxlist/intent.c lib/mboxlist/intent.h \
+	lib/mboxlist/iter.c \
+	lib/mboxlist/mboxlist.c lib/mboxlist/mboxlist.h lib/mboxlist/mboxlist-private.h \
+	lib/mboxlist/quota.c lib/mboxlist/quota.h \
+	lib/mboxlist/record.c lib/mboxlist/record.h \
+	lib/mboxlist/remote.c lib/mboxlist/remote.h \
+	lib/mboxlist/subs.c lib/mboxlist/subs.h \
+	lib/mboxlist/value.c lib/mboxlist/volatile.c
+lib_mboxlist_libmboxlist_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+MBOXLIST_LIBS = lib/mboxlist/libmboxlist.a $(DB_LIBS) $(NAME_LIBS)

@@ -10,7 +10,7 @@
 #include "lib/base/pool.h"
 
 enum {
-    MBOXLIST_NAME_MAX = 1000,       /* bytes of an internal name */
+    MBOXLIST_NAME_MAX = 490,        /* bytes of an internal name: always a plain key */
     MBOXLIST_ID_MAX = 64,           /* bytes of a unique id */
     MBOXLIST_LOCATION_MAX = 512,    /* bytes of "server!partition" */
     MBOXLIST_ACL_MAX = 64 * 1024,   /* bytes of an ACL */

@@ -1,0 +1,341 @@
+#include "lib/db/db.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cunit/unit.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/mem.h"
+
+static const char *const tables[] = {"one", "two", NULL};
+static const enum db_engine engines[] = {DB_LMDB, DB_BERKELEY};
+
+enum { TEST_MAP = 64 * 1024 * 1024 };
+
+static void make_dir(char *dir, size_t size)
+{
+    snprintf(dir, size, "/tmp/iatlas-db.XXXXXX");
+    CU_ASSERT_FATAL(mkdtemp(dir) != NULL);
+}
+
+static struct db_env *open_env(enum db_engine engine, const char *dir)
+{
+    struct db_env *env = NULL;
+    char *error = NULL;
+
+    CU_ASSERT_EQUAL(db_open(engine, dir, 0, TEST_MAP, tables, &env, &error), 0);
+    if (error != NULL)
+        fprintf(stderr, "%s\n", error);
+    free(error);
+    CU_ASSERT_FATAL(env != NULL);
+    return env;
+}
+
+static int put(struct db_env *env, unsigned table, const char *key, const char *value)
+{
+    struct db_txn *txn;
+
+    CU_ASSERT_EQUAL_FATAL(db_begin(env, true, &txn), 0);
+    CU_ASSERT_EQUAL(db_put(txn, table, key, strlen(key), value, strlen(value)), 0);
+    return db_commit(&txn);
+}
+
+/* The value as a string, "-" when there is none. */
+static const char *get(struct db_env *env, unsigned table, const char *key)
+{
+    static char text[64];
+    struct db_value value;
+    struct db_txn *txn;
+    int r;
+
+    CU_ASSERT_EQUAL_FATAL(db_begin(env, false, &txn), 0);
+    r = db_get(txn, table, key, strlen(key), &value);
+    CU_ASSERT(r == 0 || r == ERR_NOTFOUND);
+    snprintf(text, sizeof(text), "%.*s", r == 0 ? (int)value.len : 1,
+             r == 0 ? (const char *)value.data : "-");
+    db_abort(&txn);
+    return text;
+}
+
+static void check_basics(enum db_engine engine, const char *dir)
+{
+    struct db_env *env = open_env(engine, dir), *again = open_env(engine, dir);
+    unsigned one = db_table(env, "one"), two = db_table(env, "two");
+    struct db_txn *txn;
+
+    CU_ASSERT_PTR_EQUAL(env, again);
+    db_close(&again);
+    CU_ASSERT_PTR_NULL(again);
+    CU_ASSERT_EQUAL(put(env, one, "a", "1"), 0);
+    CU_ASSERT_STRING_EQUAL(get(env, one, "a"), "1");
+    CU_ASSERT_STRING_EQUAL(get(env, two, "a"), "-");
+
+    CU_ASSERT_EQUAL(db_begin(env, true, &txn), 0);
+    CU_ASSERT_EQUAL(db_add(txn, one, "a", 1, "2", 1), ERR_EXISTS);
+    CU_ASSERT_EQUAL(db_add(txn, one, "b", 1, "2", 1), 0);
+    CU_ASSERT_EQUAL(db_delete(txn, one, "a", 1), 0);
+    CU_ASSERT_EQUAL(db_delete(txn, one, "a", 1), ERR_NOTFOUND);
+    db_abort(&txn);
+    CU_ASSERT_PTR_NULL(txn);
+    CU_ASSERT_STRING_EQUAL(get(env, one, "a"), "1");
+    CU_ASSERT_STRING_EQUAL(get(env, one, "b"), "-");
+    CU_ASSERT_EQUAL(db_sync(env), 0);
+    db_reader_check(env);
+    db_close(&env);
+
+    env = open_env(engine, dir);
+    CU_ASSERT_STRING_EQUAL(get(env, one, "a"), "1");
+    db_close(&env);
+}
+
+static void each_engine(void (*check)(enum db_engine engine, const char *dir))
+{
+    for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
+        char dir[64];
+
+        make_dir(dir, sizeof(dir));
+        check(engines[i], dir);
+        CU_ASSERT_EQUAL(file_remove_tree(dir), 0);
+    }
+}
+
+static void test_basics(void)
+{
+    each_engine(check_basics);
+}
+
+static void fill(struct db_env *env, unsigned table, unsigned n)
+{
+    struct db_txn *txn;
+    char key[16];
+
+    CU_ASSERT_EQUAL_FATAL(db_begin(env, true, &txn), 0);
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(key, sizeof(key), "%c%04u", i % 2 ? 'x' : 'm', i);
+        CU_ASSERT_EQUAL(db_put(txn, table, key, 5, key, 5), 0);
+    }
+    CU_ASSERT_EQUAL(db_commit(&txn), 0);
+}
+
+struct seen {
+    unsigned count, stop_at;
+    char last[16];
+    bool ordered;
+};
+
+static int note(const struct db_value *key, const struct db_value *value, void *context)
+{
+    struct seen *seen = context;
+
+    CU_ASSERT(key->len == value->len && memcmp(key->data, value->data, key->len) == 0);
+    seen->ordered = seen->ordered && memcmp(seen->last, key->data, key->len) < 0;
+    memcpy(seen->last, key->data, key->len);
+    return ++seen->count == seen->stop_at ? 7 : 0;
+}
+
+static void check_scans(enum db_engine engine, const char *dir)
+{
+    static const struct {
+        const char *start, *prefix;
+        unsigned stop_at, count;
+        int r;
+    } rows[] = {
+        {"", "", 0, 1000, 0},         {"", "m", 0, 500, 0},   {"", "x", 0, 500, 0},    {"", "q", 0, 0, 0},
+        {"m0990", "m", 0, 5, 0},      {"m0991", "", 4, 4, 7}, {"x0991", "m", 0, 0, 0}, {"a", "x", 0, 500, 0},
+        {"x0999", "x0999", 0, 1, 0},  {"y", "", 0, 0, 0},     {"", "", 256, 256, 7},   {"", "", 257, 257, 7},
+        {"x0001zz", "x00", 0, 49, 0},
+    };
+    struct db_env *env = open_env(engine, dir);
+    unsigned table = db_table(env, "two");
+    struct db_txn *txn;
+    uint64_t count;
+
+    fill(env, table, 1000);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct seen a = {.stop_at = rows[i].stop_at, .ordered = true}, b = a;
+
+        CU_ASSERT_EQUAL(db_begin(env, false, &txn), 0);
+        CU_ASSERT_EQUAL(db_scan(txn, table, rows[i].start, strlen(rows[i].start), rows[i].prefix,
+                                strlen(rows[i].prefix), note, &a),
+                        rows[i].r);
+        db_abort(&txn);
+        CU_ASSERT_EQUAL(db_scan_batches(env, table, rows[i].start, strlen(rows[i].start), rows[i].prefix,
+                                        strlen(rows[i].prefix), 64, note, &b),
+                        rows[i].r);
+        CU_ASSERT(a.ordered && b.ordered);
+        CU_ASSERT_EQUAL(a.count, rows[i].count);
+        CU_ASSERT_EQUAL(b.count, rows[i].count);
+    }
+    CU_ASSERT_EQUAL(db_begin(env, false, &txn), 0);
+    CU_ASSERT_EQUAL(db_count(txn, table, &count), 0);
+    CU_ASSERT_EQUAL(count, 1000);
+    db_abort(&txn);
+    db_close(&env);
+}
+
+static void test_scans(void)
+{
+    each_engine(check_scans);
+}
+
+/* A reader keeps its view while another thread commits. */
+static void *commit_new_value(void *context)
+{
+    struct db_env *env = context;
+
+    CU_ASSERT_EQUAL(put(env, 0, "k", "new"), 0);
+    return NULL;
+}
+
+static void check_snapshot(enum db_engine engine, const char *dir)
+{
+    struct db_env *env = open_env(engine, dir);
+    struct db_value value;
+    struct db_txn *txn;
+    pthread_t writer;
+
+    put(env, 0, "k", "old");
+    CU_ASSERT_EQUAL(db_begin(env, false, &txn), 0);
+    CU_ASSERT_EQUAL(db_get(txn, 0, "k", 1, &value), 0);
+    pthread_create(&writer, NULL, commit_new_value, env);
+    pthread_join(writer, NULL);
+    CU_ASSERT_EQUAL(db_get(txn, 0, "k", 1, &value), 0);
+    CU_ASSERT(value.len == 3 && memcmp(value.data, "old", 3) == 0);
+    db_abort(&txn);
+    CU_ASSERT_STRING_EQUAL(get(env, 0, "k"), "new");
+    db_close(&env);
+}
+
+static void test_snapshot(void)
+{
+    each_engine(check_snapshot);
+}
+
+enum { THREADS = 4, COMMITS = 25 };
+
+static void *commit_many(void *context)
+{
+    struct db_env *env = context;
+    static _Atomic unsigned next;
+    char key[16];
+
+    for (unsigned i = 0; i < COMMITS; i++) {
+        snprintf(key, sizeof(key), "%u", next++);
+        CU_ASSERT_EQUAL(put(env, 1, key, key), 0);
+    }
+    return NULL;
+}
+
+static void check_threads(enum db_engine engine, const char *dir)
+{
+    struct db_env *env = open_env(engine, dir);
+    pthread_t threads[THREADS];
+    struct db_txn *txn;
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, commit_many, env);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    CU_ASSERT_EQUAL(db_begin(env, false, &txn), 0);
+    CU_ASSERT_EQUAL(db_count(txn, 1, &count), 0);
+    CU_ASSERT_EQUAL(count, THREADS * COMMITS);
+    db_abort(&txn);
+    db_close(&env);
+}
+
+static void test_threads(void)
+{
+    each_engine(check_threads);
+}
+
+static void test_refusals(void)
+{
+    struct db_env *env = NULL;
+    char *error = NULL, dir[64];
+    pid_t pid;
+    int status;
+
+    make_dir(dir, sizeof(dir));
+    CU_ASSERT(db_open(DB_LMDB, "/nonexistent/there", DB_READ_ONLY, TEST_MAP, tables, &env, &error) < 0);
+    CU_ASSERT_PTR_NOT_NULL(error);
+    free(error);
+    error = NULL;
+    CU_ASSERT(db_open(DB_LMDB, dir, DB_READ_ONLY, TEST_MAP, tables, &env, &error) < 0);
+    CU_ASSERT_PTR_NOT_NULL(error);
+    free(error);
+    env = open_env(DB_BERKELEY, dir);
+    pid = fork();
+    if (pid ==
+        0) { /* another process may not own it at the same time; its list of handles is ours: another path */
+        execl("/proc/self/exe", "test", "--second-owner", dir, (char *)NULL);
+        _exit(9);
+    }
+    CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 3);
+    db_close(&env);
+    file_remove_tree(dir);
+}
+
+/* The program again, as that other process. */
+__attribute__((constructor)) static void second_owner(int argc, char **argv)
+{
+    struct db_env *env;
+
+    if (argc != 3 || strcmp(argv[1], "--second-owner") != 0)
+        return;
+    _exit(db_open(DB_BERKELEY, argv[2], 0, TEST_MAP, tables, &env, NULL) == ERR_BUSY ? 3 : 4);
+}
+
+static void test_map_full(void)
+{
+    enum { SMALL = 256 * 1024, VALUE = 150 * 1024 };
+    struct db_env *env;
+    struct db_txn *txn;
+    char dir[64], *value = xcalloc(1, VALUE);
+
+    make_dir(dir, sizeof(dir));
+    CU_ASSERT_EQUAL_FATAL(db_open(DB_LMDB, dir, 0, SMALL, tables, &env, NULL), 0);
+    CU_ASSERT_EQUAL(db_begin(env, true, &txn), 0);
+    CU_ASSERT_EQUAL(db_put(txn, 0, "a", 1, value, VALUE), 0);
+    CU_ASSERT_EQUAL(db_put(txn, 0, "b", 1, value, VALUE), ERR_DISKFULL);
+    db_abort(&txn);
+    put(env, 0, "c", "small");
+    CU_ASSERT_STRING_EQUAL(get(env, 0, "c"), "small");
+    db_close(&env);
+    file_remove_tree(dir);
+    free(value);
+}
+
+static void test_key_long(void)
+{
+    char name[1000];
+    struct buf a = BUF_INIT, b = BUF_INIT;
+
+    memset(name, 'n', sizeof(name));
+    db_key_long(&a, name, DB_KEY_PLAIN_MAX);
+    CU_ASSERT(a.len == DB_KEY_PLAIN_MAX && memcmp(a.data, name, a.len) == 0);
+    buf_reset(&a);
+    db_key_long(&a, name, 999);
+    db_key_long(&b, name, 1000);
+    CU_ASSERT(a.len == DB_KEY_MAX && b.len == DB_KEY_MAX);
+    CU_ASSERT(memcmp(a.data, b.data, DB_KEY_PLAIN_MAX) == 0);
+    CU_ASSERT(memcmp(a.data, b.data, DB_KEY_MAX) != 0);
+    buf_free(&a);
+    buf_free(&b);
+}
+
+static const struct unit_case cases[] = {
+    {"basics", test_basics},      {"scans", test_scans},
+    {"snapshot", test_snapshot},  {"threads", test_threads},
+    {"refusals", test_refusals},  {"map full", test_map_full},
+    {"long keys", test_key_long}, {NULL, NULL},
+};
+
+extern const struct unit_suite db_suite;
+const struct unit_suite db_suite = {"db", cases};

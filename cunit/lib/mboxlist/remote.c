@@ -1,0 +1,183 @@
+#include "lib/mboxlist/remote.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cunit/lib/mboxlist/fixture.h"
+#include "cunit/unit.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+
+static void add(struct mboxlist_remote *remote, char type, const char *name, const char *location,
+                const char *acl)
+{
+    struct mboxlist_change change = {type == 'M'   ? MBOXLIST_CHANGE_MAILBOX
+                                     : type == 'R' ? MBOXLIST_CHANGE_RESERVE
+                                                   : MBOXLIST_CHANGE_DELETE,
+                                     name, location, acl};
+
+    CU_ASSERT_EQUAL(mboxlist_remote_add(remote, &change), 0);
+}
+
+static const char *all(struct fixture *f)
+{
+    return fixture_names(f, mboxlist_iter_all(f->list, NULL, MBOXLIST_TYPES_ALL));
+}
+
+/* Every kind of change on every kind of record. */
+static void test_changes(void)
+{
+    enum { NONE, LOCAL = MBOXLIST_LOCAL, REMOTE = MBOXLIST_REMOTE, RESERVED = MBOXLIST_RESERVED };
+    static const struct {
+        const char *before; /* changes as letters; L: a local record */
+        char type;
+        const char *location;
+        int after;
+        unsigned conflicts;
+    } rows[] = {
+        {"", 'M', "be1!p", REMOTE, 0},  {"", 'R', "be1!p", RESERVED, 0},  {"", 'D', NULL, NONE, 0},
+        {"M", 'M', "be2!p", REMOTE, 0}, {"M", 'R', "be1!p", RESERVED, 0}, {"M", 'D', NULL, NONE, 0},
+        {"R", 'M', "be1!p", REMOTE, 0}, {"R", 'D', NULL, NONE, 0},        {"L", 'M', "be1!p", LOCAL, 1},
+        {"L", 'R', "be1!p", LOCAL, 0},  {"L", 'D', NULL, LOCAL, 0},       {"L", 'M', "own!p", LOCAL, 0},
+        {"", 'M', "own!p", NONE, 0},    {"", 'R', "own!p", NONE, 0},      {"M", 'M', "own!p", NONE, 0},
+        {"", 'M', "be1", REMOTE, 0},    {"", 'M', "be1!", REMOTE, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct mboxlist_remote_counters counters;
+        struct mboxlist_remote *remote;
+        struct fixture f;
+
+        fixture_open(&f);
+        remote = mboxlist_remote_new(f.list, "own");
+        if (rows[i].before[0] == 'L')
+            fixture_put(&f, "m", "fred\tlrs\t");
+        else if (rows[i].before[0] != '\0')
+            add(remote, rows[i].before[0], "m", "be1!p", "fred\tlr\t");
+        CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+        add(remote, rows[i].type, "m", rows[i].location, "fred\tl\t");
+        CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+        CU_ASSERT_EQUAL(fixture_type(&f, "m"), rows[i].after);
+        mboxlist_remote_counters(remote, &counters);
+        CU_ASSERT_EQUAL(counters.conflicts, rows[i].conflicts);
+        mboxlist_remote_free(&remote);
+        fixture_close(&f);
+    }
+}
+
+static void test_same_is_not_written(void)
+{
+    struct mboxlist_remote_counters counters;
+    struct mboxlist_remote *remote;
+    struct mboxlist_record record;
+    struct fixture f;
+
+    fixture_open(&f);
+    remote = mboxlist_remote_new(f.list, "own");
+    for (unsigned i = 0; i < 3; i++) {
+        add(remote, 'M', "m", "be1!p", "fred\tlr\t"); /* Cyrus sends each change several times */
+        CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    }
+    mboxlist_remote_counters(remote, &counters);
+    CU_ASSERT(counters.written == 1 && counters.received == 3);
+    CU_ASSERT_EQUAL(mboxlist_lookup(f.list, "m", f.pool, &record), 0);
+    CU_ASSERT_STRING_EQUAL(record.server, "be1");
+    CU_ASSERT_STRING_EQUAL(record.partition, "p");
+    CU_ASSERT_STRING_EQUAL(record.acl, "fred\tlr\t");
+    add(remote, 'M', "bad..name", "be1!p", "");
+    add(remote, 'M', "", "be1!p", "");
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    mboxlist_remote_counters(remote, &counters);
+    CU_ASSERT_EQUAL(counters.invalid, 2);
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
+/* A full list takes away what it does not have, at its end and not before, and nothing local. */
+static void test_full(void)
+{
+    struct mboxlist_remote *remote;
+    struct fixture f;
+
+    fixture_open(&f);
+    fixture_put(&f, "local", "");
+    remote = mboxlist_remote_new(f.list, "own");
+    add(remote, 'M', "a", "be1!p", "");
+    add(remote, 'M', "b", "be1!p", "");
+    add(remote, 'R', "c", "be1!p", "");
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+
+    mboxlist_remote_full_begin(remote); /* breaks off */
+    add(remote, 'M', "b", "be1!p", "");
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    CU_ASSERT_STRING_EQUAL(all(&f), "a b c local");
+
+    mboxlist_remote_full_begin(remote);
+    add(remote, 'M', "b", "be1!p", "");
+    add(remote, 'M', "d", "be2!p", "");
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    CU_ASSERT_STRING_EQUAL(all(&f), "a b c d local");
+    CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+    CU_ASSERT_STRING_EQUAL(all(&f), "b d local");
+
+    mboxlist_remote_full_begin(remote);
+    CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+    CU_ASSERT_STRING_EQUAL(all(&f), "local");
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
+static void test_many(void)
+{
+    enum { COUNT = 3 * MBOXLIST_REMOTE_BATCH + 7 };
+    struct mboxlist_remote_counters counters;
+    struct mboxlist_remote *remote;
+    struct fixture f;
+    uint64_t count;
+    char name[32];
+
+    fixture_open(&f);
+    remote = mboxlist_remote_new(f.list, "own");
+    for (unsigned round = 0; round < 2; round++) {
+        mboxlist_remote_full_begin(remote);
+        for (unsigned i = round; i < COUNT; i++) { /* the first name is gone in the second round */
+            snprintf(name, sizeof(name), "user.u%06u", i);
+            add(remote, 'M', name, "be1!p", "anyone\tl\t");
+        }
+        CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+        CU_ASSERT_EQUAL(mboxlist_count(f.list, &count), 0);
+        CU_ASSERT_EQUAL(count, COUNT - round);
+    }
+    mboxlist_remote_counters(remote, &counters);
+    CU_ASSERT(counters.written == COUNT && counters.removed == 1);
+    CU_ASSERT_EQUAL(fixture_type(&f, "user.u000000"), 0);
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
+static void test_position(void)
+{
+    struct mboxlist_remote *remote;
+    uint64_t epoch, sequence;
+    struct fixture f;
+
+    fixture_open(&f);
+    CU_ASSERT_EQUAL(mboxlist_remote_position(f.list, &epoch, &sequence), 0);
+    CU_ASSERT(epoch == 0 && sequence == 0);
+    remote = mboxlist_remote_new(f.list, "own");
+    mboxlist_remote_set_position(remote, 5, UINT64_MAX);
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    CU_ASSERT_EQUAL(mboxlist_remote_position(f.list, &epoch, &sequence), 0);
+    CU_ASSERT(epoch == 5 && sequence == UINT64_MAX);
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
+static const struct unit_case cases[] = {
+    {"changes", test_changes},   {"the same", test_same_is_not_written},
+    {"a full list", test_full},  {"many", test_many},
+    {"position", test_position}, {NULL, NULL},
+};
+
+extern const struct unit_suite remote_suite;
+const struct unit_suite remote_suite = {"remote", cases};

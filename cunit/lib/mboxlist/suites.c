@@ -1,0 +1,6 @@
+#include "cunit/unit.h"
+
+extern const struct unit_suite list_suite, iter_suite, remote_suite, beside_suite, dump_suite;
+
+const struct unit_suite *const unit_suites[] = {&list_suite,   &iter_suite, &remote_suite,
+                                                &beside_suite, &dump_suite, NULL};

@@ -1,0 +1,366 @@
+/* berkeley.c: the engine for what one process owns.
+ *
+ * The environment is private to the process that has its owner file locked, and recovered at each open.
+ * Write transactions are taken one after the other; a commit ends the transaction first and syncs the log
+ * behind the mutex, so that the syncs of threads that commit together become one.  Read transactions see a
+ * snapshot and never wait for the writer. */
+#include <db.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/db/db-private.h"
+
+enum {
+    BERKELEY_CACHE = 64 * 1024 * 1024,
+    BERKELEY_LOG_BUFFER = 4 * 1024 * 1024,
+    BERKELEY_PAGE = 8192,
+    BERKELEY_LOCKS = 50000, /* pages of one write transaction, about */
+    BERKELEY_TXNS = 4096    /* at once; a snapshot counts until its pages have left the cache */
+};
+
+struct berkeley_env {
+    struct db_env base;
+    DB_ENV *bdb;
+    DB *db[DB_TABLES_MAX];
+    int owner_fd;
+    pthread_mutex_t write_mutex;
+};
+
+struct berkeley_txn {
+    struct db_txn base;
+    DB_TXN *bdb;
+    void *value; /* what the last get gave, from malloc */
+};
+
+struct db_cursor {
+    DBC *bdb;
+};
+
+static int berkeley_error(int rc)
+{
+    switch (rc) {
+    case 0:
+        return 0;
+    case DB_NOTFOUND:
+        return ERR_NOTFOUND;
+    case DB_KEYEXIST:
+        return ERR_EXISTS;
+    case DB_LOCK_DEADLOCK:
+    case DB_LOCK_NOTGRANTED:
+    case EBUSY:
+        return ERR_BUSY;
+    case DB_VERSION_MISMATCH:
+        return ERR_VERSION;
+    case DB_RUNRECOVERY:
+    case DB_LOG_VERIFY_BAD:
+        return ERR_CORRUPT;
+    default:
+        return rc > 0 ? error_from_errno(rc) : ERR_IO;
+    }
+}
+
+static void log_message(const DB_ENV *bdb, const char *prefix, const char *message)
+{
+    (void)bdb;
+    (void)prefix;
+    LOG(LOG_ERR, DB_BERKELEY, LOG_STR(ERROR, message));
+}
+
+/* A second process in a private environment would destroy it. */
+static int lock_owner(struct berkeley_env *env)
+{
+    char *path = xstrprintf("%s/owner", env->base.path);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int r = 0;
+
+    env->owner_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (env->owner_fd < 0)
+        r = errno;
+    else if (fcntl(env->owner_fd, F_OFD_SETLK, &lock) < 0)
+        r = errno == EAGAIN || errno == EACCES ? EBUSY : errno;
+    free(path);
+    return r;
+}
+
+static int configure(DB_ENV *bdb, unsigned flags)
+{
+    int rc = bdb->set_cachesize(bdb, 0, BERKELEY_CACHE, 1);
+
+    bdb->set_errcall(bdb, log_message);
+    if (rc == 0)
+        rc = bdb->set_lg_bsize(bdb, BERKELEY_LOG_BUFFER);
+    if (rc == 0)
+        rc = bdb->set_lg_max(bdb, 4 * BERKELEY_LOG_BUFFER);
+    if (rc == 0)
+        rc = bdb->set_lk_max_locks(bdb, BERKELEY_LOCKS);
+    if (rc == 0)
+        rc = bdb->set_lk_max_objects(bdb, BERKELEY_LOCKS);
+    if (rc == 0)
+        rc = bdb->set_lk_detect(bdb, DB_LOCK_DEFAULT);
+    if (rc == 0)
+        rc = bdb->set_tx_max(bdb, BERKELEY_TXNS);
+    if (rc == 0)
+        rc = bdb->log_set_config(bdb, DB_LOG_AUTO_REMOVE, 1);
+    if (rc == 0 && (flags & DB_NO_SYNC))
+        rc = bdb->set_flags(bdb, DB_TXN_NOSYNC, 1);
+    return rc;
+}
+
+static int open_env(struct berkeley_env *env)
+{
+    int rc = db_env_create(&env->bdb, 0);
+
+    if (rc == 0)
+        rc = configure(env->bdb, env->base.flags);
+    if (rc == 0)
+        rc = env->bdb->open(env->bdb, env->base.path,
+                            DB_CREATE | DB_RECOVER | DB_PRIVATE | DB_THREAD | DB_INIT_TXN | DB_INIT_LOG |
+                                DB_INIT_LOCK | DB_INIT_MPOOL,
+                            0600);
+    return rc;
+}
+
+static int open_table(struct berkeley_env *env, unsigned table)
+{
+    char *file = xstrprintf("%s.db", env->base.tables[table]);
+    DB *db;
+    int rc = db_create(&db, env->bdb, 0);
+
+    if (rc == 0) {
+        env->db[table] = db;
+        rc = db->set_pagesize(db, BERKELEY_PAGE);
+        if (rc == 0)
+            rc = db->open(db, NULL, file, NULL, DB_BTREE,
+                          DB_CREATE | DB_AUTO_COMMIT | DB_THREAD | DB_MULTIVERSION, 0600);
+    }
+    free(file);
+    return rc;
+}
+
+static void close_all(struct berkeley_env *env)
+{
+    for (unsigned i = 0; i < env->base.n_tables; i++)
+        if (env->db[i] != NULL)
+            env->db[i]->close(env->db[i], 0);
+    if (env->bdb != NULL)
+        env->bdb->close(env->bdb, 0);
+    if (env->owner_fd >= 0)
+        close(env->owner_fd);
+}
+
+static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_env **env_r, char **error_r)
+{
+    struct berkeley_env *env = xcalloc(1, sizeof(*env));
+    int rc;
+
+    (void)map_size;
+    env->base = *base;
+    rc = base->flags & DB_READ_ONLY ? EINVAL : lock_owner(env);
+    if (rc == 0)
+        rc = open_env(env);
+    for (unsigned i = 0; i < base->n_tables && rc == 0; i++)
+        rc = open_table(env, i);
+    if (rc != 0) {
+        if (error_r != NULL)
+            *error_r =
+                xstrprintf("%s: %s", base->path, rc == EBUSY ? "another process owns it" : db_strerror(rc));
+        close_all(env);
+        free(env);
+        return berkeley_error(rc);
+    }
+    pthread_mutex_init(&env->write_mutex, NULL);
+    *env_r = &env->base;
+    return 0;
+}
+
+static int berkeley_sync(struct db_env *base)
+{
+    DB_ENV *bdb = ((struct berkeley_env *)base)->bdb;
+
+    return berkeley_error(bdb->txn_checkpoint(bdb, 0, 0, 0));
+}
+
+static void berkeley_close(struct db_env *base)
+{
+    struct berkeley_env *env = (struct berkeley_env *)base;
+
+    berkeley_sync(base);
+    close_all(env);
+    pthread_mutex_destroy(&env->write_mutex);
+    free(env);
+}
+
+static void berkeley_reader_check(struct db_env *base)
+{
+    (void)base; /* nobody else is in it */
+}
+
+static int berkeley_begin(struct db_env *base, bool write, struct db_txn **txn_r)
+{
+    struct berkeley_env *env = (struct berkeley_env *)base;
+    struct berkeley_txn *txn = xcalloc(1, sizeof(*txn));
+    int rc;
+
+    if (write)
+        pthread_mutex_lock(&env->write_mutex);
+    rc = env->bdb->txn_begin(env->bdb, NULL, &txn->bdb, write ? DB_TXN_NOSYNC : DB_TXN_SNAPSHOT);
+    if (rc != 0) {
+        if (write)
+            pthread_mutex_unlock(&env->write_mutex);
+        free(txn);
+        return berkeley_error(rc);
+    }
+    txn->base = (struct db_txn){DB_TXN_MAGIC, base, write};
+    *txn_r = &txn->base;
+    return 0;
+}
+
+/* After the engine's part of the end. */
+static void end_txn(struct berkeley_txn *txn)
+{
+    if (txn->base.write)
+        pthread_mutex_unlock(&((struct berkeley_env *)txn->base.env)->write_mutex);
+    free(txn->value);
+    free(txn);
+}
+
+static void berkeley_abort(struct db_txn *base)
+{
+    struct berkeley_txn *txn = (struct berkeley_txn *)base;
+
+    txn->bdb->abort(txn->bdb);
+    end_txn(txn);
+}
+
+static int berkeley_commit(struct db_txn *base)
+{
+    struct berkeley_txn *txn = (struct berkeley_txn *)base;
+    struct berkeley_env *env = (struct berkeley_env *)base->env;
+    bool sync = base->write && !(env->base.flags & DB_NO_SYNC);
+    int rc = txn->bdb->commit(txn->bdb, DB_TXN_NOSYNC);
+
+    end_txn(txn);
+    if (rc == 0 && sync)
+        rc = env->bdb->log_flush(env->bdb, NULL); /* shared by all who wait here */
+    return berkeley_error(rc);
+}
+
+static DB *table_db(const struct db_txn *txn, unsigned table)
+{
+    return ((const struct berkeley_env *)txn->env)->db[table];
+}
+
+static DB_TXN *bdb_txn(struct db_txn *txn)
+{
+    return ((struct berkeley_txn *)txn)->bdb;
+}
+
+static DBT to_dbt(const struct db_value *value)
+{
+    return (DBT){.data = (void *)(uintptr_t)value->data, .size = (uint32_t)value->len};
+}
+
+static int berkeley_get(struct db_txn *base, unsigned table, const struct db_value *key,
+                        struct db_value *value_r)
+{
+    struct berkeley_txn *txn = (struct berkeley_txn *)base;
+    DB *db = table_db(base, table);
+    DBT k = to_dbt(key), v = {.data = txn->value, .flags = DB_DBT_REALLOC};
+    int rc = db->get(db, txn->bdb, &k, &v, 0);
+
+    txn->value = v.data;
+    if (rc == 0)
+        *value_r = (struct db_value){v.data, v.size};
+    return berkeley_error(rc);
+}
+
+static int berkeley_put(struct db_txn *txn, unsigned table, const struct db_value *key,
+                        const struct db_value *value, bool only_new)
+{
+    DB *db = table_db(txn, table);
+    DBT k = to_dbt(key), v = to_dbt(value);
+
+    return berkeley_error(db->put(db, bdb_txn(txn), &k, &v, only_new ? DB_NOOVERWRITE : 0));
+}
+
+static int berkeley_remove(struct db_txn *txn, unsigned table, const struct db_value *key)
+{
+    DB *db = table_db(txn, table);
+    DBT k = to_dbt(key);
+
+    return berkeley_error(db->del(db, bdb_txn(txn), &k, 0));
+}
+
+static int berkeley_cursor_open(struct db_txn *txn, unsigned table, struct db_cursor **cursor_r)
+{
+    DB *db = table_db(txn, table);
+    DBC *bdb;
+    int rc = db->cursor(db, bdb_txn(txn), &bdb, 0);
+
+    if (rc == 0) {
+        *cursor_r = xmalloc(sizeof(**cursor_r));
+        (*cursor_r)->bdb = bdb;
+    }
+    return berkeley_error(rc);
+}
+
+static int berkeley_cursor_get(struct db_cursor *cursor, enum db_seek seek, struct db_value *key,
+                               struct db_value *value)
+{
+    static const uint32_t ops[] = {
+        [DB_SEEK_FIRST] = DB_FIRST, [DB_SEEK_AT_OR_AFTER] = DB_SET_RANGE, [DB_SEEK_AFTER_THIS] = DB_NEXT};
+    DBT k = to_dbt(key), v = {0};
+    int rc = cursor->bdb->get(cursor->bdb, &k, &v, ops[seek]);
+
+    if (rc == 0) {
+        *key = (struct db_value){k.data, k.size};
+        *value = (struct db_value){v.data, v.size};
+    }
+    return berkeley_error(rc);
+}
+
+static void berkeley_cursor_close(struct db_cursor *cursor)
+{
+    cursor->bdb->close(cursor->bdb);
+    free(cursor);
+}
+
+static int berkeley_count(struct db_txn *txn, unsigned table, uint64_t *count_r)
+{
+    struct db_value key = {0}, value;
+    struct db_cursor *cursor;
+    uint64_t n = 0;
+    int r = berkeley_cursor_open(txn, table, &cursor);
+
+    if (r < 0)
+        return r;
+    for (r = berkeley_cursor_get(cursor, DB_SEEK_FIRST, &key, &value); r == 0; n++)
+        r = berkeley_cursor_get(cursor, DB_SEEK_AFTER_THIS, &key, &value);
+    berkeley_cursor_close(cursor);
+    *count_r = n;
+    return r == ERR_NOTFOUND ? 0 : r;
+}
+
+const struct db_engine_ops db_berkeley_ops = {
+    .open = berkeley_open,
+    .close = berkeley_close,
+    .reader_check = berkeley_reader_check,
+    .sync = berkeley_sync,
+    .begin = berkeley_begin,
+    .commit = berkeley_commit,
+    .abort = berkeley_abort,
+    .get = berkeley_get,
+    .put = berkeley_put,
+    .remove = berkeley_remove,
+    .count = berkeley_count,
+    .cursor_open = berkeley_cursor_open,
+    .cursor_get = berkeley_cursor_get,
+    .cursor_close = berkeley_cursor_close,
+};

@@ -1,0 +1,118 @@
+/* record.c: a record of the mailbox list, in memory and as a stored value. */
+#include "lib/mboxlist/record.h"
+
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/str.h"
+#include "lib/mboxlist/mboxlist-private.h"
+
+enum { RECORD_VERSION = 1, RECORD_HEADER = 64, RECORD_FIXED = 40 /* of the header, in use */ };
+
+static const char *or_empty(const char *s)
+{
+    return s == NULL ? "" : s;
+}
+
+void mboxlist_record_location(const struct mboxlist_record *record, const char *own, struct buf *location)
+{
+    bool local = record->type == MBOXLIST_LOCAL || record->type == MBOXLIST_INTERMEDIATE;
+
+    buf_printf(location, "%s!%s", local ? own : or_empty(record->server), or_empty(record->partition));
+}
+
+void mboxlist_location_split(struct pool *pool, const char *location, const char **server_r,
+                             const char **partition_r)
+{
+    size_t server = strcspn(location, "!");
+
+    *server_r = pool_strndup(pool, location, server);
+    *partition_r = location[server] == '!' ? pool_strdup(pool, location + server + 1) : "";
+}
+
+/* Printable ASCII, components not empty: what can be a key and travel in MUPDATE. */
+static bool name_ok(const char *name)
+{
+    size_t len = strlen(name);
+
+    if (len == 0 || len > MBOXLIST_NAME_MAX || name[0] == '.' || name[len - 1] == '.')
+        return false;
+    for (const char *p = name; *p != '\0'; p++)
+        if (*p < ' ' || *p > '~' || (*p == '.' && p[1] == '.'))
+            return false;
+    return true;
+}
+
+int mboxlist_record_check(const struct mboxlist_record *record)
+{
+    if (!name_ok(record->name))
+        return ERR_BADNAME;
+    if (record->type < MBOXLIST_LOCAL || record->type > MBOXLIST_DELETED)
+        return ERR_INVALID;
+    if (strlen(or_empty(record->id)) > MBOXLIST_ID_MAX)
+        return ERR_TOOBIG;
+    if (strlen(or_empty(record->server)) + strlen(or_empty(record->partition)) >= MBOXLIST_LOCATION_MAX)
+        return ERR_TOOBIG;
+    if (strlen(or_empty(record->acl)) > MBOXLIST_ACL_MAX ||
+        strlen(or_empty(record->special_use)) > MBOXLIST_SPECIAL_USE_MAX)
+        return ERR_TOOBIG;
+    return 0;
+}
+
+void mboxlist_record_encode(const struct mboxlist_record *record, struct buf *value)
+{
+    value_put_u8(value, RECORD_VERSION);
+    value_put_u8(value, record->type);
+    value_put_u16(value, RECORD_HEADER);
+    value_put_u32(value, record->flags);
+    value_put_u32(value, record->uidvalidity);
+    value_put_u32(value, 0);
+    value_put_u64(value, record->created_modseq);
+    value_put_u64(value, record->folder_modseq);
+    value_put_u64(value, (uint64_t)(record->mtime != 0 ? record->mtime : clock_wall()));
+    value_put_zeros(value, RECORD_HEADER - RECORD_FIXED);
+    value_put_string(value, record->name);
+    value_put_string(value, record->id);
+    value_put_string(value, record->server);
+    value_put_string(value, record->partition);
+    value_put_string(value, record->acl);
+    value_put_string(value, record->special_use);
+}
+
+int mboxlist_record_decode(const void *value, size_t len, struct pool *pool, struct mboxlist_record *record_r)
+{
+    struct value_reader r = {.at = value, .left = len};
+    size_t header;
+
+    if (value_get(&r, 1) != RECORD_VERSION)
+        return ERR_VERSION;
+    *record_r = (struct mboxlist_record){.type = (enum mboxlist_type)value_get(&r, 1)};
+    header = (size_t)value_get(&r, 2);
+    record_r->flags = (unsigned)value_get(&r, 4);
+    record_r->uidvalidity = (uint32_t)value_get(&r, 4);
+    value_skip(&r, 4);
+    record_r->created_modseq = value_get(&r, 8);
+    record_r->folder_modseq = value_get(&r, 8);
+    record_r->mtime = (int64_t)value_get(&r, 8);
+    if (header < RECORD_FIXED)
+        return ERR_CORRUPT;
+    value_skip(&r, header - RECORD_FIXED);
+    record_r->name = value_get_string(&r, pool);
+    record_r->id = value_get_string(&r, pool);
+    record_r->server = value_get_string(&r, pool);
+    record_r->partition = value_get_string(&r, pool);
+    record_r->acl = value_get_string(&r, pool);
+    record_r->special_use = value_get_string(&r, pool);
+    return r.bad ? ERR_CORRUPT : 0;
+}
+
+const char *mboxlist_special_use(const struct mboxlist_record *record, const char *userid, struct pool *pool)
+{
+    struct str_list words = str_split(pool, or_empty(record->special_use), "\t");
+
+    for (size_t i = 0; i + 1 < words.count; i += 2)
+        if (strcmp(words.items[i], userid) == 0)
+            return words.items[i + 1];
+    return "";
+}

@@ -1,0 +1,306 @@
+/* remote.c: applying a MUPDATE master's names to the list. */
+#include "lib/mboxlist/remote.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/digest.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/mboxlist/mboxlist-private.h"
+
+struct mboxlist_remote {
+    struct mboxlist *list;
+    char *own;
+    struct pool *pool; /* of the changes collected */
+    struct mboxlist_change changes[MBOXLIST_REMOTE_BATCH];
+    size_t count;
+    struct mboxlist_remote_counters counters;
+    /* A full list: a 64-bit hash of each name in it.  Two names that collide (one in 10^5 lists of ten
+     * million) let a deleted name live until the next full list; nothing worse. */
+    bool full;
+    uint64_t seed;
+    uint64_t *marks;
+    size_t n_marks, room;
+    bool set_position;
+    uint64_t epoch, sequence;
+};
+
+struct mboxlist_remote *mboxlist_remote_new(struct mboxlist *list, const char *own)
+{
+    struct mboxlist_remote *remote = xcalloc(1, sizeof(*remote));
+
+    MAGIC_CHECK(list, MBOXLIST_MAGIC);
+    remote->list = list;
+    remote->own = xstrdup(own);
+    remote->pool = pool_new(64 * 1024);
+    digest_random(&remote->seed, sizeof(remote->seed));
+    return remote;
+}
+
+void mboxlist_remote_free(struct mboxlist_remote **remotep)
+{
+    struct mboxlist_remote *remote = *remotep;
+
+    if (remote == NULL)
+        return;
+    *remotep = NULL;
+    pool_free(&remote->pool);
+    free(remote->marks);
+    free(remote->own);
+    free(remote);
+}
+
+/* ---- one change ---- */
+
+static bool same(const struct mboxlist_record *a, const struct mboxlist_record *b)
+{
+    return a->type == b->type && strcmp(a->server, b->server) == 0 &&
+           strcmp(a->partition, b->partition) == 0 && strcmp(a->acl, b->acl) == 0;
+}
+
+static int remove_remote(struct mboxlist_remote *remote, struct mboxlist_txn *txn, const char *name)
+{
+    int r = mboxlist_txn_delete(txn, name, false);
+
+    remote->counters.removed += r == 0;
+    return r;
+}
+
+/* What the master says of a name that has a record of type local here. */
+static int meet_local(struct mboxlist_remote *remote, const struct mboxlist_change *change,
+                      const char *server)
+{
+    if (change->type == MBOXLIST_CHANGE_MAILBOX && strcmp(server, remote->own) != 0)
+        remote->counters.conflicts++;
+    return 0;
+}
+
+static int put_remote(struct mboxlist_remote *remote, struct mboxlist_txn *txn,
+                      const struct mboxlist_record *wanted, const struct mboxlist_record *old)
+{
+    struct mboxlist_record record = *wanted;
+    int r;
+
+    if (old != NULL && same(wanted, old))
+        return 0;
+    if (old != NULL && strcmp(old->server, wanted->server) == 0) { /* what MUPDATE does not carry, kept */
+        record.id = old->id;
+        record.special_use = old->special_use;
+        record.uidvalidity = old->uidvalidity;
+    }
+    r = mboxlist_txn_put(txn, &record);
+    remote->counters.written += r == 0;
+    return r;
+}
+
+static int apply(struct mboxlist_remote *remote, struct mboxlist_txn *txn,
+                 const struct mboxlist_change *change)
+{
+    struct mboxlist_record old, wanted = {.name = change->name, .acl = ""};
+    int r = mboxlist_txn_lookup(txn, change->name, txn->pool, &old);
+    bool known = r == 0;
+
+    if (r < 0 && r != ERR_NOTFOUND)
+        return r;
+    if (change->type != MBOXLIST_CHANGE_DELETE)
+        mboxlist_location_split(txn->pool, change->location, &wanted.server, &wanted.partition);
+    if (known && (old.type == MBOXLIST_LOCAL || old.type == MBOXLIST_INTERMEDIATE))
+        return meet_local(remote, change, wanted.server);
+    if (change->type == MBOXLIST_CHANGE_DELETE || strcmp(wanted.server, remote->own) == 0)
+        return known ? remove_remote(remote, txn, change->name) : 0;
+    wanted.type = change->type == MBOXLIST_CHANGE_MAILBOX ? MBOXLIST_REMOTE : MBOXLIST_RESERVED;
+    if (change->acl != NULL && change->type == MBOXLIST_CHANGE_MAILBOX)
+        wanted.acl = change->acl;
+    return put_remote(remote, txn, &wanted, known ? &old : NULL);
+}
+
+/* Ends the transaction: commits when everything went well. */
+static int finish(struct mboxlist_txn **txn, int r)
+{
+    if (r == 0)
+        return mboxlist_commit(txn);
+    mboxlist_abort(txn);
+    return r;
+}
+
+static int write_position(struct mboxlist_remote *remote, struct mboxlist_txn *txn)
+{
+    int r = txn_number_put(txn, "mupdate-epoch", remote->epoch);
+
+    return r < 0 ? r : txn_number_put(txn, "mupdate-sequence", remote->sequence);
+}
+
+int mboxlist_remote_flush(struct mboxlist_remote *remote)
+{
+    struct mboxlist_txn *txn;
+    int r;
+
+    if (remote->count == 0 && !remote->set_position)
+        return 0;
+    r = mboxlist_begin(remote->list, &txn);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < remote->count && r == 0; i++)
+        r = apply(remote, txn, &remote->changes[i]);
+    if (r == 0 && remote->set_position)
+        r = write_position(remote, txn);
+    r = finish(&txn, r);
+    if (r == 0) {
+        remote->count = 0;
+        remote->set_position = false;
+        pool_reset(remote->pool);
+    }
+    return r;
+}
+
+/* ---- collecting ---- */
+
+static bool change_ok(const struct mboxlist_change *change)
+{
+    const struct mboxlist_record record = {
+        .name = change->name, .type = MBOXLIST_REMOTE, .server = change->location, .acl = change->acl};
+
+    return mboxlist_record_check(&record) == 0;
+}
+
+/* FNV-1a from a random start, with a last mix. */
+static uint64_t name_hash(const struct mboxlist_remote *remote, const char *name)
+{
+    uint64_t h = remote->seed;
+
+    for (; *name != '\0'; name++)
+        h = (h ^ (unsigned char)*name) * 0x100000001b3u;
+    h ^= h >> 32;
+    h *= 0xd6e8feb86659fd93u;
+    return h ^ (h >> 32);
+}
+
+static void mark(struct mboxlist_remote *remote, const char *name)
+{
+    if (remote->n_marks == remote->room) {
+        remote->room = remote->room == 0 ? 4096 : 2 * remote->room;
+        remote->marks = xreallocarray(remote->marks, remote->room, sizeof(*remote->marks));
+    }
+    remote->marks[remote->n_marks++] = name_hash(remote, name);
+}
+
+int mboxlist_remote_add(struct mboxlist_remote *remote, const struct mboxlist_change *change)
+{
+    struct mboxlist_change *copy;
+    int r;
+
+    remote->counters.received++;
+    if (!change_ok(change)) {
+        remote->counters.invalid++;
+        return 0;
+    }
+    if (remote->count == MBOXLIST_REMOTE_BATCH) {
+        r = mboxlist_remote_flush(remote);
+        if (r < 0)
+            return r;
+    }
+    if (remote->full && change->type != MBOXLIST_CHANGE_DELETE)
+        mark(remote, change->name);
+    copy = &remote->changes[remote->count++];
+    *copy = *change;
+    copy->name = pool_strdup(remote->pool, change->name);
+    copy->location = pool_strdup(remote->pool, change->location == NULL ? "" : change->location);
+    copy->acl = pool_strdup(remote->pool, change->acl == NULL ? "" : change->acl);
+    return 0;
+}
+
+void mboxlist_remote_set_position(struct mboxlist_remote *remote, uint64_t epoch, uint64_t sequence)
+{
+    remote->set_position = true;
+    remote->epoch = epoch;
+    remote->sequence = sequence;
+}
+
+void mboxlist_remote_counters(const struct mboxlist_remote *remote, struct mboxlist_remote_counters *out)
+{
+    *out = remote->counters;
+}
+
+int mboxlist_remote_position(struct mboxlist *list, uint64_t *epoch_r, uint64_t *sequence_r)
+{
+    struct mboxlist_txn *txn;
+    int r = mboxlist_begin(list, &txn);
+
+    if (r < 0)
+        return r;
+    r = txn_number_get(txn, "mupdate-epoch", epoch_r);
+    if (r == 0)
+        r = txn_number_get(txn, "mupdate-sequence", sequence_r);
+    mboxlist_abort(&txn);
+    return r;
+}
+
+/* ---- a full list ---- */
+
+static int compare_marks(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void drop_marks(struct mboxlist_remote *remote)
+{
+    free(remote->marks);
+    remote->marks = NULL;
+    remote->n_marks = remote->room = 0;
+    remote->full = false;
+}
+
+void mboxlist_remote_full_begin(struct mboxlist_remote *remote)
+{
+    drop_marks(remote);
+    remote->full = true;
+}
+
+static bool is_marked(const struct mboxlist_remote *remote, const char *name)
+{
+    uint64_t hash = name_hash(remote, name);
+
+    return remote->n_marks > 0 &&
+           bsearch(&hash, remote->marks, remote->n_marks, sizeof(hash), compare_marks) != NULL;
+}
+
+/* Adds DELETE changes for the records that no mark speaks for; apply() leaves local ones alone. */
+static int sweep(struct mboxlist_remote *remote)
+{
+    const unsigned types = MBOXLIST_TYPE_BIT(MBOXLIST_REMOTE) | MBOXLIST_TYPE_BIT(MBOXLIST_RESERVED);
+    struct mboxlist_iter *it = mboxlist_iter_all(remote->list, NULL, types);
+    const struct mboxlist_record *record;
+    uint64_t received = remote->counters.received;
+    int r;
+
+    while ((r = mboxlist_iter_next(it, &record)) > 0) {
+        struct mboxlist_change change = {MBOXLIST_CHANGE_DELETE, record->name, NULL, NULL};
+
+        if (is_marked(remote, record->name))
+            continue;
+        r = mboxlist_remote_add(remote, &change);
+        if (r < 0)
+            break;
+    }
+    remote->counters.received = received;
+    mboxlist_iter_free(&it);
+    return r;
+}
+
+int mboxlist_remote_full_end(struct mboxlist_remote *remote)
+{
+    int r = mboxlist_remote_flush(remote);
+
+    BUG_ON(!remote->full);
+    if (remote->n_marks > 0)
+        qsort(remote->marks, remote->n_marks, sizeof(*remote->marks), compare_marks);
+    if (r == 0)
+        r = sweep(remote);
+    if (r == 0)
+        r = mboxlist_remote_flush(remote);
+    drop_marks(remote);
+    return r;
+}
