@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "imap/store/mailbox.h"
+#include "imap/store/quota.h"
 #include "imap/store/stage.h"
 #include "imap/store/uidset.h"
 
@@ -39,10 +40,9 @@ void append_begin(struct mailbox *mailbox, const struct mailbox_reader *reader, 
  * 0; ERR_LIMIT (too many keywords, or one too long); ERR_INVALID (not finished); ERR_DISKFULL, ERR_IO. */
 int append_add(struct append *append, struct stage **stage, const struct append_message *how);
 
-/* Everything that was added, or nothing.  check_quota false: IGNOREQUOTA.  Frees the transaction in every
- * case.  result_r may be NULL.  0; ERR_OVERQUOTA; ERR_LIMIT (no room for another keyword);
+/* Everything that was added, or nothing.  Frees the transaction in every case.  result_r may be NULL.  0; ERR_OVERQUOTA; ERR_LIMIT (no room for another keyword);
  * ERR_TIMEOUT (lock); ERR_NOTFOUND (deleted); ERR_DISKFULL, ERR_IO, ERR_CORRUPT. */
-int append_commit(struct append **append, bool check_quota, struct append_result *result_r);
+int append_commit(struct append **append, enum quota_mode quota, struct append_result *result_r);
 void append_abort(struct append **append); /* *append may be NULL */
 
 /* ---- one message to many mailboxes ---- */
@@ -50,7 +50,7 @@ void append_abort(struct append **append); /* *append may be NULL */
 struct deliver_target {
     struct mailbox *mailbox;
     struct append_message how;
-    bool check_quota;
+    enum quota_mode quota;
     /* Asked under the target's lock, before anything is changed; and told when it is on disk, still
      * under the lock (duplicate suppression).  May be NULL.  admit: 0 goes on, anything else becomes
      * this target's result. */

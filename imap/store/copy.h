@@ -5,11 +5,12 @@
 #include <stdbool.h>
 
 #include "imap/store/mailbox.h"
+#include "imap/store/quota.h"
 #include "imap/store/uidset.h"
 #include "imap/store/view.h"
 
 struct copy_options {
-    bool check_quota;
+    enum quota_mode quota;
     bool may_seen;                       /* ACL `s` in the destination: else \Seen is not kept */
     bool may_deleted;                    /* ACL `t`: \Deleted */
     bool may_flags;                      /* ACL `w`: all others */

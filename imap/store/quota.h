@@ -1,41 +1,36 @@
-/* quota.h: what quota roots use (RFC 2087, RFC 9208): database `volatile`; their limits stand in the
- * mailbox list.
- *
- * Usage is kept per mailbox beside the root's sum, so that setting a mailbox's usage twice does no
- * harm.  `volatile` begins empty after each boot of the machine: a root without a sum is counted anew
- * from its mailboxes' headers when asked for first.  Thread-safe. */
+/* quota.h: the store's side of quotas (RFC 2087, RFC 9208): lib/mboxlist/quota.h keeps limits and usage; here
+ * a commit asks and tells, and mailboxes are counted anew when the machine was started again.
+ * Thread-safe. */
 #ifndef IMAP_STORE_QUOTA_H
 #define IMAP_STORE_QUOTA_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
+#include "imap/store/mailbox.h"
 #include "imap/store/store.h"
+#include "lib/mboxlist/quota.h"
 
-enum quota_resource {
-    QUOTA_STORAGE, /* bytes here; the protocol's unit is 1,024 */
-    QUOTA_MESSAGES,
-    QUOTA_FOLDERS,
-    QUOTA_ANNOTATION_STORAGE,
-    QUOTA_RESOURCES
+/* How strictly a commit asks. */
+enum quota_mode {
+    QUOTA_IGNORE,  /* IGNOREQUOTA, COPY by an administrator's tool */
+    QUOTA_ALREADY, /* refused only if the root is over its limit already (lmtp_strict_quota: no) */
+    QUOTA_STRICT   /* refused if it would be over its limit then */
 };
 
-#define QUOTA_UNLIMITED (-1)
+/* May that much (bytes, messages) come into the root?  0; ERR_OVERQUOTA.  A root without limits, or
+ * a database that does not answer, lets it in. */
+int store_quota_check(struct store *store, const char *root, enum quota_mode mode, uint64_t bytes,
+                      uint64_t messages);
 
-struct quota_usage {
-    uint64_t used[QUOTA_RESOURCES];
-};
+/* What a root uses, counting all mailboxes first if that has not been done since the machine was started.
+ * 0 or a database's error. */
+int store_quota_usage(struct store *store, const char *root, struct quota_usage *usage_r);
 
-/* The root's usage.  0, ERR_NOTFOUND (no such root), ERR_IO. */
-int quota_usage(struct store *store, const char *root, struct quota_usage *usage_r);
+/* Tells the usage of a mailbox from its header (every commit does; harmless to repeat). */
+int mailbox_quota_commit(struct mailbox *mailbox);
 
-/* May that much come in (storage in bytes)?  0; ERR_OVERQUOTA; what cannot be asked is allowed. */
-int quota_check(struct store *store, const char *root, uint64_t storage, uint64_t messages);
-
-/* Counts the root anew from its mailboxes' headers (`quota -f`). */
-int quota_recount(struct store *store, const char *root, struct quota_usage *usage_r);
-
-/* Forgets a root that is removed. */
-int quota_forget(struct store *store, const char *root);
+/* Counts every mailbox of the list anew from its header (`quota -f`).  wrong_r (may be NULL): roots whose
+ * sum was wrong.  The number of mailboxes counted, or an error. */
+int store_quota_recount(struct store *store, int *wrong_r);
 
 #endif

@@ -31,10 +31,17 @@ struct store_options {
 /* Fills in what imapd.conf says (config_read() first). */
 void store_options_configured(struct store_options *options_r);
 
-/* Opens the databases `seen` and `volatile`; the strings of the options must live as long as the store.
+/* Opens the mailbox list and the databases `seen` and `volatile`; the strings of the options must live as long as the store.
  * 0, or an error of the database with a text in *error_r (malloc'ed). */
 int store_open(const struct store_options *options, struct store **store_r, char **error_r);
 void store_close(struct store **store);
+
+struct mboxlist;
+struct db_env;
+
+/* The databases, for those who work on them beside the store (duplicate suppression: `volatile`). */
+struct mboxlist *store_mboxlist(const struct store *store);
+struct db_env *store_volatile(const struct store *store);
 
 /* What every service process calls once a minute: frees what dead processes left (reader slots). */
 void store_housekeeping(struct store *store);

@@ -91,6 +91,11 @@ struct view_news {
  * gone or has another UIDVALIDITY (all three: BYE); ERR_CORRUPT, ERR_IO. */
 int view_refresh(struct view *view, bool expunge_allowed, struct pool *pool, struct view_news *news_r);
 
+/* When private seen must be written at the latest (clock.h; CLOCK_NEVER: nothing waits), and the writing,
+ * which also bumps the messages' modseqs.  0, or as flags_store(). */
+int64_t view_seen_deadline(const struct view *view);
+int view_write_seen(struct view *view);
+
 /* After an own STORE whose answers were told (or .SILENT): its change is no news to this session.
  * `before`, `after`: as flags_store() gave. */
 void view_absorb(struct view *view, uint64_t before, uint64_t after);

@@ -1,0 +1,266 @@
+/* index.c: handles, and reading the index's header without a lock. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "imap/store/le-private.h"
+#include "imap/store/mailbox-private.h"
+#include "lib/base/digest.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+
+bool mailbox_id_valid(const char *id)
+{
+    size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-");
+
+    return id[n] == '\0' && n >= MAILBOX_ID_MIN && n <= MAILBOX_ID_MAX;
+}
+
+void mailbox_id_new(char id_r[MAILBOX_ID_SIZE])
+{
+    unsigned char b[16];
+    char hex[33];
+
+    digest_random(b, sizeof(b));
+    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* version 4, RFC 4122 section 4.4 */
+    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+    str_hex(hex, b, sizeof(b));
+    snprintf(id_r, MAILBOX_ID_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+int mailbox_dir(const struct store *store, const char *partition, const char *id, struct buf *to)
+{
+    const char *root = store_partition(store, partition);
+    unsigned char sha[DIGEST_SHA1_SIZE];
+
+    if (!mailbox_id_valid(id))
+        return ERR_BADNAME;
+    if (root == NULL)
+        return ERR_NOTFOUND;
+    digest_sha1(id, strlen(id), sha);
+    buf_printf(to, "%s/%02x/%02x/%s", root, sha[0], sha[1], id);
+    return 0;
+}
+
+struct mailbox *mailbox_new(struct store *store, const char *partition, const char *id, char *dir)
+{
+    struct mailbox *m = xcalloc(1, sizeof(*m));
+
+    m->magic = MAILBOX_MAGIC;
+    m->store = store;
+    m->partition = xstrdup(partition);
+    str_copy(m->id, sizeof(m->id), id);
+    m->dir = dir;
+    m->fd = m->dir_fd = m->cache_fd = -1;
+    return m;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void forget_flag_names(struct mailbox *m)
+{
+    for (unsigned i = 0; i < USER_FLAGS_MAX; i++) {
+        free(m->flag_names[i]);
+        m->flag_names[i] = NULL;
+    }
+}
+
+void mailbox_close(struct mailbox **mailbox)
+{
+    struct mailbox *m = *mailbox;
+
+    if (m == NULL)
+        return;
+    MAGIC_CHECK(m, MAILBOX_MAGIC);
+    index_end(m);
+    close_fd(&m->fd);
+    close_fd(&m->dir_fd);
+    close_fd(&m->cache_fd);
+    forget_flag_names(m);
+    free(m->partition);
+    free(m->dir);
+    m->magic = 0;
+    free(m);
+    *mailbox = NULL;
+}
+
+int mailbox_open_index(struct mailbox *m)
+{
+    char *path = xstrprintf("%s/index", m->dir);
+
+    close_fd(&m->fd);
+    close_fd(&m->cache_fd);
+    m->incarnation++;
+    m->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    free(path);
+    return m->fd < 0 ? error_from_errno(errno) : 0;
+}
+
+int mailbox_dir_fd(struct mailbox *m)
+{
+    if (m->dir_fd < 0)
+        m->dir_fd = open(m->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return m->dir_fd < 0 ? error_from_errno(errno) : m->dir_fd;
+}
+
+/* ---- the header ---- */
+
+int header_pair_read(int fd, struct header_pair *pair_r)
+{
+    unsigned char raw[INDEX_HEADERS_SIZE];
+    int r = file_pread(fd, raw, sizeof(raw), 0);
+
+    if (r < 0)
+        return r == ERR_EOF ? ERR_CORRUPT : r;
+    pair_r->result[0] = header_decode(raw, &pair_r->copy[0]);
+    pair_r->result[1] = header_decode(raw + INDEX_HEADER_B, &pair_r->copy[1]);
+    pair_r->synced = le_get64(raw + INDEX_SYNCED_AT);
+    return 0;
+}
+
+int header_pair_newest(const struct header_pair *pair)
+{
+    if (pair->result[0] < 0 && pair->result[1] < 0)
+        return pair->result[0] == ERR_VERSION || pair->result[1] == ERR_VERSION ? ERR_VERSION : ERR_CORRUPT;
+    if (pair->result[0] < 0)
+        return 1;
+    if (pair->result[1] < 0)
+        return 0;
+    return pair->copy[1].generation > pair->copy[0].generation;
+}
+
+/* Does the header fit the mailbox it was found in? */
+static int check_header(const struct mailbox *m, const struct mailbox_header *h)
+{
+    if (strcmp(h->unique_id, m->id) != 0 || h->uidvalidity == 0)
+        return ERR_CORRUPT;
+    if (h->exists > h->records || h->expunged != h->records - h->exists)
+        return ERR_CORRUPT;
+    return 0;
+}
+
+/* The header if both copies are whole; ERR_AGAIN if a writer may be at one. */
+static int load_unlocked(struct mailbox *m)
+{
+    struct header_pair pair;
+    int r = header_pair_read(m->fd, &pair);
+
+    if (r < 0)
+        return r;
+    if (pair.result[0] != 0 || pair.result[1] != 0)
+        return ERR_AGAIN;
+    m->header = pair.copy[header_pair_newest(&pair)];
+    return check_header(m, &m->header);
+}
+
+static int load_locked(struct mailbox *m)
+{
+    struct header_pair pair;
+    struct lock *lock = NULL;
+    int r;
+
+    if (m->lock == NULL) {
+        r = lock_acquire(m->fd, LOCK_SHARED, m->store->options.lock_ms, &lock);
+        if (r < 0)
+            return r;
+    }
+    r = header_pair_read(m->fd, &pair);
+    lock_release(&lock);
+    if (r == 0)
+        r = header_pair_newest(&pair);
+    if (r < 0)
+        return r;
+    m->header = pair.copy[r];
+    return check_header(m, &m->header);
+}
+
+int mailbox_load(struct mailbox *m)
+{
+    for (int i = 0; i < READ_TRIES; i++) {
+        int r = load_unlocked(m);
+
+        if (r != ERR_AGAIN)
+            return r;
+        m->store->read_retries++;
+        sched_yield();
+    }
+    return load_locked(m);
+}
+
+int mailbox_open(struct store *store, const char *partition, const char *id, struct mailbox **mailbox_r)
+{
+    struct buf dir = BUF_INIT;
+    struct mailbox *m;
+    int r = mailbox_dir(store, partition, id, &dir);
+
+    *mailbox_r = NULL;
+    if (r < 0) {
+        buf_free(&dir);
+        return r == ERR_BADNAME ? ERR_NOTFOUND : r;
+    }
+    m = mailbox_new(store, partition, id, buf_steal(&dir));
+    r = mailbox_open_index(m);
+    if (r == 0)
+        r = mailbox_load(m);
+    if (r < 0)
+        mailbox_close(&m);
+    *mailbox_r = m;
+    return r;
+}
+
+int mailbox_refresh(struct mailbox *m)
+{
+    struct stat st;
+    int r;
+
+    MAGIC_CHECK(m, MAILBOX_MAGIC);
+    if (m->lock != NULL)
+        return 0;
+    if (fstat(m->fd, &st) != 0)
+        return error_from_errno(errno);
+    if (st.st_nlink == 0) { /* compacted, or deleted */
+        r = mailbox_open_index(m);
+        if (r < 0)
+            return r;
+    }
+    return mailbox_load(m);
+}
+
+/* ---- accessors ---- */
+
+const struct mailbox_header *mailbox_header(const struct mailbox *mailbox)
+{
+    return &mailbox->header;
+}
+
+struct store *mailbox_store(const struct mailbox *mailbox)
+{
+    return mailbox->store;
+}
+
+const char *mailbox_partition(const struct mailbox *mailbox)
+{
+    return mailbox->partition;
+}
+
+const char *mailbox_id(const struct mailbox *mailbox)
+{
+    return mailbox->id;
+}
+
+void mailbox_index_path(const struct mailbox *mailbox, struct buf *to)
+{
+    buf_printf(to, "%s/index", mailbox->dir);
+}
