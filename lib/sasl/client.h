@@ -41,7 +41,9 @@ const char *sasl_cli_wanted_mechs(const char *server);
  * mechanism in common; ERR_AUTH: no password for it; ERR_CONFIG. */
 int sasl_cli_start(struct sasl_client *client, const char *offered, const char *wanted, const char **mech_r,
                    const char **out, size_t *out_n);
-/* ERR_AUTH: the server could not prove itself, or sent nonsense. */
+/* The answer to a challenge.  In a protocol without initial responses an empty first challenge is
+ * answered with the *out of sasl_cli_start(); any other goes here, and that *out is forgotten.
+ * SASL_STATUS_*; ERR_AUTH: the server could not prove itself, or sent nonsense. */
 int sasl_cli_step(struct sasl_client *client, const char *challenge, size_t n, const char **out,
                   size_t *out_n);
 

@@ -26,6 +26,7 @@ struct sasl_server_config {
     unsigned tls_bits;      /* ...of this strength */
     const char *external;   /* who the client is by certificate or socket: EXTERNAL; or NULL */
     bool trusted_transport; /* a Unix socket: passwords in clear are no matter */
+    bool success_data;      /* may the last challenge go with the protocol's OK (RFC 4422 3.6)? */
     /* May `authid` act as `userid` (both canonical, and different)?  NULL: nobody may. */
     bool (*may_proxy)(void *context, const char *authid, const char *userid);
     void *context;
