@@ -79,8 +79,8 @@ static int send_message(struct command *cmd)
         if (r < 0)
             return r;
         if (command_literal_move(cmd, a->p->stream, STREAM_OUT_HIGH) == 0) {
-            proxy_arm(a->p, NULL, false);
-            cmd->wake_at = CLOCK_NEVER;
+            proxy_arm(a->p, cmd, false);
+            cmd->wake_at = CLOCK_NEVER; /* the client may take its time */
             return ERR_AGAIN;
         }
         a->p->silent_at = clock_deadline(PROXY_SILENCE_MS);

@@ -128,10 +128,21 @@ void proxy_arm(struct proxy_leg *p, struct command *cmd, bool input)
 {
     watch(p, stream_fd(p->stream), stream_poll_events(p->stream, input));
     stream_park(p->stream);
-    if (cmd != NULL)
-        cmd->wake_at = p->silent_at;
+    cmd->wake_at = p->silent_at;
+}
+
+void proxy_rest(struct proxy_leg *p)
+{
+    if (p->stream == NULL)
+        return;
+    /* Without a selection nobody looks at what the backend says meanwhile: proxy_connect() will. */
+    if (p->selected)
+        watch(p, stream_fd(p->stream), stream_poll_events(p->stream, true));
     else
-        buf_free(&p->line);
+        unwatch(p);
+    stream_park(p->stream);
+    buf_free(&p->line);
+    p->line_complete = false;
 }
 
 int proxy_push(struct proxy_leg *p, struct command *cmd)
@@ -179,7 +190,7 @@ static int leg_sync(struct leg *leg, bool expunges)
         proxy_disconnect(p, "unexpected answer");
         return 0;
     }
-    proxy_arm(p, NULL, true);
+    proxy_rest(p);
     return 0;
 }
 

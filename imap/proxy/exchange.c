@@ -50,7 +50,7 @@ int proxy_idle_start(struct leg *leg, struct command *cmd)
         return proxy_fail(p, cmd, r);
     reply = proxy_relay(p, leg->client->stream, &text, &len);
     if (reply == REPLY_TAGGED)
-        return proxy_judge(cmd, text, len, NULL) < 0 ? ERR_REFUSED : ERR_PROTOCOL;
+        return proxy_judge(p, cmd, text, len, NULL) < 0 ? ERR_REFUSED : ERR_PROTOCOL;
     return reply == REPLY_CONTINUE ? 0 : proxy_waiting(p, cmd, reply);
 }
 
@@ -142,7 +142,7 @@ static int undo_select(struct proxy_leg *p, struct command *cmd, const char *mai
     }
     if (reply != REPLY_TAGGED)
         return proxy_waiting(p, cmd, reply);
-    r = proxy_judge(cmd, response.rest.s, response.rest.n, &ok);
+    r = proxy_judge(p, cmd, response.rest.s, response.rest.n, &ok);
     return r == 0 && p->mismatch ? ERR_CONFLICT : r;
 }
 
@@ -181,8 +181,7 @@ static void give_subscription(struct client *c, struct command *cmd, const struc
     imap_args_init(&args, cmd->pool, response->args.s, response->args.n);
     if (imap_args_skip_value(&args) == 0 && imap_args_space(&args) == 0 &&
         imap_args_nstring(&args, &separator) == 0 && imap_args_space(&args) == 0 &&
-        imap_args_mailbox(&args, &name) == 0 &&
-        client_name_in(c, cmd->pool, name, &internal) == 0)
+        imap_args_mailbox(&args, &name) == 0 && client_name_in(c, cmd->pool, name, &internal) == 0)
         fn(internal, context);
 }
 
@@ -206,5 +205,5 @@ int proxy_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *cont
     }
     if (reply != REPLY_TAGGED)
         return proxy_waiting(p, cmd, reply);
-    return proxy_judge(cmd, response.rest.s, response.rest.n, NULL);
+    return proxy_judge(p, cmd, response.rest.s, response.rest.n, NULL);
 }

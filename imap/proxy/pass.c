@@ -3,6 +3,7 @@
 
 #include "imap/proxy/proxy-private.h"
 #include "lib/base/error.h"
+#include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 #include "lib/imapwire/out.h"
@@ -44,8 +45,9 @@ enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text
     default:
         break;
     }
-    proxy_arm(p, NULL, true);
-    return command_pass(cmd, text, len);
+    command_pass(cmd, text, len);
+    proxy_rest(p);
+    return STEP_DONE;
 }
 
 /* A command that was begun and not answered: the connection is out of step. */
@@ -57,12 +59,27 @@ static void pass_cleanup(struct command *cmd)
         proxy_disconnect(pass->p, "command abandoned");
 }
 
+/* Does the backend say that the mailbox is not there?  Ours has the response code of RFC 5530. */
+static bool is_missing(const char *text, size_t len)
+{
+    static const char *const words[] = {"NO [NONEXISTENT]", "NO Mailbox does not exist"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (len >= strlen(words[i]) && str_ieq_n(text, words[i], strlen(words[i])))
+            return true;
+    }
+    return false;
+}
+
 static enum step answered(struct command *cmd, const char *text, size_t len)
 {
     struct pass *pass = cmd->state;
 
     pass->begun = false;
-    return proxy_final(pass->p, cmd, text, len);
+    if (cmd->mailbox == NULL || cmd->def->id == COMMAND_CREATE || !is_missing(text, len))
+        return proxy_final(pass->p, cmd, text, len);
+    proxy_judge(pass->p, cmd, text, len, NULL); /* cmd->failure */
+    return STEP_ELSEWHERE;
 }
 
 static enum step failed(struct command *cmd, int error)

@@ -46,9 +46,11 @@ int proxy_fail(struct proxy_leg *p, struct command *cmd, int error);
 /* Begins a command: appends "P<n> " to the output.  The answer to one that was left open is dropped. */
 void proxy_begin(struct proxy_leg *p);
 
-/* Arms the connection's descriptor for input if wanted, and for output that is left; sets cmd->wake_at (cmd
- * may be NULL: between commands).  Buffers go back, as the session may park now. */
+/* Arms the connection's descriptor for input if wanted, and for output that is left; sets cmd->wake_at.
+ * Buffers go back, as the session may park now. */
 void proxy_arm(struct proxy_leg *p, struct command *cmd, bool input);
+/* The same when no command is under way there. */
+void proxy_rest(struct proxy_leg *p);
 
 /* Hands output over: 0 when less than STREAM_OUT_HIGH is left; ERR_AGAIN (armed); ERR_UNAVAILABLE. */
 int proxy_push(struct proxy_leg *p, struct command *cmd);
@@ -84,8 +86,8 @@ void proxy_pass_line(struct proxy_leg *p);
 int proxy_waiting(struct proxy_leg *p, struct command *cmd, enum reply reply);
 
 /* A tagged answer: 0 with an OK; ERR_REFUSED with cmd->failure the backend's words.  *ok_r (ok_r may be
- * NULL) gets what follows the tag, in the command's pool. */
-int proxy_judge(struct command *cmd, const char *text, size_t len, const char **ok_r);
+ * NULL) gets what follows the tag, in the command's pool.  The connection rests then. */
+int proxy_judge(struct proxy_leg *p, struct command *cmd, const char *text, size_t len, const char **ok_r);
 
 /* proxy_relay() up to the tagged answer, judged. */
 int proxy_answer(struct proxy_leg *p, struct command *cmd, struct stream *to, const char **ok_r);

@@ -125,15 +125,16 @@ static const char *refusal(struct command *cmd, const char *text, size_t len)
     return pool_strndup(cmd->pool, words, len - (size_t)(words - text));
 }
 
-int proxy_judge(struct command *cmd, const char *text, size_t len, const char **ok_r)
+int proxy_judge(struct proxy_leg *p, struct command *cmd, const char *text, size_t len, const char **ok_r)
 {
-    if (len >= 2 && str_ieq_n(text, "OK", 2) && (len == 2 || text[2] == ' ')) {
-        if (ok_r != NULL)
-            *ok_r = pool_strndup(cmd->pool, text, len);
-        return 0;
-    }
-    cmd->failure = refusal(cmd, text, len);
-    return ERR_REFUSED;
+    bool ok = len >= 2 && str_ieq_n(text, "OK", 2) && (len == 2 || text[2] == ' ');
+
+    if (!ok)
+        cmd->failure = refusal(cmd, text, len);
+    else if (ok_r != NULL)
+        *ok_r = pool_strndup(cmd->pool, text, len);
+    proxy_rest(p);
+    return ok ? 0 : ERR_REFUSED;
 }
 
 int proxy_waiting(struct proxy_leg *p, struct command *cmd, enum reply reply)
@@ -158,5 +159,5 @@ int proxy_answer(struct proxy_leg *p, struct command *cmd, struct stream *to, co
     if (r < 0 && r != ERR_AGAIN)
         return proxy_fail(p, cmd, r);
     reply = proxy_relay(p, to, &text, &len);
-    return reply == REPLY_TAGGED ? proxy_judge(cmd, text, len, ok_r) : proxy_waiting(p, cmd, reply);
+    return reply == REPLY_TAGGED ? proxy_judge(p, cmd, text, len, ok_r) : proxy_waiting(p, cmd, reply);
 }

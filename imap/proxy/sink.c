@@ -51,7 +51,7 @@ int proxy_sink_open(struct leg *leg, struct command *cmd, const struct leg_appen
     reply = proxy_relay(s->p, NULL, &text, &len);
     if (reply == REPLY_TAGGED) {
         s->ended = true;
-        return proxy_judge(cmd, text, len, NULL) < 0 ? ERR_REFUSED : ERR_PROTOCOL;
+        return proxy_judge(s->p, cmd, text, len, NULL) < 0 ? ERR_REFUSED : ERR_PROTOCOL;
     }
     if (reply != REPLY_CONTINUE)
         return proxy_waiting(s->p, cmd, reply);

@@ -109,7 +109,7 @@ static int ask(struct leg_source *s, bool (*take)(struct leg_source *s, const st
     }
     if (reply != REPLY_TAGGED)
         return proxy_waiting(p, s->cmd, reply);
-    return proxy_judge(s->cmd, response.rest.s, response.rest.n, NULL);
+    return proxy_judge(s->p, s->cmd, response.rest.s, response.rest.n, NULL);
 }
 
 static bool take_uid(struct leg_source *s, const struct leg_message *m)
@@ -215,7 +215,7 @@ static int begin_response(struct leg_source *s, const struct imap_piece *piece)
     case REPLY_TAGGED:
         s->phase = DRAIN;
         if (s->at == s->count)
-            return proxy_judge(s->cmd, response.rest.s, response.rest.n, NULL);
+            return proxy_judge(s->p, s->cmd, response.rest.s, response.rest.n, NULL);
         return ERR_EXPUNGED; /* fewer than we were told of */
     default:
         return proxy_fail(s->p, s->cmd, ERR_UNAVAILABLE);
