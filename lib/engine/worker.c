@@ -62,28 +62,36 @@ static struct session *take_event(struct engine *e, uint64_t data)
 }
 
 /* Appends to the queue what the descriptors have ready, so that sessions that want to go on do not
- * keep others waiting. */
-static void harvest(struct engine *e)
+ * keep others waiting.  True: the notice was among it, and is the caller's to pass on. */
+static bool harvest(struct engine *e)
 {
     struct epoll_event ev[16];
     int n = epoll_wait(e->epoll_fd, ev, ARRAY_SIZE(ev), 0);
+    bool notice = false;
 
     for (int i = 0; i < n; i++) {
-        struct session *s = take_event(e, ev[i].data.u64);
+        struct session *s = NULL;
 
+        if (ev[i].data.u64 == UINT64_MAX)
+            notice = true;
+        else
+            s = claim(e, ev[i].data.u64);
         if (s != NULL)
             queue_append(e, s);
     }
+    if (notice)
+        atomic_exchange(&e->notified, false);
+    return notice;
 }
 
 /* s goes to the tail, behind what has become ready meanwhile; the head. */
 static struct session *yield_to_others(struct engine *e, struct session *s)
 {
+    bool notice = harvest(e);
     unsigned left;
 
-    harvest(e);
     s = queue_rotate(e, s, &left);
-    if (left > 0 && atomic_load(&e->waiting) > 0)
+    if (left > 0 && (notice || atomic_load(&e->waiting) > 0))
         engine_notify(e);
     return s;
 }

@@ -2,6 +2,6 @@
 check_PROGRAMS += cunit/lib/engine/test
 cunit_lib_engine_test_SOURCES = cunit/lib/engine/suites.c \
 	cunit/lib/engine/helper.c cunit/lib/engine/helper.h \
-	cunit/lib/engine/session.c cunit/lib/engine/stress.c cunit/lib/engine/workers.c
+	cunit/lib/engine/parked.c cunit/lib/engine/session.c cunit/lib/engine/stress.c cunit/lib/engine/workers.c
 cunit_lib_engine_test_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
 cunit_lib_engine_test_LDADD = $(UNIT_LIBS) $(ENGINE_LIBS)
