@@ -1,0 +1,63 @@
+/* proxyd: the IMAP frontend: every mailbox on whichever backend has it, none here. */
+#include "imap/proxy/proxy.h"
+#include "imap/session/process.h"
+#include "lib/base/config.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/mupdate/link.h"
+#include "master/service-run.h"
+
+static const struct leg_program program = {
+    .proxy = &proxy_leg_ops,
+    .proxy_new = proxy_leg_new,
+    .place = proxy_place,
+    .barrier_begin = proxy_barrier_begin,
+    .barrier_finished = proxy_barrier_finished,
+    .barrier_cancel = proxy_barrier_cancel,
+};
+
+static int start(struct engine *e, void *context, char **error_r)
+{
+    const struct front_process config = {
+        .program = &program,
+        .service = service_name(),
+        .tls_always = service_option('s') != NULL,
+    };
+
+    (void)e;
+    (void)context;
+    if (config_role() == CONFIG_STANDALONE) {
+        *error_r = xstrdup("proxyd needs mupdate_server in imapd.conf");
+        return ERR_CONFIG;
+    }
+    return front_process_start(&config, error_r);
+}
+
+static void stop(void *context)
+{
+    (void)context;
+    front_process_stop();
+}
+
+static void end(void *context)
+{
+    (void)context;
+    front_process_end();
+    mupdate_links_stop();
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service service = {
+        .program = "proxyd",
+        .name = "imap",
+        .options = "sN",
+        .fds_per_session = 2,
+        .start = start,
+        .accepted = front_process_accepted,
+        .stop = stop,
+        .end = end,
+    };
+
+    return service_run(&service, argc, argv);
+}
