@@ -1,2 +1,7 @@
-# imap/login: greeting, STARTTLS, AUTHENTICATE, ID: every protocol.
-EXTRA_DIST += imap/login/login.h
+# imap/login: greeting, STARTTLS, AUTHENTICATE, limits: every protocol.
+noinst_LIBRARIES += imap/login/liblogin.a
+imap_login_liblogin_a_SOURCES = \
+	imap/login/auth.c \
+	imap/login/login.c imap/login/login.h imap/login/login-private.h \
+	imap/login/trace.c
+LOGIN_LIBS = imap/login/liblogin.a $(ENGINE_LIBS) $(NAME_LIBS) $(SASL_ROOM_LIBS)

@@ -62,6 +62,7 @@ struct session_source {
     int fd;          /* -1: none */
     uint16_t events; /* POLLIN | POLLOUT; 0: disarmed */
     bool registered; /* in the epoll */
+    bool armed;      /* may report; false after its one shot, when the kernel keeps quiet even at a hang-up */
 };
 
 #define SESSION_MAGIC 0x5e551040u
@@ -160,6 +161,8 @@ uint64_t seat_take_events(struct seat *seat);
 
 struct seat *seat_of_number(struct engine *e, uint32_t number);
 
+/* Notes which sources have fired and are quiet by themselves, from what is in s->ready. */
+void session_sources_fired(struct session *s);
 /* Registers the sources and gives the session up: true, and it may be gone already; false:
  * something is pending, the caller still owns it. *broken_r: the kernel took no more sources. */
 bool session_park(struct session *s, bool *broken_r);

@@ -126,7 +126,7 @@ static bool source_arm(struct session *s, unsigned slot)
         BUG_ON(errno == EBADF || errno == ENOENT || errno == EEXIST);
         return false;
     }
-    source->registered = true;
+    source->registered = source->armed = true;
     return true;
 }
 
@@ -263,7 +263,14 @@ static void source_unregister(struct session *s, struct session_source *source)
 {
     if (source->registered)
         epoll_ctl(s->engine->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
-    source->registered = false;
+    source->registered = source->armed = false;
+}
+
+void session_sources_fired(struct session *s)
+{
+    for (unsigned i = 0; i < SESSION_SLOTS; i++)
+        if (s->ready & EVENT_SLOT(i))
+            s->source[i].armed = false;
 }
 
 void session_watch(struct session *s, unsigned slot, int fd, unsigned events)
@@ -271,8 +278,8 @@ void session_watch(struct session *s, unsigned slot, int fd, unsigned events)
     struct session_source *source = &s->source[slot];
 
     BUG_ON(slot >= SESSION_SLOTS);
-    /* A registered descriptor without events would still report a hang-up. */
-    if (fd != source->fd || events == 0)
+    /* One that is armed for nothing would still report a hang-up. */
+    if (fd != source->fd || (events == 0 && source->armed))
         source_unregister(s, source);
     source->fd = fd;
     source->events = (uint16_t)events;

@@ -163,6 +163,7 @@ static enum engine_verdict run_once(struct session *s)
     enum engine_verdict verdict;
 
     s->ready = (uint32_t)seat_take_events(s->seat);
+    session_sources_fired(s);
     s->began = clock_ms();
     if (session_expired(s))
         atomic_fetch_add(&s->engine->expired, 1);

@@ -1,0 +1,84 @@
+/* login-private.h: what the files of imap/login share. */
+#ifndef IMAP_LOGIN_LOGIN_PRIVATE_H
+#define IMAP_LOGIN_LOGIN_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "imap/login/login.h"
+#include "lib/base/buf.h"
+
+struct sasl_server;
+
+struct login_service {
+    unsigned magic;
+    char *name;
+    const struct login_ops *ops;
+    void *context;
+    bool tls_always;
+    struct tls_context *tls; /* NULL: no TLS here; the process's */
+    bool starttls, tls_required;
+    int64_t failed_pause_ms, plain_pause_ms, timeout_ms;
+    char *host; /* servername up to its first dot */
+    char *proc_dir;
+    atomic_uint_fast64_t sessions;
+};
+
+#define LOGIN_SERVICE_MAGIC 0x105e7c1cu
+
+enum login_state {
+    LOGIN_STATE_HANDSHAKE, /* TLS; then GREETING, or COMMAND when that is over */
+    LOGIN_STATE_GREETING,
+    LOGIN_STATE_COMMAND,
+    LOGIN_STATE_STARTTLS, /* the OK leaves, then HANDSHAKE */
+    LOGIN_STATE_SASL,     /* a challenge is out */
+    LOGIN_STATE_ANSWER,   /* the outcome is known, told at answer_at */
+    LOGIN_STATE_LAYER,    /* the OK leaves, then the SASL layer begins */
+    LOGIN_STATE_RUN,
+    LOGIN_STATE_CLOSING, /* the last words leave */
+};
+
+struct login_private {
+    enum login_state state;
+    bool greeted;   /* the front has its object */
+    bool sasl_last; /* the exchange is over, only the client's empty word is awaited */
+    unsigned failures, commands;
+    uint64_t number; /* the n of the session id */
+
+    struct sasl_server *sasl; /* from its first use to the end of authentication, or for good under a layer */
+    struct buf mechanisms;    /* what login_mechanisms() shows; freed at login */
+
+    struct login_result outcome;
+    int64_t answer_at;
+
+    int64_t state_deadline; /* handshake, login, closing */
+    int64_t timeout_ms, idle_deadline;
+    uint64_t bytes_seen; /* in and out, when idle_deadline was set */
+
+    char *proc; /* the line shown; NULL: none */
+};
+
+/* ---- auth.c ---- */
+
+/* The state LOGIN_STATE_SASL, ANSWER and LAYER; as ops->command. */
+enum engine_verdict auth_step_sasl(struct login *l);
+enum engine_verdict auth_step_answer(struct login *l);
+enum engine_verdict auth_step_layer(struct login *l);
+/* What authentication needed and a session does not. */
+void auth_free(struct login *l);
+/* After TLS began: what was offered before counts no more. */
+void auth_forget(struct login *l);
+
+/* ---- login.c ---- */
+
+/* Authentication is over: RUN, after ops->authenticated. */
+enum engine_verdict login_enter(struct login *l);
+/* The client's next bytes before login: ENGINE_AGAIN when some came, else parked or closed. */
+enum engine_verdict login_fill_or_park(struct login *l);
+
+/* ---- trace.c: proc entries and telemetry ---- */
+
+void trace_proc_clear(const struct login_service *service);
+void trace_proc_remove(struct login *l);
+void trace_telemetry(struct login *l);
+
+#endif

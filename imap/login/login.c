@@ -1,0 +1,457 @@
+#include "imap/login/login.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "imap/login/login-private.h"
+#include "lib/base/clock.h"
+#include "lib/base/config.h"
+#include "lib/base/digest.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/options.h"
+#include "lib/base/pool.h"
+#include "lib/name/identity.h"
+#include "lib/stream/stream.h"
+#include "lib/stream/tls.h"
+
+/* ---- a process ---- */
+
+/* 0, or ERR_CONFIG where TLS is a must. */
+static int service_tls(struct login_service *service, char **error_r)
+{
+    struct buf error = BUF_INIT;
+    int r;
+
+    if (!service->tls_always && !opt_switch(OPT_ALLOWSTARTTLS))
+        return 0;
+    r = tls_server_context(&service->tls, &error);
+    if (r < 0 && service->tls_always) {
+        *error_r = error.len > 0 ? buf_steal(&error) : xstrdup("tls_server_cert is not configured");
+        return ERR_CONFIG;
+    }
+    if (r == ERR_CONFIG)
+        LOG(LOG_ERR, LOGIN_TLS_CONFIG, LOG_STR(ERROR, buf_cstr(&error)));
+    service->starttls = r == 0 && opt_switch(OPT_ALLOWSTARTTLS);
+    buf_free(&error);
+    return 0;
+}
+
+static char *short_host(void)
+{
+    const char *name = config_servername();
+
+    return xstrndup(name, strcspn(name, ".:"));
+}
+
+int login_service_new(const struct login_config *config, struct login_service **service_r, char **error_r)
+{
+    struct login_service *service = xcalloc(1, sizeof(*service));
+    int r;
+
+    MAGIC_CHECK(config->ops, LOGIN_OPS_MAGIC);
+    service->magic = LOGIN_SERVICE_MAGIC;
+    service->name = xstrdup(config->service);
+    service->ops = config->ops;
+    service->context = config->context;
+    service->tls_always = config->tls_always;
+    service->tls_required = opt_switch(OPT_TLS_REQUIRED);
+    service->failed_pause_ms = opt_duration_ms(OPT_FAILEDLOGINPAUSE);
+    service->plain_pause_ms = opt_duration_ms(OPT_PLAINTEXTLOGINPAUSE);
+    service->timeout_ms = opt_duration_ms(OPT_TIMEOUT);
+    service->host = short_host();
+    service->proc_dir = xstrdup(opt_string(OPT_PROC_PATH));
+    r = service_tls(service, error_r);
+    if (r < 0) {
+        login_service_free(&service);
+        return r;
+    }
+    trace_proc_clear(service);
+    *service_r = service;
+    return 0;
+}
+
+void login_service_free(struct login_service **service)
+{
+    if (*service == NULL)
+        return;
+    free((*service)->name);
+    free((*service)->host);
+    free((*service)->proc_dir);
+    free(*service);
+    *service = NULL;
+}
+
+void *login_service_context(const struct login_service *service)
+{
+    MAGIC_CHECK(service, LOGIN_SERVICE_MAGIC);
+    return service->context;
+}
+
+/* ---- a connection: its beginning ---- */
+
+/* The text of an address; an IPv4 address in IPv6 clothes is shown as what it is. */
+static const char *address_text(struct pool *pool, const struct sockaddr_storage *address, unsigned *port_r)
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+    char text[INET6_ADDRSTRLEN] = "";
+
+    *port_r = 0;
+    if (address->ss_family == AF_INET) {
+        *port_r = ntohs(in->sin_port);
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+    } else if (address->ss_family == AF_INET6) {
+        *port_r = ntohs(in6->sin6_port);
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
+            inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], text, sizeof(text));
+        else
+            inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+    }
+    return pool_strdup(pool, text);
+}
+
+static void find_addresses(struct login *l, int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t n = sizeof(address);
+
+    getsockname(fd, (struct sockaddr *)&address, &n);
+    l->local = address_text(l->pool, &address, &l->local_port);
+    memset(&address, 0, sizeof(address));
+    n = sizeof(address);
+    getpeername(fd, (struct sockaddr *)&address, &n);
+    l->peer = address_text(l->pool, &address, &l->peer_port);
+}
+
+static const char *session_id_make(struct pool *pool, const struct login_service *service, uint64_t number)
+{
+    uint64_t random;
+
+    digest_random(&random, sizeof(random));
+    return pool_printf(pool, "%s-%" PRId64 "-%d-%" PRIu64 "-%" PRIu64, service->host, clock_wall(),
+                       (int)getpid(), number, random);
+}
+
+static struct login *login_new(struct login_service *service, int fd)
+{
+    struct login *l = xcalloc(1, sizeof(*l) + sizeof(*l->p));
+    struct login_private *p = (struct login_private *)(l + 1);
+
+    l->magic = LOGIN_MAGIC;
+    l->service = service;
+    l->ops = service->ops;
+    l->p = p;
+    l->pool = pool_new(256);
+    find_addresses(l, fd);
+    l->stream = stream_new(fd);
+    p->number = atomic_fetch_add(&service->sessions, 1) + 1;
+    l->id = session_id_make(l->pool, service, p->number);
+    p->state = LOGIN_STATE_GREETING;
+    p->state_deadline = clock_deadline(LOGIN_TIME_MAX_MS);
+    login_set_timeout(l, service->timeout_ms);
+    return l;
+}
+
+static void tls_begin(struct login *l)
+{
+    struct login_private *p = l->p;
+
+    if (stream_tls_begin(l->stream, l->service->tls, true, NULL) < 0) {
+        login_close(l);
+        return;
+    }
+    p->state = LOGIN_STATE_HANDSHAKE;
+}
+
+static enum engine_verdict login_run(struct session *s, void *object);
+static void login_end(struct session *s, void *object);
+
+static const struct engine_ops login_engine_ops = {.name = "login", .run = login_run, .close = login_end};
+
+void login_accept(struct engine *e, int fd, void *service)
+{
+    struct login *l;
+
+    MAGIC_CHECK((struct login_service *)service, LOGIN_SERVICE_MAGIC);
+    l = login_new(service, fd);
+    if (l->service->tls_always)
+        tls_begin(l);
+    session_new(e, &login_engine_ops, l, l->id);
+}
+
+static void login_end(struct session *s, void *object)
+{
+    struct login *l = object;
+
+    MAGIC_CHECK(l, LOGIN_MAGIC);
+    session_watch(s, 0, -1, 0);
+    if (l->p->greeted)
+        l->ops->close(l);
+    LOG(LOG_DEBUG, LOGIN_END, LOG_INT(BYTES_IN, stream_bytes_in(l->stream)),
+        LOG_INT(BYTES_OUT, stream_bytes_out(l->stream)));
+    trace_proc_remove(l);
+    stream_free(&l->stream);
+    auth_free(l);
+    identity_free(&l->identity);
+    pool_free(&l->pool);
+    l->magic = 0;
+    free(l);
+}
+
+/* ---- waiting ---- */
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Bytes that passed since the last look put the end of patience off. */
+static void note_activity(struct login *l)
+{
+    struct login_private *p = l->p;
+    uint64_t bytes = stream_bytes_in(l->stream) + stream_bytes_out(l->stream);
+
+    if (bytes == p->bytes_seen)
+        return;
+    p->bytes_seen = bytes;
+    p->idle_deadline = clock_deadline(p->timeout_ms);
+}
+
+enum engine_verdict login_park(struct login *l, bool want_input, int64_t deadline)
+{
+    struct login_private *p = l->p;
+    int r = stream_flush(l->stream);
+
+    if (r < 0 && r != ERR_AGAIN)
+        return ENGINE_CLOSE;
+    if (want_input && stream_has_input(l->stream))
+        return ENGINE_AGAIN;
+    note_activity(l);
+    session_watch(l->session, 0, stream_fd(l->stream), stream_poll_events(l->stream, want_input));
+    deadline = sooner(deadline, p->state == LOGIN_STATE_RUN ? p->idle_deadline : p->state_deadline);
+    session_set_deadline(l->session, deadline);
+    stream_park(l->stream);
+    return ENGINE_PARK;
+}
+
+void login_set_timeout(struct login *l, int64_t ms)
+{
+    l->p->timeout_ms = ms;
+    l->p->idle_deadline = clock_deadline(ms);
+}
+
+enum engine_verdict login_fill_or_park(struct login *l)
+{
+    int r = stream_fill(l->stream);
+
+    if (r > 0)
+        return ENGINE_AGAIN;
+    if (r == ERR_AGAIN)
+        return login_park(l, true, CLOCK_NEVER);
+    if (r == ERR_TOOBIG)
+        return login_bye(l, "Line too long");
+    return ENGINE_CLOSE;
+}
+
+/* ---- the end ---- */
+
+enum engine_verdict login_close(struct login *l)
+{
+    struct login_private *p = l->p;
+
+    if (p->state != LOGIN_STATE_CLOSING) {
+        p->state = LOGIN_STATE_CLOSING;
+        p->state_deadline = clock_deadline(LOGIN_CLOSE_MS);
+    }
+    return ENGINE_AGAIN;
+}
+
+enum engine_verdict login_bye(struct login *l, const char *text)
+{
+    if (l->p->greeted && l->p->state != LOGIN_STATE_CLOSING)
+        l->ops->bye(l, text);
+    return login_close(l);
+}
+
+static enum engine_verdict step_closing(struct login *l)
+{
+    if (stream_flush(l->stream) != ERR_AGAIN || clock_ms() >= l->p->state_deadline)
+        return ENGINE_CLOSE;
+    return login_park(l, false, CLOCK_NEVER);
+}
+
+/* ---- TLS ---- */
+
+bool login_may_starttls(const struct login *l)
+{
+    return l->service->starttls && !stream_is_tls(l->stream) && !login_is_authenticated(l);
+}
+
+bool login_is_tls(const struct login *l)
+{
+    return stream_is_tls(l->stream);
+}
+
+void login_starttls(struct login *l)
+{
+    BUG_ON(!login_may_starttls(l));
+    l->p->state = LOGIN_STATE_STARTTLS;
+}
+
+static enum engine_verdict step_starttls(struct login *l)
+{
+    int r = stream_flush(l->stream);
+
+    if (r == ERR_AGAIN)
+        return login_park(l, false, CLOCK_NEVER);
+    if (r < 0)
+        return ENGINE_CLOSE;
+    tls_begin(l);
+    return ENGINE_AGAIN;
+}
+
+static enum engine_verdict handshake_done(struct login *l)
+{
+    struct login_private *p = l->p;
+
+    if (!p->greeted) {
+        p->state = LOGIN_STATE_GREETING;
+        return ENGINE_AGAIN;
+    }
+    p->state = LOGIN_STATE_COMMAND;
+    auth_forget(l);
+    if (l->ops->tls_started != NULL)
+        l->ops->tls_started(l);
+    return ENGINE_AGAIN;
+}
+
+static enum engine_verdict step_handshake(struct login *l)
+{
+    int r = stream_handshake(l->stream);
+
+    if (r == ERR_AGAIN)
+        return login_park(l, true, session_run_began(l->session) + LOGIN_HANDSHAKE_MS);
+    if (r == 0)
+        return handshake_done(l);
+    LOG(LOG_INFO, LOGIN_TLS, LOG_STR(PEER, l->peer), LOG_STR(ERROR, stream_error(l->stream)));
+    return ENGINE_CLOSE;
+}
+
+/* ---- before login ---- */
+
+static enum engine_verdict step_greeting(struct login *l)
+{
+    enum engine_verdict verdict;
+
+    l->p->state = LOGIN_STATE_COMMAND;
+    l->p->greeted = true;
+    verdict = l->ops->greeting(l);
+    if (verdict == ENGINE_AGAIN && l->identity != NULL)
+        return login_enter(l);
+    return verdict;
+}
+
+static enum engine_verdict step_command(struct login *l)
+{
+    enum engine_verdict verdict;
+
+    if (session_stopping(l->session))
+        return login_bye(l, "Server is shutting down");
+    if (l->p->commands >= LOGIN_COMMANDS_MAX)
+        return login_bye(l, "Too many commands before login");
+    verdict = l->ops->command(l);
+    if (verdict == ENGINE_PARK)
+        return login_fill_or_park(l);
+    l->p->commands++;
+    return verdict;
+}
+
+/* ---- afterwards ---- */
+
+bool login_is_authenticated(const struct login *l)
+{
+    return l->identity != NULL;
+}
+
+enum engine_verdict login_enter(struct login *l)
+{
+    l->p->state = LOGIN_STATE_RUN;
+    if (l->p->sasl != NULL && l->ssf == 0)
+        auth_free(l);
+    login_set_timeout(l, l->service->timeout_ms);
+    trace_telemetry(l);
+    login_proc(l, NULL, NULL);
+    return l->ops->authenticated(l);
+}
+
+/* ---- the engine's run() ---- */
+
+/* A handshake, a login or a client that takes too long.  An event of the client at the same time
+ * counts for the client. */
+static bool is_overdue(const struct login *l)
+{
+    const struct login_private *p = l->p;
+    int64_t now = session_run_began(l->session);
+
+    if (p->state == LOGIN_STATE_CLOSING)
+        return false;
+    if (p->state != LOGIN_STATE_RUN)
+        return now >= p->state_deadline;
+    return now >= p->idle_deadline && !session_ready(l->session, 0);
+}
+
+static enum engine_verdict give_up(struct login *l)
+{
+    LOG(LOG_INFO, LOGIN_TIMEOUT, LOG_STR(PEER, l->peer));
+    if (l->p->state == LOGIN_STATE_HANDSHAKE)
+        return ENGINE_CLOSE;
+    return login_bye(l, login_is_authenticated(l) ? "Idle for too long" : "No login in time");
+}
+
+static enum engine_verdict login_step(struct login *l)
+{
+    switch (l->p->state) {
+    case LOGIN_STATE_HANDSHAKE:
+        return step_handshake(l);
+    case LOGIN_STATE_GREETING:
+        return step_greeting(l);
+    case LOGIN_STATE_COMMAND:
+        return step_command(l);
+    case LOGIN_STATE_STARTTLS:
+        return step_starttls(l);
+    case LOGIN_STATE_SASL:
+        return auth_step_sasl(l);
+    case LOGIN_STATE_ANSWER:
+        return auth_step_answer(l);
+    case LOGIN_STATE_LAYER:
+        return auth_step_layer(l);
+    case LOGIN_STATE_RUN:
+        return l->ops->run(l);
+    case LOGIN_STATE_CLOSING:
+        break;
+    }
+    return step_closing(l);
+}
+
+static enum engine_verdict login_run(struct session *s, void *object)
+{
+    struct login *l = object;
+    enum engine_verdict verdict = ENGINE_AGAIN;
+
+    MAGIC_CHECK(l, LOGIN_MAGIC);
+    l->session = s;
+    note_activity(l);
+    if (is_overdue(l))
+        verdict = give_up(l);
+    while (verdict == ENGINE_AGAIN && !session_slice_over(s))
+        verdict = login_step(l);
+    return verdict;
+}
