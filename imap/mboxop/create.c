@@ -54,8 +54,8 @@ static void inherit(struct mboxop *op, struct change *c)
     bool has = env_nearest(op->env, op->name, op->pool, &ancestor) == 0;
     struct buf text = BUF_INIT;
 
-    c->partition = op->partition != NULL ? op->partition
-                                         : partition_for_new(op->pool, has ? ancestor.partition : NULL);
+    c->partition =
+        op->partition != NULL ? op->partition : partition_for_new(op->pool, has ? ancestor.partition : NULL);
     if (op->acl == NULL)
         acl_for_new(op->env->config, op->name, has ? ancestor.acl : NULL, &text);
     c->acl = c->old_acl = op->acl != NULL ? op->acl : pool_strdup(op->pool, buf_cstr(&text));
@@ -141,8 +141,9 @@ static int create_undo(struct mboxop *op)
     return mailbox_delete(op->env->store, c->partition, c->id);
 }
 
-static const enum op_stage plan[] = {STAGE_CONNECT, STAGE_LOCK,   STAGE_LEFT,     STAGE_PREPARE, STAGE_RESERVE,
-                                     STAGE_BUILD,   STAGE_COMMIT, STAGE_ACTIVATE, STAGE_CLEAR,   STAGE_DONE};
+static const enum op_stage plan[] = {STAGE_CONNECT, STAGE_LOCK,  STAGE_LEFT,   STAGE_PREPARE,
+                                     STAGE_RESERVE, STAGE_BUILD, STAGE_COMMIT, STAGE_ACTIVATE,
+                                     STAGE_CLEAR,   STAGE_DONE};
 static const enum op_stage undo_plan[] = {STAGE_UNDO_FIND, STAGE_UNDO_DELETE, STAGE_UNDO, STAGE_CLEAR,
                                           STAGE_DONE};
 static const enum op_stage finish_plan[] = {STAGE_ACTIVATE, STAGE_CLEAR, STAGE_DONE};

@@ -97,11 +97,13 @@ static int now_finish(struct mboxop *op)
     return 1;
 }
 
-static const enum op_stage now_plan[] = {STAGE_CONNECT, STAGE_LOCK, STAGE_LEFT,   STAGE_PREPARE, STAGE_RESERVE, STAGE_COMMIT,
-                                         STAGE_FIND,    STAGE_DELETE, STAGE_FINISH, STAGE_CLEAR,   STAGE_DONE};
+static const enum op_stage now_plan[] = {STAGE_CONNECT, STAGE_LOCK,   STAGE_LEFT, STAGE_PREPARE,
+                                         STAGE_RESERVE, STAGE_COMMIT, STAGE_FIND, STAGE_DELETE,
+                                         STAGE_FINISH,  STAGE_CLEAR,  STAGE_DONE};
 static const enum op_stage now_begun_plan[] = {STAGE_RESERVE, STAGE_COMMIT, STAGE_FIND, STAGE_DELETE,
                                                STAGE_FINISH,  STAGE_CLEAR,  STAGE_DONE};
-static const enum op_stage now_finish_plan[] = {STAGE_FIND, STAGE_DELETE, STAGE_FINISH, STAGE_CLEAR, STAGE_DONE};
+static const enum op_stage now_finish_plan[] = {STAGE_FIND, STAGE_DELETE, STAGE_FINISH, STAGE_CLEAR,
+                                                STAGE_DONE};
 static const enum op_stage now_undo_plan[] = {STAGE_UNDO_ACTIVATE, STAGE_CLEAR, STAGE_DONE};
 
 const struct op_kind op_delete_now = {
@@ -171,8 +173,8 @@ static int collect_deleted(struct mboxop *op, int64_t stamp)
 {
     const struct name_config *config = op->env->config;
     size_t domain = (size_t)(mboxname_local(op->name, NULL) - op->name);
-    const char *prefix = pool_printf(op->pool, "%.*s%s.%s", (int)domain, op->name, config->deletedprefix,
-                                     op->name + domain);
+    const char *prefix =
+        pool_printf(op->pool, "%.*s%s.%s", (int)domain, op->name, config->deletedprefix, op->name + domain);
     struct mboxlist_iter *it = mboxlist_iter_all(op->env->list, prefix, MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));
     const struct mboxlist_record *record;
     struct buf old = BUF_INIT;

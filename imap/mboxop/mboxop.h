@@ -26,7 +26,7 @@ struct mboxop;
 /* What the operations of a process work on; one per process, not changed after. */
 struct mboxop_env {
     const struct name_config *config;
-    struct mboxlist *list;     /* the node's mailbox list (read and written) */
+    struct mboxlist *list; /* the node's mailbox list (read and written) */
     struct store *store;
     struct mupdate_link *link; /* to the MUPDATE master; NULL on a standalone server */
     const char *server;        /* servername, as in locations */

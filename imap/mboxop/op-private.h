@@ -48,10 +48,10 @@ enum op_stage {
     STAGE_FINISH,   /* what hangs on the mailboxes */
     STAGE_CLEAR,    /* the intent goes */
 
-    STAGE_UNDO_FIND,   /* master: which new names have we reserved? */
-    STAGE_UNDO_DELETE, /* master: those */
+    STAGE_UNDO_FIND,     /* master: which new names have we reserved? */
+    STAGE_UNDO_DELETE,   /* master: those */
     STAGE_UNDO_ACTIVATE, /* master: each old name, with its old ACL */
-    STAGE_UNDO         /* directories */
+    STAGE_UNDO           /* directories */
 };
 
 /* One mailbox of an operation. */
@@ -69,8 +69,8 @@ struct change {
 struct op_kind {
     const char *name; /* for the log */
     enum intent_operation operation;
-    const enum op_stage *plan;      /* of a new operation */
-    const enum op_stage *undo_plan; /* of one that failed before its commit, or died there */
+    const enum op_stage *plan;        /* of a new operation */
+    const enum op_stage *undo_plan;   /* of one that failed before its commit, or died there */
     const enum op_stage *begun_plan;  /* recovery, PHASE_BEGUN */
     const enum op_stage *finish_plan; /* recovery, PHASE_COMMITTED */
 
@@ -190,7 +190,8 @@ const char *op_partition(struct mboxop *op, const char *location);
 struct change *op_add_record(struct mboxop *op, const struct mboxlist_record *record);
 
 /* A new UIDVALIDITY for a name: greater than any given here, and than the name's tombstone. */
-int op_new_uidvalidity(struct mboxop *op, struct mboxlist_txn *txn, const char *name, uint32_t *uidvalidity_r);
+int op_new_uidvalidity(struct mboxop *op, struct mboxlist_txn *txn, const char *name,
+                       uint32_t *uidvalidity_r);
 
 /* Makes the files of a new mailbox. */
 int op_make_mailbox(struct mboxop *op, const char *name, const char *partition, const char *id,

@@ -178,8 +178,8 @@ static int clear_intents(struct mboxop *op)
  * client it is done. */
 static enum mboxop_verdict postpone(struct mboxop *op, int r)
 {
-    LOG(LOG_WARNING, MBOXOP_POSTPONED, LOG_STR(NAME, op->kind->name), LOG_STR(MAILBOX, op->name), LOG_ERROR(r),
-        LOG_STR(TEXT, buf_cstr(&op->text)));
+    LOG(LOG_WARNING, MBOXOP_POSTPONED, LOG_STR(NAME, op->kind->name), LOG_STR(MAILBOX, op->name),
+        LOG_ERROR(r), LOG_STR(TEXT, buf_cstr(&op->text)));
     buf_reset(&op->text);
     return end(op);
 }
@@ -384,7 +384,9 @@ static enum mboxop_verdict stage_resume(struct mboxop *op)
         return fail(op, r);
     op->committed = op->intents[0].phase == PHASE_COMMITTED;
     op->refused = op->intents[0].phase == PHASE_REFUSED;
-    op->stage = op->committed ? op->kind->finish_plan : op->refused ? op->kind->undo_plan : op->kind->begun_plan;
+    op->stage = op->committed ? op->kind->finish_plan
+                : op->refused ? op->kind->undo_plan
+                              : op->kind->begun_plan;
     op->give_up = 0;
     return MBOXOP_MORE;
 }

@@ -11,7 +11,7 @@
 struct selection {
     struct pool *pool;
     enum opt_select_mode mode;
-    unsigned limit; /* percent; 0: none */
+    unsigned limit;               /* percent; 0: none */
     const char *best, *best_full; /* within the limit; beyond it */
     double score, score_full;
 };

@@ -245,7 +245,7 @@ static int rename_seen(struct mboxop *op, const char *id, const char *from, cons
 
     if (r != 0)
         return r;
-    any = state.recent_uid != 0 || !uid_set_is_empty(&state.uids);
+    any = state.recent_uid != 0 || state.uids.count > 0;
     uid_set_free(&state.uids);
     return any ? seen_merge(op->env->store, id, from, to) : 0;
 }
@@ -259,9 +259,9 @@ static int finish_user(struct mboxop *op)
 
     mboxname_owner(op->env->config, op->name, &from);
     mboxname_owner(op->env->config, op->to, &to);
-    it = mboxlist_iter_visible(op->env->list, "", NULL,
-                               (const char *const[]){buf_cstr(&from), "anyone", NULL},
-                               MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));
+    it =
+        mboxlist_iter_visible(op->env->list, "", NULL, (const char *const[]){buf_cstr(&from), "anyone", NULL},
+                              MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));
     while (r == 0 && (r = mboxlist_iter_next(it, &record)) == 1)
         r = rename_seen(op, record->id, buf_cstr(&from), buf_cstr(&to));
     mboxlist_iter_free(&it);
@@ -283,9 +283,9 @@ static int rename_finish(struct mboxop *op)
     return 1;
 }
 
-static const enum op_stage plan[] = {STAGE_CONNECT, STAGE_LOCK,   STAGE_LEFT,     STAGE_PREPARE, STAGE_RESERVE,
-                                     STAGE_BUILD,   STAGE_COMMIT, STAGE_ACTIVATE, STAGE_FIND,    STAGE_DELETE,
-                                     STAGE_FINISH,  STAGE_CLEAR,  STAGE_DONE};
+static const enum op_stage plan[] = {
+    STAGE_CONNECT,  STAGE_LOCK, STAGE_LEFT,   STAGE_PREPARE, STAGE_RESERVE, STAGE_BUILD, STAGE_COMMIT,
+    STAGE_ACTIVATE, STAGE_FIND, STAGE_DELETE, STAGE_FINISH,  STAGE_CLEAR,   STAGE_DONE};
 static const enum op_stage undo_plan[] = {STAGE_UNDO_FIND, STAGE_UNDO_DELETE, STAGE_UNDO, STAGE_CLEAR,
                                           STAGE_DONE};
 static const enum op_stage finish_plan[] = {STAGE_ACTIVATE, STAGE_FIND,  STAGE_DELETE,
