@@ -1,1 +1,10 @@
-# imap/lmtp: LMTP: engine, local delivery, relay.
+# imap/lmtp: LMTP: engine, local delivery, relay; lmtpd, lmtpproxyd, deliver.
+noinst_LIBRARIES += imap/lmtp/engine/liblmtp-engine.a
+imap_lmtp_engine_liblmtp_engine_a_SOURCES = \
+	imap/lmtp/engine/address.c imap/lmtp/engine/address.h \
+	imap/lmtp/engine/data.c imap/lmtp/engine/data.h \
+	imap/lmtp/engine/front.c imap/lmtp/engine/front.h imap/lmtp/engine/front-private.h \
+	imap/lmtp/engine/mail.c \
+	imap/lmtp/engine/message.c \
+	imap/lmtp/engine/transport.c imap/lmtp/engine/transport.h
+LMTP_ENGINE_LIBS = imap/lmtp/engine/liblmtp-engine.a $(LOGIN_LIBS) $(SMTP_LIBS) $(MAIL_LIBS)

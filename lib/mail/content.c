@@ -91,7 +91,7 @@ static struct mail_param *find_piece(struct mail_param *list, const char *base, 
     for (; list != NULL; list = list->next) {
         unsigned number;
 
-        if (continuation(list->name, &number, encoded_r) == n && number == wanted &&
+        if (list->value != NULL && continuation(list->name, &number, encoded_r) == n && number == wanted &&
             strncmp(list->name, base, n) == 0)
             return list;
     }

@@ -51,6 +51,7 @@ static void test_type(void)
          "isn%27t%20it!"},
         {"Content-Type: a/b; n*0=x; n*2=z", "A/B;N=x;N*2=z"},
         {"Content-Type: a/b; n*1=y", "A/B;N*1=y"},
+        {"Content-Type: a/b; n*0=x; n*1=y; n*0=z", "A/B;N=xy;N=z"},
         {"Content-Type: a/b; n*0=x; n*1*=%41", "A/B;N*=''x%41"},
         {"Content-Type: a/b; *0=x; n**=y; n*99999999999=z", "A/B;*0=x;N**=y;N*99999999999=z"},
     };

@@ -1,0 +1,5 @@
+#include "cunit/unit.h"
+
+extern const struct unit_suite address_suite, data_suite;
+
+const struct unit_suite *const unit_suites[] = {&address_suite, &data_suite, NULL};

@@ -1,0 +1,150 @@
+/* DATA: the message, its delivery, an answer for each recipient. */
+#include <string.h>
+
+#include "config.h"
+#include "imap/lmtp/engine/front-private.h"
+#include "lib/base/clock.h"
+#include "lib/base/config.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/options.h"
+#include "lib/mail/date.h"
+#include "lib/stream/stream.h"
+
+enum { PIECE = 16 * 1024 };
+
+/* RFC 3848 */
+static const char *with_protocol(const struct lmtpd_front *f)
+{
+    bool tls = login_is_tls(f->login), auth = strcmp(f->login->mech, "PREAUTH") != 0;
+
+    return tls ? auth ? "LMTPSA" : "LMTPS" : auth ? "LMTPA" : "LMTP";
+}
+
+/* What LHLO said, as far as it may stand in a field. */
+static void append_client(struct buf *to, const char *client)
+{
+    if (client == NULL)
+        client = "unknown";
+    for (const char *p = client; *p != '\0' && p - client < 255; p++) {
+        bool fits = (unsigned char)*p > ' ' && (unsigned char)*p < 0x7f && strchr("()<>\\\"", *p) == NULL;
+
+        buf_putc(to, fits ? *p : '?');
+    }
+}
+
+void lmtpd_trace_fields(const struct lmtpd_front *f, struct buf *to)
+{
+    const char *peer = f->login->peer;
+    int64_t now = clock_wall();
+    char date[MAIL_DATE_SIZE];
+
+    mail_date_format(date, now, mail_date_local_zone(now));
+    buf_printf(to, "Return-Path: <%s>\r\nReceived: from ", f->txn->from);
+    append_client(to, f->client);
+    if (peer[0] != '\0')
+        buf_printf(to, " ([%s])", peer);
+    buf_printf(to, "\r\n\tby %s (iatlas %s) with %s;\r\n\t%s\r\n", config_servername(), PACKAGE_VERSION,
+               with_protocol(f), date);
+}
+
+static void pass_on(struct lmtpd_front *f, const char *data, size_t n)
+{
+    int64_t max = opt_bytes(OPT_MAXMESSAGESIZE);
+
+    f->txn->size += (int64_t)n;
+    if (max > 0 && f->txn->size > max)
+        f->too_big = true;
+    if (n > 0 && !f->too_big && f->write_error == 0)
+        f->write_error = f->service->transport->write(f->txn, data, n);
+}
+
+enum lmtpd_progress lmtpd_data(struct lmtpd_front *f)
+{
+    struct buf trace = BUF_INIT;
+
+    if (f->txn == NULL || f->txn->rcpt_count == 0)
+        return lmtpd_error(f, 503, "5.5.1", f->txn == NULL ? "Need MAIL before DATA" : "No recipients");
+    if (f->service->transport->begin(f->txn) < 0) {
+        lmtpd_txn_end(f);
+        return lmtpd_error(f, 451, "4.3.0", "Cannot take a message now");
+    }
+    lmtpd_reply(f, 354, "", "go ahead");
+    lmtpd_data_begin(&f->data);
+    f->too_big = false;
+    f->write_error = 0;
+    f->txn->size = 0;
+    f->state = LMTPD_MESSAGE;
+    if (!f->trusted)
+        lmtpd_trace_fields(f, &trace);
+    pass_on(f, buf_cstr(&trace), trace.len);
+    buf_free(&trace);
+    return LMTPD_GO_ON;
+}
+
+/* The same answer for all. */
+static void answer_all(struct lmtpd_front *f, int code, const char *enhanced, const char *text)
+{
+    for (struct lmtpd_rcpt *r = f->txn->rcpts; r != NULL; r = r->next)
+        lmtpd_answer(f->txn, r, code, enhanced, "%s", text);
+}
+
+static enum lmtpd_progress write_answers(struct lmtpd_front *f)
+{
+    for (struct lmtpd_rcpt *r = f->txn->rcpts; r != NULL; r = r->next) {
+        if (r->code / 100 == 2)
+            lmtpd_replyf(f, r->code, r->enhanced, "%s SESSIONID=<%s>", r->text, f->login->id);
+        else
+            lmtpd_reply(f, r->code, r->enhanced, r->text);
+        LOG(LOG_INFO, LMTP_ANSWER, LOG_STR(RCPT, r->address), LOG_INT(CODE, r->code),
+            LOG_STR(SENDER, f->txn->from), LOG_INT(SIZE, f->txn->size));
+    }
+    lmtpd_txn_end(f);
+    return LMTPD_GO_ON;
+}
+
+/* The end of the message was read: what cannot be delivered is answered at once. */
+static enum lmtpd_progress end_message(struct lmtpd_front *f)
+{
+    f->state = LMTPD_DELIVER;
+    if (f->too_big) {
+        answer_all(f, 552, "5.3.4", "Message exceeds the size limit");
+    } else if (f->data.has_nul) {
+        answer_all(f, 554, "5.6.0", "Message contains NUL characters");
+    } else if (f->write_error != 0) {
+        for (struct lmtpd_rcpt *r = f->txn->rcpts; r != NULL; r = r->next)
+            lmtpd_answer_error(f->txn, r, f->write_error);
+    } else {
+        return LMTPD_GO_ON;
+    }
+    return write_answers(f);
+}
+
+enum lmtpd_progress lmtpd_step_message(struct lmtpd_front *f)
+{
+    struct stream *s = f->login->stream;
+    struct buf piece = BUF_INIT;
+    size_t n, used;
+    const char *in = stream_data(s, &n);
+    bool end;
+
+    if (n == 0)
+        return LMTPD_NEED_INPUT;
+    end = lmtpd_data_feed(&f->data, in, n < PIECE ? n : PIECE, &used, &piece);
+    stream_consume(s, used);
+    pass_on(f, buf_cstr(&piece), piece.len);
+    buf_free(&piece);
+    return end ? end_message(f) : LMTPD_GO_ON;
+}
+
+enum lmtpd_progress lmtpd_step_deliver(struct lmtpd_front *f)
+{
+    switch (f->service->transport->deliver(f->txn)) {
+    case LMTPD_WAIT:
+        return LMTPD_NEED_OTHER;
+    case LMTPD_MORE:
+        return LMTPD_GO_ON;
+    default:
+        return write_answers(f);
+    }
+}
