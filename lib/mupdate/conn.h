@@ -1,0 +1,58 @@
+/* conn.h: one authenticated connection to a MUPDATE server, driven by a thread of its own: what the link and the
+ * slave share.
+ *
+ * A conn belongs to one thread.  Another thread makes its waits end by writing to the eventfd it was given. */
+#ifndef LIB_MUPDATE_CONN_H
+#define LIB_MUPDATE_CONN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/mupdate/wire.h"
+
+struct mupdate_conn;
+
+struct mupdate_conn_config {
+    const char *server;            /* name or path of a Unix socket, as lib/backend takes it */
+    unsigned port;                 /* 0: by the name */
+    bool anonymous;                /* a Unix socket that asks nobody for a name */
+    int wake_fd;                   /* an eventfd; -1: none */
+    const atomic_bool *stop;       /* give up when it is true (looked at after each wake); may be NULL */
+    int (*connect)(void *context); /* for tests: gives a connected, authenticated descriptor; or NULL */
+    void *context;
+};
+
+/* Connects and authenticates, waiting.  0; or lib/backend's errors, with the reason appended to `why`;
+ * ERR_TIMEOUT also when told to stop. */
+int mupdate_conn_open(const struct mupdate_conn_config *config, int64_t deadline,
+                      struct mupdate_conn **conn_r, struct buf *why);
+void mupdate_conn_close(struct mupdate_conn **conn); /* *conn may be NULL */
+
+/* "(master)" or the master's URL, as its banner said. */
+const char *mupdate_conn_role(const struct mupdate_conn *conn);
+
+/* Appends to the output. */
+void mupdate_conn_write(struct mupdate_conn *conn, const struct buf *text);
+/* Bytes written and not yet taken by the kernel. */
+size_t mupdate_conn_unsent(const struct mupdate_conn *conn);
+
+/* The next line that has arrived, valid until the next call: 1; 0: none is complete; ERR_PROTOCOL: it cannot be
+ * understood; ERR_EOF, ERR_IO, ERR_TLS. */
+int mupdate_conn_line(struct mupdate_conn *conn, const struct mupdate_line **line_r);
+
+/* Flushes, and waits until something arrives, the eventfd is written to (it is read empty), or the deadline
+ * passes.  0, or an error of the connection. */
+int mupdate_conn_wait(struct mupdate_conn *conn, int64_t deadline);
+
+/* ---- trying again ---- */
+
+/* Delays that double from half a second to `most` and vary by a quarter, so that a hundred frontends do not come
+ * back in one moment. */
+struct mupdate_backoff {
+    int64_t most_ms, delay_ms; /* delay_ms: 0 after a success */
+};
+int64_t mupdate_backoff_next(struct mupdate_backoff *backoff); /* milliseconds to wait */
+
+#endif
