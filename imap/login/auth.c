@@ -61,6 +61,7 @@ static struct sasl_server *sasl_of(struct login *l)
         .peer_port = l->peer_port,
         .tls = login_is_tls(l),
         .trusted_transport = is_unix,
+        .success_data = l->ops->success_data,
         .may_proxy = may_proxy,
     };
 
@@ -160,21 +161,43 @@ static void set_outcome(struct login *l, enum login_code code, const char *text,
     p->state = LOGIN_STATE_ANSWER;
 }
 
+/* For the log: what the SASL library says, where it has had a word in it. */
+static const char *failure_detail(const struct login *l, enum login_code code)
+{
+    const char *detail = "";
+
+    if (l->p->sasl != NULL && (code == LOGIN_FAILED || code == LOGIN_DENIED || code == LOGIN_UNAVAILABLE))
+        detail = sasl_srv_error(l->p->sasl);
+    return detail[0] != '\0' ? detail : outcome_text(code);
+}
+
 static void fail(struct login *l, enum login_code code, const char *text)
 {
-    struct login_private *p = l->p;
     bool guessing = code == LOGIN_FAILED || code == LOGIN_DENIED;
 
     LOG(guessing ? LOG_NOTICE : LOG_INFO, LOGIN_FAILED, LOG_STR(PEER, l->peer), LOG_STR(MECH, l->mech),
-        LOG_STR(ERROR, p->sasl != NULL && sasl_srv_error(p->sasl)[0] != '\0' ? sasl_srv_error(p->sasl)
-                                                                             : outcome_text(code)));
-    p->failures++;
+        LOG_STR(ERROR, failure_detail(l, code)));
+    l->p->failures++;
     identity_free(&l->identity);
     set_outcome(l, code, text, guessing ? l->service->failed_pause_ms : 0);
 }
 
+/* The mechanism's last word, where the protocol lets it go with the answer (ops->success_data). */
+static const char *last_word(struct login *l, const char *data, size_t n)
+{
+    struct buf base64 = BUF_INIT;
+    const char *copy = NULL;
+
+    if (data != NULL) {
+        str_base64_encode(&base64, data, n);
+        copy = pool_strdup(l->pool, buf_cstr(&base64));
+    }
+    buf_free(&base64);
+    return copy;
+}
+
 /* The mechanism says yes; may this user use the service? */
-static void succeed(struct login *l)
+static void succeed(struct login *l, const char *data, size_t n)
 {
     struct login_private *p = l->p;
     const char *text = NULL;
@@ -198,6 +221,7 @@ static void succeed(struct login *l)
         LOG_STR(TLS, login_is_tls(l) ? stream_tls_protocol(l->stream) : ""));
     set_outcome(l, LOGIN_OK, NULL, login_is_tls(l) || l->ssf > 0 ? 0 : l->service->plain_pause_ms);
     p->outcome.layer = l->ssf > 0;
+    p->outcome.data = last_word(l, data, n);
 }
 
 static enum engine_verdict tell_success(struct login *l)
@@ -250,34 +274,14 @@ static void challenge(struct login *l, const char *data, size_t n)
     l->p->state = LOGIN_STATE_SASL;
 }
 
-/* The mechanism is done and has a last word: told with the answer, or as a challenge that the client
- * answers with an empty line (RFC 4422 4, RFC 3501 6.2.2). */
-static void last_word(struct login *l, const char *data, size_t n)
-{
-    struct buf base64 = BUF_INIT;
-
-    if (!l->ops->success_data) {
-        l->p->sasl_last = true;
-        challenge(l, data, n);
-        return;
-    }
-    str_base64_encode(&base64, data, n);
-    succeed(l);
-    if (l->p->outcome.code == LOGIN_OK)
-        l->p->outcome.data = pool_strdup(l->pool, buf_cstr(&base64));
-    buf_free(&base64);
-}
-
 static void sasl_progress(struct login *l, int r, const char *out, size_t n)
 {
     if (r < 0)
         fail(l, code_of_error(r), NULL);
     else if (r == SASL_STATUS_CONTINUE)
         challenge(l, out, out != NULL ? n : 0);
-    else if (out != NULL)
-        last_word(l, out, n);
     else
-        succeed(l);
+        succeed(l, out, out != NULL ? n : 0);
 }
 
 void login_authenticate(struct login *l, const char *mech, const char *initial)
@@ -287,7 +291,6 @@ void login_authenticate(struct login *l, const char *mech, const char *initial)
     size_t n = 0;
 
     l->mech = pool_strndup(l->pool, mech, 32);
-    l->p->sasl_last = false;
     if (needs_tls(l)) {
         fail(l, LOGIN_NEEDS_TLS, NULL);
     } else if (sasl_of(l) == NULL) {
@@ -311,14 +314,15 @@ static void sasl_response(struct login *l, const char *base64, size_t len)
     const char *out = NULL;
     size_t n = 0;
 
-    if (len == 1 && base64[0] == '*')
+    if (len == 1 && base64[0] == '*') {
         fail(l, LOGIN_CANCELLED, NULL);
-    else if (str_base64_decode(&data, base64, len) < 0 || (l->p->sasl_last && len > 0))
+    } else if (str_base64_decode(&data, base64, len) < 0) {
         fail(l, LOGIN_BAD, NULL);
-    else if (l->p->sasl_last)
-        succeed(l);
-    else
-        sasl_progress(l, sasl_srv_step(l->p->sasl, buf_cstr(&data), data.len, &out, &n), out, n);
+    } else {
+        int r = sasl_srv_step(l->p->sasl, buf_cstr(&data), data.len, &out, &n);
+
+        sasl_progress(l, r, out, n);
+    }
     buf_free(&data);
 }
 
@@ -356,7 +360,7 @@ void login_plain(struct login *l, const char *user, const char *password)
         if (r < 0)
             fail(l, code_of_error(r), NULL);
         else
-            succeed(l);
+            succeed(l, NULL, 0);
     }
 }
 

@@ -5,3 +5,4 @@ imap_login_liblogin_a_SOURCES = \
 	imap/login/login.c imap/login/login.h imap/login/login-private.h \
 	imap/login/trace.c
 LOGIN_LIBS = imap/login/liblogin.a $(ENGINE_LIBS) $(NAME_LIBS) $(SASL_ROOM_LIBS)
+EXTRA_DIST += doc/formats/proc.md

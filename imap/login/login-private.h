@@ -39,8 +39,7 @@ enum login_state {
 
 struct login_private {
     enum login_state state;
-    bool greeted;   /* the front has its object */
-    bool sasl_last; /* the exchange is over, only the client's empty word is awaited */
+    bool greeted; /* the front has its object */
     unsigned failures, commands;
     uint64_t number; /* the n of the session id */
 

@@ -2,10 +2,17 @@
 
 #include <pthread.h>
 
+#include "lib/base/mem.h"
 #include "lib/base/str.h"
 
 static struct name_config from_options; /* written once, by read_options() */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Of its own, as it outlives a configuration that a test replaces. */
+static const char *keep(const char *value)
+{
+    return value != NULL ? xstrdup(value) : NULL;
+}
 
 static void read_options(void)
 {
@@ -14,17 +21,17 @@ static void read_options(void)
     from_options = (struct name_config){
         .separator = opt_switch(OPT_UNIXHIERARCHYSEP) ? '/' : '.',
         .altnamespace = opt_switch(OPT_ALTNAMESPACE),
-        .userprefix = opt_string(OPT_USERPREFIX),
-        .sharedprefix = opt_string(OPT_SHAREDPREFIX),
+        .userprefix = keep(opt_string(OPT_USERPREFIX)),
+        .sharedprefix = keep(opt_string(OPT_SHAREDPREFIX)),
         .virtdomains = (enum opt_virtdomains)opt_enum(OPT_VIRTDOMAINS),
-        .defaultdomain = opt_string(OPT_DEFAULTDOMAIN),
-        .deletedprefix = opt_string(OPT_DELETEDPREFIX),
-        .admins = opt_string(OPT_ADMINS),
-        .proxyservers = opt_string(OPT_PROXYSERVERS),
+        .defaultdomain = keep(opt_string(OPT_DEFAULTDOMAIN)),
+        .deletedprefix = keep(opt_string(OPT_DELETEDPREFIX)),
+        .admins = keep(opt_string(OPT_ADMINS)),
+        .proxyservers = keep(opt_string(OPT_PROXYSERVERS)),
         .unix_groups = opt_switch(OPT_UNIX_GROUP_ENABLE),
-        .implicit_owner_rights = opt_string(OPT_IMPLICIT_OWNER_RIGHTS),
+        .implicit_owner_rights = keep(opt_string(OPT_IMPLICIT_OWNER_RIGHTS)),
         .delete_is_d = deleteright != NULL && str_ieq(deleteright, "d"),
-        .defaultacl = opt_string(OPT_DEFAULTACL),
+        .defaultacl = keep(opt_string(OPT_DEFAULTACL)),
     };
 }
 

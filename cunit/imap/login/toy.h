@@ -1,0 +1,35 @@
+/* toy.h: a toy protocol over imap/login, its server on loopback, and a client to talk to it.
+ *
+ * Lines; before login: CAPA, STARTTLS, AUTH mech [initial], LOGIN user password, PRE (see below),
+ * QUIT; afterwards: WHO, SHOW mailbox, WAIT ms (the inactivity allowed), QUIT. */
+#ifndef CUNIT_IMAP_LOGIN_TOY_H
+#define CUNIT_IMAP_LOGIN_TOY_H
+
+#include <stdbool.h>
+
+struct stream;
+
+/* Writes imapd.conf (these lines after those that all tests share) and starts the server.  The
+ * names in sasldb: fred/secret, murder/geheim (a proxyserver), cyrus/admin (an administrator),
+ * lazy/lazy whom authorize() refuses. */
+void toy_start(const char *more, bool tls_always);
+/* As toy_start, the greeting authenticates as "postman". */
+void toy_start_preauth(void);
+/* Drains and ends it: CU_ASSERTs that no session is left. */
+void toy_stop(void);
+/* Ends all sessions and leaves the server there for toy_stop(). */
+void toy_drain(void);
+/* configdirectory of the test. */
+const char *toy_dir(void);
+
+/* A connection; the greeting is not read yet. */
+struct stream *toy_connect(void);
+/* TLS on it, verified against the test's authority. */
+void toy_tls(struct stream *s);
+void toy_say(struct stream *s, const char *text);
+/* The next line, "<closed>" at the end; static storage. */
+const char *toy_line(struct stream *s);
+/* Says a line and gives the answer. */
+const char *toy_ask(struct stream *s, const char *line);
+
+#endif
