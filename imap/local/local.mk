@@ -1,1 +1,17 @@
-# imap/local: a leg over the store, and imapd.
+# imap/local: a leg over the store.
+noinst_LIBRARIES += imap/local/liblocal.a
+imap_local_liblocal_a_SOURCES = \
+	imap/local/append.c \
+	imap/local/copy.c \
+	imap/local/expunge.c \
+	imap/local/fetch-parse.c imap/local/fetch.c imap/local/fetch.h \
+	imap/local/flags.c \
+	imap/local/leg.c \
+	imap/local/local.h imap/local/local-private.h \
+	imap/local/names.c \
+	imap/local/quota.c \
+	imap/local/search.c \
+	imap/local/select.c \
+	imap/local/status.c \
+	imap/local/subs.c
+LOCAL_LIBS = imap/local/liblocal.a $(SESSION_LIBS) $(MBOXOP_LIBS) $(STORE_LIBS) $(MUPDATE_LIBS)

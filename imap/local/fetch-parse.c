@@ -1,0 +1,229 @@
+#include <string.h>
+
+#include "imap/local/fetch.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/imapwire/out.h"
+
+enum { ITEMS_MAX = 1000, FIELDS_MAX = 1000 };
+
+static struct fetch_item *add(struct imap_args *args, struct fetch_items *items, enum fetch_kind kind,
+                              const char *name)
+{
+    struct fetch_item *item = pool_alloc(args->pool, sizeof(*item));
+
+    item->kind = kind;
+    item->name = name;
+    *items->last = item;
+    items->last = &item->next;
+    return item;
+}
+
+static int fail(struct imap_args *args, const char *text)
+{
+    args->error = text;
+    return ERR_SYNTAX;
+}
+
+/* ---- items without a section ---- */
+
+static const struct {
+    const char *name;
+    enum fetch_kind kind;
+    enum cache_item cached;
+} plain_items[] = {
+    {"FLAGS", FETCH_FLAGS, 0},
+    {"UID", FETCH_UID, 0},
+    {"INTERNALDATE", FETCH_INTERNALDATE, 0},
+    {"RFC822.SIZE", FETCH_SIZE, 0},
+    {"ENVELOPE", FETCH_CACHED, CACHE_ENVELOPE},
+    {"BODY", FETCH_CACHED, CACHE_BODY},
+    {"BODYSTRUCTURE", FETCH_CACHED, CACHE_BODYSTRUCTURE},
+};
+
+static bool add_plain(struct imap_args *args, struct fetch_items *items, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(plain_items); i++) {
+        if (!str_ieq(name, plain_items[i].name))
+            continue;
+        add(args, items, plain_items[i].kind, plain_items[i].name)->cached = plain_items[i].cached;
+        items->flags = items->flags || plain_items[i].kind == FETCH_FLAGS;
+        return true;
+    }
+    return false;
+}
+
+/* RFC822, RFC822.HEADER, RFC822.TEXT are sections by other names. */
+static bool add_rfc822(struct imap_args *args, struct fetch_items *items, const char *name)
+{
+    static const struct {
+        const char *name;
+        enum mail_section_what what;
+        bool sets_seen;
+    } rows[] = {{"RFC822", MAIL_SECTION_ALL, true},
+                {"RFC822.HEADER", MAIL_SECTION_HEADER, false},
+                {"RFC822.TEXT", MAIL_SECTION_TEXT, true}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (!str_ieq(name, rows[i].name))
+            continue;
+        add(args, items, FETCH_SECTION, rows[i].name)->section.what = rows[i].what;
+        items->sets_seen = items->sets_seen || rows[i].sets_seen;
+        return true;
+    }
+    return false;
+}
+
+/* ---- BODY[section]<partial> ---- */
+
+/* " (field field ...)" */
+static int parse_fields(struct imap_args *args, struct mail_section *section)
+{
+    const char **fields = pool_alloc(args->pool, FIELDS_MAX * sizeof(*fields));
+    size_t n = 0;
+
+    if (imap_args_space(args) < 0 || imap_args_char(args, '(') < 0)
+        return ERR_SYNTAX;
+    do {
+        if (n == FIELDS_MAX)
+            return fail(args, "Too many header fields");
+        if (imap_args_astring(args, &fields[n++]) < 0)
+            return ERR_SYNTAX;
+    } while (imap_args_skip(args, ' '));
+    section->fields = fields;
+    section->field_count = n;
+    return imap_args_char(args, ')');
+}
+
+static bool has_fields(const struct mail_section *section)
+{
+    return section->what == MAIL_SECTION_FIELDS || section->what == MAIL_SECTION_FIELDS_NOT;
+}
+
+/* Behind "BODY[": up to and with the "]". */
+static int parse_section(struct imap_args *args, struct mail_section *section)
+{
+    const char *text = "";
+
+    if (imap_args_peek(args) != ']' && imap_args_item(args, &text) < 0)
+        return ERR_SYNTAX;
+    if (mail_section_parse(text, strlen(text), section) < 0)
+        return fail(args, "Invalid body section");
+    if (has_fields(section) && parse_fields(args, section) < 0)
+        return ERR_SYNTAX;
+    return imap_args_char(args, ']');
+}
+
+/* "<start.size>" (RFC 3501 section 9, partial): the size is not 0. */
+static int parse_partial(struct imap_args *args, struct fetch_item *item)
+{
+    uint32_t start, size;
+
+    if (!imap_args_skip(args, '<'))
+        return 0;
+    if (imap_args_number(args, &start) < 0 || imap_args_char(args, '.') < 0 ||
+        imap_args_nz_number(args, &size) < 0 || imap_args_char(args, '>') < 0)
+        return fail(args, "Invalid partial fetch");
+    item->has_partial = true;
+    item->partial_start = start;
+    item->partial_size = size;
+    return 0;
+}
+
+/* The name that the answer repeats: BODY[...], and the partial's start. */
+static const char *section_name(struct pool *pool, const struct fetch_item *item)
+{
+    struct buf b = BUF_INIT;
+    const char *name;
+
+    buf_puts(&b, "BODY[");
+    mail_section_format(&item->section, &b);
+    buf_putc(&b, ']');
+    if (item->has_partial)
+        buf_printf(&b, "<%llu>", (unsigned long long)item->partial_start);
+    name = pool_strdup(pool, buf_cstr(&b));
+    buf_free(&b);
+    return name;
+}
+
+static bool fields_are_cached(const struct mail_section *section)
+{
+    if (section->what != MAIL_SECTION_FIELDS || section->depth > 0)
+        return false;
+    for (size_t i = 0; i < section->field_count; i++)
+        if (!message_header_is_cached(section->fields[i]))
+            return false;
+    return true;
+}
+
+static int add_section(struct imap_args *args, struct fetch_items *items, bool peek)
+{
+    struct fetch_item *item = add(args, items, FETCH_SECTION, NULL);
+
+    if (parse_section(args, &item->section) < 0 || parse_partial(args, item) < 0)
+        return ERR_SYNTAX;
+    item->name = section_name(args->pool, item);
+    item->cached_fields = fields_are_cached(&item->section);
+    items->sets_seen = items->sets_seen || !peek;
+    return 0;
+}
+
+/* ---- the list ---- */
+
+static int parse_item(struct imap_args *args, struct fetch_items *items)
+{
+    const char *name;
+
+    if (imap_args_item(args, &name) < 0)
+        return ERR_SYNTAX;
+    if (imap_args_skip(args, '[')) {
+        if (str_ieq(name, "BODY"))
+            return add_section(args, items, false);
+        if (str_ieq(name, "BODY.PEEK"))
+            return add_section(args, items, true);
+    } else if (add_plain(args, items, name) || add_rfc822(args, items, name)) {
+        return 0;
+    }
+    return fail(args, "Invalid FETCH item");
+}
+
+/* RFC 3501 6.4.5 */
+static bool take_macro(struct imap_args *args, struct fetch_items *items)
+{
+    static const char *const expansion[] = {"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"};
+    size_t n;
+
+    if (imap_args_word(args, "FAST"))
+        n = 3;
+    else if (imap_args_word(args, "ALL"))
+        n = 4;
+    else if (imap_args_word(args, "FULL"))
+        n = 5;
+    else
+        return false;
+    for (size_t i = 0; i < n; i++)
+        add_plain(args, items, expansion[i]);
+    return true;
+}
+
+int fetch_parse(struct imap_args *args, struct fetch_items *items)
+{
+    int count = 0, r;
+
+    *items = (struct fetch_items){.last = &items->first};
+    if (take_macro(args, items))
+        return imap_args_end(args);
+    if (!imap_args_skip(args, '(')) {
+        r = parse_item(args, items);
+        return r < 0 ? r : imap_args_end(args);
+    }
+    do {
+        if (++count > ITEMS_MAX)
+            return fail(args, "Too many FETCH items");
+        r = parse_item(args, items);
+    } while (r == 0 && imap_args_skip(args, ' '));
+    if (r == 0)
+        r = imap_args_char(args, ')');
+    return r < 0 ? r : imap_args_end(args);
+}

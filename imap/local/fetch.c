@@ -1,0 +1,416 @@
+/* fetch.c: FETCH's answers (RFC 3501 6.4.5, 7.4.2).
+ *
+ * A batch of records is read at once, with its cache entries.  What the cache has is copied as it stands; what
+ * needs the message file is streamed, however long, and yields when the output is full. */
+#include "imap/local/fetch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "imap/local/local-private.h"
+#include "imap/store/flags.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/mail/date.h"
+#include "lib/mail/header.h"
+#include "lib/stream/stream.h"
+
+enum { HEADER_MAX = 16 * 1024 * 1024 /* bytes of a header that fields are selected from */ };
+
+struct fetch {
+    struct fetch_items items;
+    struct local_walk walk;
+
+    struct view_message messages[LOCAL_BATCH];
+    bool now_seen[LOCAL_BATCH]; /* \Seen was set by this command: its flags are told */
+    uint32_t count, next;       /* of the batch: how many, the one being answered */
+    struct message_batch *batch;
+
+    struct fetch_item *item; /* the one being written */
+    bool begun;              /* "* n FETCH (" is out */
+    uint64_t offset, left;   /* of a literal being streamed from the file */
+    struct buf line;         /* what is not handed to the stream yet */
+    bool expunged;           /* the file of some message was gone */
+};
+
+static void fetch_cleanup(struct command *cmd)
+{
+    struct fetch *f = cmd->state;
+
+    message_batch_close(&f->batch);
+    buf_free(&f->line);
+}
+
+static void hand_over(struct command *cmd, struct fetch *f)
+{
+    stream_write(cmd->client->stream, f->line.data, f->line.len);
+    buf_reset(&f->line);
+}
+
+/* ---- items ---- */
+
+static void put_literal(struct buf *to, const char *data, size_t n)
+{
+    buf_printf(to, "{%zu}\r\n", n);
+    buf_append(to, data, n);
+}
+
+/* The part of n bytes that a partial fetch means. */
+static void cut_partial(const struct fetch_item *item, uint64_t *start, uint64_t *size)
+{
+    uint64_t skip = item->has_partial ? item->partial_start : 0;
+
+    if (skip > *size)
+        skip = *size;
+    *start += skip;
+    *size -= skip;
+    if (item->has_partial && *size > item->partial_size)
+        *size = item->partial_size;
+}
+
+static void put_selected(const struct fetch_item *item, const char *header, size_t n, struct buf *to)
+{
+    struct buf chosen = BUF_INIT;
+    uint64_t start = 0, size;
+
+    mail_header_select(header, n, item->section.fields, item->section.field_count,
+                       item->section.what == MAIL_SECTION_FIELDS_NOT, &chosen);
+    size = chosen.len;
+    cut_partial(item, &start, &size);
+    put_literal(to, buf_cstr(&chosen) + start, (size_t)size);
+    buf_free(&chosen);
+}
+
+/* Reads the whole of a range into memory. */
+static int read_range(struct message *message, const struct mail_range *range, struct buf *to)
+{
+    int64_t n;
+
+    if (range->size > HEADER_MAX)
+        return ERR_TOOBIG;
+    n = message_read(message, range->start, buf_reserve(to, (size_t)range->size), (size_t)range->size);
+    if (n < 0)
+        return (int)n;
+    buf_added(to, (size_t)n);
+    return 0;
+}
+
+static int put_fields(struct message *message, const struct fetch_item *item, const struct mail_range *range,
+                      struct buf *to)
+{
+    struct buf header = BUF_INIT;
+    int r = read_range(message, range, &header);
+
+    if (r == 0)
+        put_selected(item, header.data, header.len, to);
+    buf_free(&header);
+    return r;
+}
+
+/* Where the section lies; the whole message needs no table. */
+static int locate(struct fetch *f, struct message *message, const struct fetch_item *item,
+                  struct mail_range *range_r)
+{
+    const struct mail_section *s = &item->section;
+    const char *table;
+    size_t n;
+    int r;
+
+    if (s->depth == 0 && s->what == MAIL_SECTION_ALL) {
+        *range_r = (struct mail_range){0, f->messages[f->next].record.size};
+        return 0;
+    }
+    r = message_item(message, CACHE_PARTS, &table, &n);
+    return r < 0 ? r : mail_section_locate(table, n, s, range_r);
+}
+
+/* Announces a literal of the file; its bytes are streamed by later steps. */
+static int begin_literal(struct fetch *f, struct message *message, const struct fetch_item *item,
+                         struct mail_range range)
+{
+    cut_partial(item, &range.start, &range.size);
+    if (range.size > 0 && message_fd(message) < 0)
+        return ERR_EXPUNGED;
+    buf_printf(&f->line, "%s {%llu}\r\n", item->name, (unsigned long long)range.size);
+    f->offset = range.start;
+    f->left = range.size;
+    return 0;
+}
+
+static int put_section(struct fetch *f, struct message *message, const struct fetch_item *item)
+{
+    size_t begin = f->line.len, n;
+    struct mail_range range;
+    const char *header;
+    int r;
+
+    if (item->cached_fields && message_item(message, CACHE_HEADERS, &header, &n) == 0) {
+        buf_printf(&f->line, "%s ", item->name);
+        put_selected(item, header, n, &f->line);
+        return 0;
+    }
+    r = locate(f, message, item, &range);
+    if (r == 0 && item->section.fields == NULL)
+        return begin_literal(f, message, item, range);
+    buf_printf(&f->line, "%s ", item->name);
+    if (r == 0)
+        r = put_fields(message, item, &range, &f->line);
+    if (r == ERR_NOTFOUND || r == ERR_TOOBIG) {
+        buf_puts(&f->line, "NIL");
+        return 0;
+    }
+    if (r < 0)
+        buf_truncate(&f->line, begin);
+    return r;
+}
+
+static int put_cached(struct fetch *f, struct message *message, const struct fetch_item *item)
+{
+    const char *data;
+    size_t n;
+    int r = message_item(message, item->cached, &data, &n);
+
+    if (r < 0)
+        return r;
+    buf_printf(&f->line, "%s ", item->name);
+    buf_append(&f->line, data, n);
+    return 0;
+}
+
+static int put_flags(struct local_leg *l, struct fetch *f, const struct view_message *m)
+{
+    struct mailbox *mailbox;
+    int r = view_mailbox(l->view, &mailbox);
+
+    if (r < 0)
+        return r;
+    buf_puts(&f->line, "FLAGS (");
+    local_put_flags(mailbox, &m->record, m->recent, &f->line);
+    buf_putc(&f->line, ')');
+    return 0;
+}
+
+static int put_item(struct local_leg *l, struct fetch *f, const struct fetch_item *item)
+{
+    const struct view_message *m = &f->messages[f->next];
+    struct message *message = message_batch_get(f->batch, f->next);
+    char date[MAIL_DATE_SIZE];
+
+    switch (item->kind) {
+    case FETCH_FLAGS:
+        return put_flags(l, f, m);
+    case FETCH_UID:
+        buf_printf(&f->line, "UID %u", m->record.uid);
+        return 0;
+    case FETCH_INTERNALDATE:
+        mail_date_time_format(date, m->record.internal_date, m->record.internal_zone);
+        buf_printf(&f->line, "INTERNALDATE \"%s\"", date);
+        return 0;
+    case FETCH_SIZE:
+        buf_printf(&f->line, "RFC822.SIZE %llu", (unsigned long long)m->record.size);
+        return 0;
+    case FETCH_CACHED:
+        return put_cached(f, message, item);
+    case FETCH_SECTION:
+        return put_section(f, message, item);
+    }
+    return 0;
+}
+
+/* ---- one message ---- */
+
+static void begin_message(struct fetch *f, bool uid)
+{
+    const struct view_message *m = &f->messages[f->next];
+
+    f->begun = true;
+    f->item = f->items.first;
+    buf_printf(&f->line, "* %u FETCH (", m->seq);
+    if (uid)
+        buf_printf(&f->line, "UID %u ", m->record.uid);
+}
+
+/* The blank behind the last item is overwritten. */
+static void end_message(struct command *cmd, struct fetch *f)
+{
+    if (f->now_seen[f->next] && !f->items.flags)
+        put_flags(local_of(cmd), f, &f->messages[f->next]);
+    else
+        buf_truncate(&f->line, f->line.len - 1);
+    buf_puts(&f->line, ")\r\n");
+    hand_over(cmd, f);
+    f->begun = false;
+    f->next++;
+}
+
+/* A message whose file is gone: nothing of it may be out yet, or the session cannot go on. */
+static int lose_message(struct command *cmd, struct fetch *f, bool partly_told)
+{
+    if (partly_told) {
+        client_bye(cmd->client, NULL, "Message is no longer there");
+        return ERR_EXPUNGED;
+    }
+    buf_reset(&f->line);
+    f->expunged = true;
+    f->begun = false;
+    f->next++;
+    return 0;
+}
+
+/* Bytes of a literal, as many as the output takes: 0 when it is complete. */
+static int stream_literal(struct command *cmd, struct fetch *f)
+{
+    int fd = message_fd(message_batch_get(f->batch, f->next));
+    int64_t n;
+
+    hand_over(cmd, f);
+    n = fd < 0 ? fd : stream_write_file(cmd->client->stream, fd, (int64_t)f->offset, (int64_t)f->left);
+    if (n < 0)
+        return lose_message(cmd, f, true);
+    f->offset += (uint64_t)n;
+    f->left -= (uint64_t)n;
+    return f->left > 0 ? ERR_AGAIN : 0;
+}
+
+/* Goes on with the message under way: 0 when its answer is complete (or it is lost). */
+static int write_message(struct command *cmd, struct fetch *f)
+{
+    bool told = f->begun && f->line.len == 0;
+    int r;
+
+    if (!f->begun)
+        begin_message(f, cmd->uid && f->items.first->kind != FETCH_UID);
+    while (f->item != NULL || f->left > 0) {
+        if (f->left > 0) {
+            r = stream_literal(cmd, f);
+            told = true;
+        } else {
+            r = put_item(local_of(cmd), f, f->item);
+            if (r == ERR_EXPUNGED || r == ERR_CORRUPT || r == ERR_IO)
+                return lose_message(cmd, f, told);
+            f->item = f->item->next;
+        }
+        if (r < 0)
+            return r;
+        if (f->left == 0)
+            buf_putc(&f->line, ' ');
+    }
+    end_message(cmd, f);
+    return 0;
+}
+
+/* ---- batches ---- */
+
+/* Sets \Seen on the messages of the batch that lack it, at once. */
+static int set_seen(struct local_leg *l, struct fetch *f)
+{
+    struct uid_set uids = {0};
+    uint64_t before, after;
+    int r = 0;
+
+    for (uint32_t i = 0; i < f->count; i++) {
+        struct mailbox_record *record = &f->messages[i].record;
+
+        f->now_seen[i] = f->items.sets_seen && (record->system & RECORD_SEEN) == 0;
+        if (f->now_seen[i] && r == 0)
+            r = uid_set_add(&uids, record->uid, record->uid);
+    }
+    if (r == 0 && uids.count > 0)
+        r = flags_set_seen(l->view, &uids, &before, &after);
+    if (r == 0 && uids.count > 0)
+        view_absorb(l->view, before, after);
+    for (uint32_t i = 0; r == 0 && i < f->count; i++)
+        if (f->now_seen[i])
+            f->messages[i].record.system |= RECORD_SEEN;
+    uid_set_free(&uids);
+    return r;
+}
+
+static int open_batch(struct local_leg *l, struct fetch *f)
+{
+    struct mailbox_record records[LOCAL_BATCH];
+    uint32_t numbers[LOCAL_BATCH];
+    struct mailbox *mailbox;
+    int r = view_mailbox(l->view, &mailbox);
+
+    for (uint32_t i = 0; i < f->count; i++) {
+        records[i] = f->messages[i].record;
+        numbers[i] = f->messages[i].number;
+    }
+    return r < 0 ? r : message_batch_open(mailbox, records, numbers, f->count, &f->batch);
+}
+
+/* The next messages.  0, f->count being 0 at the end. */
+static int next_batch(struct local_leg *l, struct fetch *f)
+{
+    int r;
+
+    message_batch_close(&f->batch);
+    f->next = 0;
+    memset(f->now_seen, 0, sizeof(f->now_seen));
+    r = local_walk_next(l, &f->walk, f->messages, &f->count);
+    if (r == 0 && f->items.sets_seen)
+        r = set_seen(l, f);
+    return r == 0 && f->count > 0 ? open_batch(l, f) : r;
+}
+
+static enum step answer(struct command *cmd, const struct fetch *f)
+{
+    if (f->expunged)
+        return command_no(cmd, "EXPUNGEISSUED", "Some of the messages no longer exist");
+    return command_ok(cmd, NULL, "Completed");
+}
+
+static enum step fetch_step(struct command *cmd)
+{
+    struct fetch *f = cmd->state;
+    int r = 0;
+
+    if (f->next == f->count) {
+        r = next_batch(local_of(cmd), f);
+        if (r < 0)
+            return command_error(cmd, r);
+        if (f->count == 0)
+            return answer(cmd, f);
+    }
+    while (f->next < f->count && r == 0 && stream_unsent(cmd->client->stream) <= STREAM_OUT_HIGH)
+        r = write_message(cmd, f);
+    return r < 0 && r != ERR_AGAIN ? command_error(cmd, r) : STEP_MORE;
+}
+
+/* Keywords that the answers may show are named first. */
+static int prepare(struct local_leg *l, struct fetch *f)
+{
+    struct mailbox *mailbox;
+    int r = view_mailbox(l->view, &mailbox);
+
+    if ((l->rights & ACL_SEEN) == 0 || view_is_read_only(l->view))
+        f->items.sets_seen = false;
+    if (r == 0 && (f->items.flags || f->items.sets_seen))
+        r = local_tell_flags(l, mailbox, false);
+    return r;
+}
+
+enum step local_fetch(struct command *cmd)
+{
+    struct local_leg *l = local_of(cmd);
+    struct fetch *f = pool_alloc(cmd->pool, sizeof(*f));
+    struct imap_args args;
+    const char *set;
+    int r;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (imap_args_seqset(&args, &set) < 0 || imap_args_space(&args) < 0 || fetch_parse(&args, &f->items) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    cmd->state = f;
+    cmd->cleanup = fetch_cleanup;
+    r = local_seqs(l, cmd->pool, set, cmd->uid, &f->walk.seqs);
+    if (r == ERR_SYNTAX)
+        return command_bad(cmd, "Invalid message sequence number");
+    if (r == 0)
+        r = prepare(l, f);
+    if (r < 0)
+        return command_error(cmd, r);
+    cmd->step = fetch_step;
+    return fetch_step(cmd);
+}

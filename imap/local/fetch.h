@@ -1,0 +1,41 @@
+/* fetch.h: FETCH: what was asked for (fetch-parse.c), and its answers (fetch.c). */
+#ifndef IMAP_LOCAL_FETCH_H
+#define IMAP_LOCAL_FETCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "imap/store/message.h"
+#include "lib/imapwire/args.h"
+#include "lib/mail/section.h"
+
+enum fetch_kind {
+    FETCH_FLAGS,
+    FETCH_UID,
+    FETCH_INTERNALDATE,
+    FETCH_SIZE,
+    FETCH_CACHED, /* ENVELOPE, BODY, BODYSTRUCTURE */
+    FETCH_SECTION /* BODY[...], RFC822... */
+};
+
+struct fetch_item {
+    struct fetch_item *next;
+    enum fetch_kind kind;
+    const char *name; /* as the answer has it: "ENVELOPE", "BODY[1.HEADER]<0>" */
+    enum cache_item cached;
+    struct mail_section section;
+    bool has_partial;
+    uint64_t partial_start, partial_size;
+    bool cached_fields; /* a FIELDS section of the message itself whose names the cache has */
+};
+
+struct fetch_items {
+    struct fetch_item *first, **last;
+    bool flags;     /* FLAGS is among them */
+    bool sets_seen; /* so is a BODY[...] that is not PEEK */
+};
+
+/* Reads the items or the macro behind the set, to the end of the arguments (RFC 3501 6.4.5).  0 or ERR_SYNTAX. */
+int fetch_parse(struct imap_args *args, struct fetch_items *items);
+
+#endif

@@ -1,0 +1,284 @@
+/* flags.c: flags as the client writes and reads them, and the STORE command. */
+#include <string.h>
+
+#include "imap/local/local-private.h"
+#include "imap/store/flags.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/stream/stream.h"
+
+/* In the order that answers show them. */
+static const struct {
+    uint32_t bit;
+    const char *name;
+} system_flags[] = {{RECORD_ANSWERED, "\\Answered"},
+                    {RECORD_FLAGGED, "\\Flagged"},
+                    {RECORD_DELETED, "\\Deleted"},
+                    {RECORD_SEEN, "\\Seen"},
+                    {RECORD_DRAFT, "\\Draft"}};
+
+static uint32_t system_bit(const char *flag)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(system_flags); i++)
+        if (strcmp(flag, system_flags[i].name) == 0)
+            return system_flags[i].bit;
+    return 0;
+}
+
+void local_split_flags(struct pool *pool, const char *const *flags, uint32_t *system_r,
+                       const char *const **keywords_r)
+{
+    size_t n = 0;
+    const char **keywords;
+
+    while (flags[n] != NULL)
+        n++;
+    keywords = pool_alloc(pool, (n + 1) * sizeof(*keywords));
+    *keywords_r = keywords;
+    *system_r = 0;
+    for (; *flags != NULL; flags++) {
+        uint32_t bit = system_bit(*flags);
+
+        if (bit != 0)
+            *system_r |= bit;
+        else
+            *keywords++ = *flags;
+    }
+}
+
+static void put_word(struct buf *to, size_t begin, const char *word)
+{
+    if (to->len > begin)
+        buf_putc(to, ' ');
+    buf_puts(to, word);
+}
+
+void local_put_flags(struct mailbox *mailbox, const struct mailbox_record *record, bool recent,
+                     struct buf *to)
+{
+    const char *names[USER_FLAGS_MAX];
+    size_t begin = to->len;
+    static const unsigned char none[USER_FLAGS_BYTES];
+
+    if (recent)
+        put_word(to, begin, "\\Recent");
+    for (size_t i = 0; i < ARRAY_SIZE(system_flags); i++)
+        if ((record->system & system_flags[i].bit) != 0)
+            put_word(to, begin, system_flags[i].name);
+    if (memcmp(record->user, none, sizeof(none)) == 0 || mailbox_flag_names(mailbox, names) < 0)
+        return;
+    for (unsigned i = 0; i < USER_FLAGS_MAX; i++)
+        if (record_has_user_flag(record, i) && names[i] != NULL)
+            put_word(to, begin, names[i]);
+}
+
+/* ---- FLAGS, PERMANENTFLAGS ---- */
+
+static void put_keywords(struct buf *to, const char *const *names)
+{
+    for (unsigned i = 0; i < USER_FLAGS_MAX; i++)
+        if (names[i] != NULL)
+            buf_printf(to, " %s", names[i]);
+}
+
+/* What can be changed for good, with the rights there are (RFC 3501 7.1, RFC 4314 5.1). */
+static void put_permanent(const struct local_leg *l, const char *const *names, bool room, struct buf *to)
+{
+    uint32_t settable = view_is_read_only(l->view) ? 0 : local_settable(l->rights);
+    size_t begin = to->len;
+
+    for (size_t i = 0; i < ARRAY_SIZE(system_flags); i++)
+        if ((settable & system_flags[i].bit) != 0)
+            put_word(to, begin, system_flags[i].name);
+    if ((settable & RECORD_FLAGGED) == 0)
+        return;
+    put_keywords(to, names);
+    if (room)
+        put_word(to, begin, "\\*");
+}
+
+/* Notes the slots in use; true if there is one that had not been told. */
+static bool note_told(struct local_leg *l, const char *const *names, bool *room_r)
+{
+    bool fresh = false;
+
+    *room_r = false;
+    for (unsigned i = 0; i < USER_FLAGS_MAX; i++) {
+        unsigned char bit = (unsigned char)(1u << (i % 8));
+
+        if (names[i] == NULL) {
+            *room_r = true;
+            continue;
+        }
+        fresh = fresh || (l->flags_told[i / 8] & bit) == 0;
+        l->flags_told[i / 8] |= bit;
+    }
+    return fresh;
+}
+
+int local_tell_flags(struct local_leg *l, struct mailbox *mailbox, bool always)
+{
+    const char *names[USER_FLAGS_MAX];
+    struct buf text = BUF_INIT;
+    bool room;
+    int r = mailbox_flag_names(mailbox, names);
+
+    if (r < 0 || (!note_told(l, names, &room) && !always))
+        return r;
+    buf_puts(&text, "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft");
+    put_keywords(&text, names);
+    buf_puts(&text, ")\r\n* OK [PERMANENTFLAGS (");
+    put_permanent(l, names, room, &text);
+    buf_puts(&text, ")] Ok\r\n");
+    stream_write(l->leg.client->stream, text.data, text.len);
+    buf_free(&text);
+    return 0;
+}
+
+/* ---- STORE ---- */
+
+struct store_state {
+    struct local_walk walk;
+    struct flag_change change;
+    bool expunged;
+};
+
+/* "+FLAGS.SILENT", "FLAGS" ... */
+static int parse_item(struct imap_args *args, enum flag_operation *operation_r, bool *silent_r)
+{
+    *operation_r = FLAGS_REPLACE;
+    if (imap_args_skip(args, '+'))
+        *operation_r = FLAGS_ADD;
+    else if (imap_args_skip(args, '-'))
+        *operation_r = FLAGS_REMOVE;
+    *silent_r = imap_args_word(args, "FLAGS.SILENT");
+    if (*silent_r || imap_args_word(args, "FLAGS"))
+        return 0;
+    args->error = "Invalid STORE item";
+    return ERR_SYNTAX;
+}
+
+static int parse_store(struct command *cmd, const char **set_r, struct flag_change *change, bool *silent_r)
+{
+    struct imap_args args;
+    const char *const *flags;
+    size_t count;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (imap_args_seqset(&args, set_r) < 0 || imap_args_space(&args) < 0 ||
+        parse_item(&args, &change->operation, silent_r) < 0 || imap_args_space(&args) < 0 ||
+        imap_args_flags(&args, true, &flags, &count) < 0 || imap_args_end(&args) < 0) {
+        command_bad(cmd, "%s", imap_args_error(&args));
+        return ERR_SYNTAX;
+    }
+    local_split_flags(cmd->pool, flags, &change->system, &change->keywords);
+    return 0;
+}
+
+/* Is there anything among the flags that the rights allow to change?  (RFC 4314 section 4: else NO.) */
+static bool may_change(const struct flag_change *change, rights_t rights)
+{
+    if (change->operation == FLAGS_REPLACE)
+        return local_settable(rights) != 0;
+    if (change->system == 0 && change->keywords[0] == NULL)
+        return true;
+    return (change->system & change->may_system) != 0 ||
+           (change->keywords[0] != NULL && change->may_keywords);
+}
+
+static enum step store_done(struct command *cmd)
+{
+    struct store_state *s = cmd->state;
+
+    if (s->expunged && !cmd->uid)
+        return command_no(cmd, "EXPUNGEISSUED", "Some of the messages no longer exist");
+    return command_ok(cmd, NULL, "Completed");
+}
+
+static void put_fetch(struct local_leg *l, struct mailbox *mailbox, const struct view_message *m, bool uid)
+{
+    struct buf line = BUF_INIT;
+
+    buf_printf(&line, "* %u FETCH (", m->seq);
+    if (uid)
+        buf_printf(&line, "UID %u ", m->record.uid);
+    buf_puts(&line, "FLAGS (");
+    local_put_flags(mailbox, &m->record, m->recent, &line);
+    buf_puts(&line, "))\r\n");
+    stream_write(l->leg.client->stream, line.data, line.len);
+    buf_free(&line);
+}
+
+static enum step tell_step(struct command *cmd)
+{
+    struct local_leg *l = local_of(cmd);
+    struct store_state *s = cmd->state;
+    struct view_message messages[LOCAL_BATCH];
+    struct mailbox *mailbox;
+    uint32_t count;
+    int r = local_walk_next(l, &s->walk, messages, &count);
+
+    if (r == 0)
+        r = view_mailbox(l->view, &mailbox);
+    if (r < 0)
+        return command_error(cmd, r);
+    if (count == 0)
+        return store_done(cmd);
+    for (uint32_t i = 0; i < count; i++)
+        put_fetch(l, mailbox, &messages[i], cmd->uid);
+    return STEP_MORE;
+}
+
+/* The change itself, for all messages at once. */
+static int change_flags(struct command *cmd, const char *set, struct store_state *s)
+{
+    struct local_leg *l = local_of(cmd);
+    struct flag_result result = {0};
+    struct uid_set uids;
+    int r = local_uids(l, cmd->pool, set, cmd->uid, &uids);
+
+    if (r == 0)
+        r = flags_store(l->view, &uids, &s->change, &result);
+    if (r == 0) {
+        view_absorb(l->view, result.before, result.after);
+        s->expunged = result.expunged;
+    }
+    uid_set_free(&result.modified);
+    uid_set_free(&uids);
+    return r;
+}
+
+enum step local_store(struct command *cmd)
+{
+    struct local_leg *l = local_of(cmd);
+    struct store_state *s = pool_alloc(cmd->pool, sizeof(*s));
+    struct mailbox *mailbox;
+    const char *set;
+    bool silent;
+    int r;
+
+    if (parse_store(cmd, &set, &s->change, &silent) < 0)
+        return STEP_DONE;
+    s->change.may_system = local_settable(l->rights);
+    s->change.may_keywords = (l->rights & ACL_WRITE) != 0;
+    if (view_is_read_only(l->view))
+        return command_error(cmd, ERR_READONLY);
+    if (!may_change(&s->change, l->rights))
+        return command_error(cmd, ERR_DENIED);
+    cmd->state = s;
+    r = local_seqs(l, cmd->pool, set, cmd->uid, &s->walk.seqs);
+    if (r == ERR_SYNTAX)
+        return command_bad(cmd, "Invalid message sequence number");
+    if (r == 0)
+        r = change_flags(cmd, set, s);
+    if (r == 0)
+        r = view_mailbox(l->view, &mailbox);
+    if (r == 0)
+        r = local_tell_flags(l, mailbox, false);
+    if (r < 0)
+        return command_error(cmd, r);
+    if (silent)
+        return store_done(cmd);
+    cmd->step = tell_step;
+    return tell_step(cmd);
+}

@@ -1,0 +1,146 @@
+/* local-private.h: what the files of imap/local share.  A file is a family of commands. */
+#ifndef IMAP_LOCAL_LOCAL_PRIVATE_H
+#define IMAP_LOCAL_LOCAL_PRIVATE_H
+
+#include "imap/local/local.h"
+#include "imap/mboxop/mboxop.h"
+#include "imap/session/client.h"
+#include "imap/store/mailbox.h"
+#include "imap/store/uidset.h"
+#include "imap/store/view.h"
+#include "lib/imapwire/args.h"
+#include "lib/mboxlist/record.h"
+#include "lib/name/acl.h"
+
+/* What view_refresh() found and has not all been told. */
+struct local_news {
+    struct pool *pool;
+    struct view_news found;
+    uint32_t next_expunge, next_flags;
+};
+
+struct local_leg {
+    struct leg leg;
+    const struct local_env *env;
+
+    /* The selected mailbox; view is NULL without one. */
+    struct view *view;
+    char id[MAILBOX_ID_SIZE];
+    rights_t rights;                            /* of the user, as of the last look at the list */
+    bool in_deleted;                            /* it was in the DELETED hierarchy when selected */
+    unsigned char flags_told[USER_FLAGS_BYTES]; /* keyword slots that FLAGS has named */
+    struct local_news *news;                    /* NULL: all told */
+    bool watching;                              /* IDLE watches the index */
+};
+
+static inline struct local_leg *local_of(struct command *cmd)
+{
+    return (struct local_leg *)cmd->leg;
+}
+
+enum { LOCAL_BATCH = 64 }; /* messages a step */
+
+/* ---- mailboxes ---- */
+
+/* A mailbox of this server, by the list, with the user's rights.  0; ERR_NOTFOUND (also when the
+ * user may not know of it). */
+struct local_mailbox {
+    struct mboxlist_record record; /* in the command's pool */
+    rights_t rights;
+};
+int local_lookup(struct command *cmd, const char *internal, struct local_mailbox *m);
+
+/* The same, and demands rights: all of `needs`; ERR_DENIED. */
+int local_lookup_with(struct command *cmd, const char *internal, rights_t needs, struct local_mailbox *m);
+
+/* Opens its files.  As mailbox_open(). */
+int local_open(struct local_leg *l, const struct local_mailbox *m, struct mailbox **mailbox_r);
+
+/* Whose \Seen counts for this user in that mailbox: the index's own for the owner and under shared
+ * seen. */
+struct mailbox_reader local_reader(const struct local_leg *l, const char *internal,
+                                   const struct mailbox_header *header);
+
+/* The system flags (RECORD_* bits) that rights allow to set (RFC 4314 section 4). */
+uint32_t local_settable(rights_t rights);
+
+/* ---- flags ---- */
+
+/* Splits a client's flags: system bits, and keywords (NULL-terminated, in the pool). */
+void local_split_flags(struct pool *pool, const char *const *flags, uint32_t *system_r,
+                       const char *const **keywords_r);
+
+/* Appends a message's flags, blank-separated, without brackets; `recent` adds \Recent. */
+void local_put_flags(struct mailbox *mailbox, const struct mailbox_record *record, bool recent,
+                     struct buf *to);
+
+/* Writes FLAGS and PERMANENTFLAGS, or does so only if there are keywords that it has not named. */
+int local_tell_flags(struct local_leg *l, struct mailbox *mailbox, bool always);
+
+/* ---- sets ---- */
+
+/* The client's set (checked by imap_args_seqset) as ranges of sequence numbers in the view, ascending.
+ * Numbers beyond the view are ERR_SYNTAX, UIDs that are not there are left out. */
+int local_seqs(struct local_leg *l, struct pool *pool, const char *set, bool uid, struct seqset *seqs_r);
+/* The same as UIDs; freed by the caller. */
+int local_uids(struct local_leg *l, struct pool *pool, const char *set, bool uid, struct uid_set *uids_r);
+
+/* Walks the messages of ranges of sequence numbers in batches. */
+struct local_walk {
+    struct seqset seqs;
+    size_t range;
+    uint32_t next; /* sequence number; 0: begin of the range */
+};
+/* The next messages, at most LOCAL_BATCH: how many in *count_r, 0 at the end. */
+int local_walk_next(struct local_leg *l, struct local_walk *walk, struct view_message *messages,
+                    uint32_t *count_r);
+
+/* ---- commands: each starts one of its name ---- */
+
+enum step local_append(struct command *cmd);
+enum step local_close_mailbox(struct command *cmd); /* CLOSE, UNSELECT */
+enum step local_copy(struct command *cmd);          /* COPY, MOVE */
+enum step local_create(struct command *cmd);
+enum step local_delete(struct command *cmd);
+enum step local_expunge(struct command *cmd);
+enum step local_fetch(struct command *cmd);
+enum step local_getquota(struct command *cmd);
+enum step local_getquotaroot(struct command *cmd);
+enum step local_rename(struct command *cmd);
+enum step local_search(struct command *cmd);
+enum step local_select(struct command *cmd);
+enum step local_setacl(struct command *cmd); /* SETACL, DELETEACL */
+enum step local_setquota(struct command *cmd);
+enum step local_status(struct command *cmd);
+enum step local_store(struct command *cmd);
+enum step local_subscribe(struct command *cmd);
+
+/* ---- primitives of struct leg_ops ---- */
+
+int local_sync(struct leg *leg, bool expunges);
+int local_poll(struct leg *leg, struct command *cmd);
+void local_unselect(struct leg *leg);
+void local_between(struct leg *leg);
+int local_idle_start(struct leg *leg, struct command *cmd);
+int local_idle_run(struct leg *leg, struct command *cmd);
+int local_idle_stop(struct leg *leg, struct command *cmd);
+int local_source_open(struct leg *leg, struct command *cmd, const char *set, bool uid,
+                      struct leg_source **source_r);
+int local_source_next(struct leg_source *source, struct leg_message *message_r);
+int local_source_read(struct leg_source *source, const char **data_r, size_t *len_r);
+void local_source_close(struct leg_source **source);
+int local_expunge_uids(struct leg *leg, struct command *cmd, const char *uids);
+int local_may_expunge(struct leg *leg);
+int local_sink_open(struct leg *leg, struct command *cmd, const struct leg_append *what,
+                    struct leg_sink **sink_r);
+int local_sink_write(struct leg_sink *sink, const char *data, size_t len);
+int local_sink_commit(struct leg_sink *sink, uint32_t *uidvalidity_r, uint32_t *uid_r);
+void local_sink_close(struct leg_sink **sink);
+int local_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
+               const char *uids);
+int local_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
+
+/* Drops the view and what has not been told of it. */
+void local_drop_view(struct local_leg *l);
+
+#endif

@@ -1,0 +1,293 @@
+/* select.c: SELECT, EXAMINE, CLOSE, UNSELECT, and the news of the selected mailbox. */
+#include <string.h>
+
+#include "imap/local/local-private.h"
+#include "imap/store/expunge.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/base/options.h"
+#include "lib/base/str.h"
+#include "lib/engine/engine.h"
+#include "lib/mboxlist/mboxlist.h"
+#include "lib/name/mboxname.h"
+#include "lib/stream/stream.h"
+
+/* Any of these makes a mailbox worth opening for writing (RFC 4314 5.2). */
+enum { RIGHTS_READ_WRITE = ACL_INSERT | ACL_EXPUNGE | ACL_SEEN | ACL_WRITE | ACL_DELETE_MSG };
+
+static void forget_news(struct local_leg *l)
+{
+    if (l->news != NULL) {
+        struct pool *pool = l->news->pool;
+
+        pool_free(&pool);
+        l->news = NULL;
+    }
+}
+
+void local_drop_view(struct local_leg *l)
+{
+    forget_news(l);
+    if (l->view != NULL)
+        view_close(&l->view);
+    memset(l->flags_told, 0, sizeof(l->flags_told));
+}
+
+void local_unselect(struct leg *leg)
+{
+    local_drop_view((struct local_leg *)leg);
+}
+
+/* ---- SELECT, EXAMINE ---- */
+
+/* Opens the view; the reader depends on the mailbox's options, so its header is read first. */
+static int open_view(struct local_leg *l, const struct local_mailbox *m, bool read_only)
+{
+    struct mailbox_reader reader;
+    struct mailbox *mailbox;
+    int r = local_open(l, m, &mailbox);
+
+    if (r < 0)
+        return r;
+    reader = local_reader(l, m->record.name, mailbox_header(mailbox));
+    mailbox_close(&mailbox);
+    r = view_open(l->env->store, m->record.partition, m->record.id, &reader, read_only, &l->view);
+    if (r < 0)
+        return r;
+    str_copy(l->id, sizeof(l->id), m->record.id);
+    l->rights = m->rights;
+    l->in_deleted = mboxname_is_deleted(name_config(), m->record.name);
+    return 0;
+}
+
+static int tell_selected(struct local_leg *l)
+{
+    struct stream *out = l->leg.client->stream;
+    struct mailbox *mailbox;
+    uint32_t unseen;
+    int r = view_mailbox(l->view, &mailbox);
+
+    if (r == 0)
+        r = local_tell_flags(l, mailbox, true);
+    if (r == 0)
+        r = view_first_unseen(l->view, &unseen);
+    if (r < 0)
+        return r;
+    stream_printf(out, "* %u EXISTS\r\n* %u RECENT\r\n", view_exists(l->view), view_recent(l->view));
+    if (unseen != 0)
+        stream_printf(out, "* OK [UNSEEN %u] Ok\r\n", unseen);
+    stream_printf(out, "* OK [UIDVALIDITY %u] Ok\r\n* OK [UIDNEXT %u] Ok\r\n", view_uidvalidity(l->view),
+                  view_uidnext(l->view));
+    return 0;
+}
+
+enum step local_select(struct command *cmd)
+{
+    struct local_leg *l = local_of(cmd);
+    struct local_mailbox m;
+    bool read_only;
+    int r = local_lookup_with(cmd, cmd->mailbox, ACL_READ, &m);
+
+    if (r < 0)
+        return command_error(cmd, r);
+    read_only =
+        cmd->def->id == COMMAND_EXAMINE || (m.rights & RIGHTS_READ_WRITE) == 0 || opt_switch(OPT_READONLY);
+    r = open_view(l, &m, read_only);
+    if (r == 0)
+        r = tell_selected(l);
+    if (r < 0) {
+        local_drop_view(l);
+        return command_error(cmd, r);
+    }
+    client_selected(cmd->client, &l->leg, m.record.name, read_only);
+    return command_ok(cmd, read_only ? "READ-ONLY" : "READ-WRITE", "Completed");
+}
+
+/* ---- CLOSE, UNSELECT ---- */
+
+enum step local_close_mailbox(struct command *cmd)
+{
+    static const struct expunge_what all = {NULL, false};
+    struct local_leg *l = local_of(cmd);
+    struct imap_args args;
+    int r = 0;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (imap_args_end(&args) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    if (cmd->def->id == COMMAND_CLOSE && !view_is_read_only(l->view) && (l->rights & ACL_EXPUNGE) != 0)
+        r = expunge_messages(l->view, &all, NULL);
+    if (r < 0)
+        return command_error(cmd, r);
+    local_drop_view(l);
+    client_unselected(cmd->client);
+    return command_ok(cmd, NULL, "Completed");
+}
+
+/* ---- news ---- */
+
+/* The mailbox by its id: it may have been renamed (the session goes on), deleted, moved away, or be closed to
+ * this user now (the session ends).  False: it has ended. */
+static bool check_access(struct local_leg *l)
+{
+    struct client *c = l->leg.client;
+    struct pool *pool = pool_new(0);
+    struct mboxlist_record record;
+    const char *why = NULL;
+    int r = mboxlist_lookup_id(c->list, l->id, pool, &record);
+
+    if (r == ERR_NOTFOUND || (r == 0 && record.type != MBOXLIST_LOCAL))
+        why = "Mailbox has been deleted";
+    else if (r == 0 && !l->in_deleted && mboxname_is_deleted(name_config(), record.name))
+        why = "Mailbox has been deleted";
+    else if (r == 0) {
+        l->rights = client_rights(c, record.name, record.acl);
+        if ((l->rights & ACL_READ) == 0)
+            why = "Access to the mailbox has been revoked";
+        else if (strcmp(record.name, c->selected_name) != 0)
+            client_selected(c, &l->leg, record.name, c->read_only);
+    }
+    pool_free(&pool);
+    if (why != NULL)
+        client_bye(c, NULL, why);
+    return why == NULL;
+}
+
+/* Looks for news.  1: there are some; 0: none; an error ends the session. */
+static int find_news(struct local_leg *l, bool expunges)
+{
+    struct pool *pool = pool_new(0);
+    struct local_news *news = pool_alloc(pool, sizeof(*news));
+    int r;
+
+    news->pool = pool;
+    r = view_refresh(l->view, expunges, pool, &news->found);
+    if (r == 0 &&
+        (news->found.expunged_count > 0 || news->found.exists_changed || news->found.flag_count > 0)) {
+        l->news = news;
+        return 1;
+    }
+    pool_free(&pool);
+    if (r < 0)
+        client_bye(l->leg.client, r == ERR_CORRUPT ? "CORRUPTION" : NULL,
+                   r == ERR_NOTFOUND ? "Mailbox has been deleted" : "Mailbox state is lost: reconnect");
+    return r;
+}
+
+static bool is_full(const struct local_leg *l)
+{
+    return stream_unsent(l->leg.client->stream) > STREAM_OUT_HIGH;
+}
+
+static void tell_exists(struct local_leg *l)
+{
+    struct local_news *n = l->news;
+    struct stream *out = l->leg.client->stream;
+
+    if (!n->found.exists_changed)
+        return;
+    stream_printf(out, "* %u EXISTS\r\n* %u RECENT\r\n", n->found.exists, n->found.recent);
+    n->found.exists_changed = false;
+}
+
+static void tell_message(struct local_leg *l, struct mailbox *mailbox, const struct view_message *m)
+{
+    struct buf line = BUF_INIT;
+
+    buf_printf(&line, "* %u FETCH (UID %u FLAGS (", m->seq, m->record.uid);
+    local_put_flags(mailbox, &m->record, m->recent, &line);
+    buf_puts(&line, "))\r\n");
+    stream_write(l->leg.client->stream, line.data, line.len);
+    buf_free(&line);
+}
+
+/* EXPUNGE, EXISTS, RECENT, FETCH, as far as the output takes them. */
+static int tell_news(struct local_leg *l)
+{
+    struct local_news *n = l->news;
+    struct mailbox *mailbox;
+    int r;
+
+    for (; n->next_expunge < n->found.expunged_count; n->next_expunge++) {
+        if (is_full(l))
+            return ERR_AGAIN;
+        stream_printf(l->leg.client->stream, "* %u EXPUNGE\r\n", n->found.expunged[n->next_expunge]);
+    }
+    tell_exists(l);
+    r = n->found.flag_count > 0 ? view_mailbox(l->view, &mailbox) : 0;
+    if (r == 0 && n->found.flag_count > 0)
+        r = local_tell_flags(l, mailbox, false);
+    for (; r == 0 && n->next_flags < n->found.flag_count; n->next_flags++) {
+        if (is_full(l))
+            return ERR_AGAIN;
+        tell_message(l, mailbox, &n->found.flags[n->next_flags]);
+    }
+    forget_news(l);
+    return 0;
+}
+
+int local_sync(struct leg *leg, bool expunges)
+{
+    struct local_leg *l = (struct local_leg *)leg;
+
+    if (l->view == NULL)
+        return 0;
+    if (l->news == NULL && (!check_access(l) || find_news(l, expunges) <= 0))
+        return 0;
+    return tell_news(l);
+}
+
+int local_poll(struct leg *leg, struct command *cmd)
+{
+    (void)leg;
+    (void)cmd;
+    return 0; /* sync() looks anyway */
+}
+
+void local_between(struct leg *leg)
+{
+    struct local_leg *l = (struct local_leg *)leg;
+
+    if (l->view != NULL)
+        view_park(l->view);
+}
+
+/* ---- IDLE ---- */
+
+int local_idle_start(struct leg *leg, struct command *cmd)
+{
+    struct local_leg *l = (struct local_leg *)leg;
+    struct buf path = BUF_INIT;
+    struct mailbox *mailbox;
+    int r = view_mailbox(l->view, &mailbox);
+
+    if (r < 0)
+        return r;
+    mailbox_index_path(mailbox, &path);
+    l->watching = session_watch_file(cmd->client->session, buf_cstr(&path)) == 0;
+    buf_free(&path);
+    return 0;
+}
+
+/* A compaction puts another file in its place: the watch is made anew whenever it spoke. */
+int local_idle_run(struct leg *leg, struct command *cmd)
+{
+    struct local_leg *l = (struct local_leg *)leg;
+
+    if (l->watching && session_file_changed(cmd->client->session))
+        local_idle_start(leg, cmd);
+    local_sync(leg, true);
+    cmd->wake_at = clock_deadline(opt_duration_ms(OPT_IMAPIDLEPOLL));
+    view_park(l->view);
+    return ERR_AGAIN;
+}
+
+int local_idle_stop(struct leg *leg, struct command *cmd)
+{
+    struct local_leg *l = (struct local_leg *)leg;
+
+    session_watch_file(cmd->client->session, NULL);
+    l->watching = false;
+    return 0;
+}

@@ -1,0 +1,107 @@
+/* status.c: STATUS (RFC 3501 6.3.10). */
+#include <stdlib.h>
+
+#include "imap/local/local-private.h"
+#include "lib/base/mem.h"
+#include "lib/stream/stream.h"
+
+enum status_item { MESSAGES = 1, RECENT = 2, UIDNEXT = 4, UIDVALIDITY = 8, UNSEEN = 16 };
+
+static const struct {
+    enum status_item bit;
+    const char *name;
+} items[] = {{MESSAGES, "MESSAGES"},
+             {RECENT, "RECENT"},
+             {UIDNEXT, "UIDNEXT"},
+             {UIDVALIDITY, "UIDVALIDITY"},
+             {UNSEEN, "UNSEEN"}};
+
+static unsigned take_item(struct imap_args *args)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(items); i++)
+        if (imap_args_word(args, items[i].name))
+            return items[i].bit;
+    args->error = "Invalid STATUS item";
+    return 0;
+}
+
+/* "mailbox (item ...)".  0: the answer has been made. */
+static unsigned parse(struct command *cmd)
+{
+    struct imap_args args;
+    const char *ignored;
+    unsigned wanted = 0, item = 1;
+
+    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    if (imap_args_mailbox(&args, &ignored) == 0 && imap_args_space(&args) == 0 &&
+        imap_args_char(&args, '(') == 0) {
+        do {
+            item = take_item(&args);
+            wanted |= item;
+        } while (item != 0 && imap_args_skip(&args, ' '));
+        if (item != 0 && imap_args_char(&args, ')') == 0 && imap_args_end(&args) == 0)
+            return wanted;
+    }
+    command_bad(cmd, "%s", imap_args_error(&args));
+    return 0;
+}
+
+static uint32_t value_of(const struct mailbox_status *s, enum status_item item)
+{
+    switch (item) {
+    case MESSAGES:
+        return s->messages;
+    case RECENT:
+        return s->recent;
+    case UIDNEXT:
+        return s->uidnext;
+    case UIDVALIDITY:
+        return s->uidvalidity;
+    case UNSEEN:
+        return s->unseen;
+    }
+    return 0;
+}
+
+static void tell(struct command *cmd, const char *internal, unsigned wanted, const struct mailbox_status *s)
+{
+    const char *separator = "";
+    struct buf line = BUF_INIT;
+
+    buf_printf(&line, "* STATUS %s (", client_name_out(cmd->client, cmd->pool, internal));
+    for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
+        if ((wanted & items[i].bit) == 0)
+            continue;
+        buf_printf(&line, "%s%s %u", separator, items[i].name, value_of(s, items[i].bit));
+        separator = " ";
+    }
+    buf_puts(&line, ")\r\n");
+    stream_write(cmd->client->stream, line.data, line.len);
+    buf_free(&line);
+}
+
+enum step local_status(struct command *cmd)
+{
+    struct local_leg *l = local_of(cmd);
+    struct mailbox_status status;
+    struct mailbox_reader reader;
+    struct local_mailbox m;
+    struct mailbox *mailbox;
+    unsigned wanted = parse(cmd);
+    int r;
+
+    if (wanted == 0)
+        return STEP_DONE;
+    r = local_lookup_with(cmd, cmd->mailbox, ACL_READ, &m);
+    if (r == 0)
+        r = local_open(l, &m, &mailbox);
+    if (r < 0)
+        return command_error(cmd, r);
+    reader = local_reader(l, m.record.name, mailbox_header(mailbox));
+    r = mailbox_status(mailbox, &reader, &status);
+    mailbox_close(&mailbox);
+    if (r < 0)
+        return command_error(cmd, r);
+    tell(cmd, m.record.name, wanted, &status);
+    return command_ok(cmd, NULL, "Completed");
+}
