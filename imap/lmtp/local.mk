@@ -6,5 +6,15 @@ imap_lmtp_engine_liblmtp_engine_a_SOURCES = \
 	imap/lmtp/engine/front.c imap/lmtp/engine/front.h imap/lmtp/engine/front-private.h \
 	imap/lmtp/engine/mail.c \
 	imap/lmtp/engine/message.c \
+	imap/lmtp/engine/process.c imap/lmtp/engine/process.h \
 	imap/lmtp/engine/transport.c imap/lmtp/engine/transport.h
 LMTP_ENGINE_LIBS = imap/lmtp/engine/liblmtp-engine.a $(LOGIN_LIBS) $(SMTP_LIBS) $(MAIL_LIBS)
+
+noinst_LIBRARIES += imap/lmtp/relay/liblmtp-relay.a
+imap_lmtp_relay_liblmtp_relay_a_SOURCES = \
+	imap/lmtp/relay/legs.c \
+	imap/lmtp/relay/links.c imap/lmtp/relay/links.h \
+	imap/lmtp/relay/lookup.c \
+	imap/lmtp/relay/relay.c imap/lmtp/relay/relay.h imap/lmtp/relay/relay-private.h \
+	imap/lmtp/relay/spool.c imap/lmtp/relay/spool.h
+LMTP_RELAY_LIBS = imap/lmtp/relay/liblmtp-relay.a $(LMTP_ENGINE_LIBS) $(MUPDATE_LIBS) $(BACKEND_LIBS) $(MBOXLIST_LIBS)
