@@ -131,23 +131,32 @@ int cache_verify(const unsigned char *entry, size_t n, uint32_t uid)
     return sum == n ? 0 : ERR_CORRUPT;
 }
 
+bool cache_place_is_sane(const struct mailbox_record *record)
+{
+    return record->cache_offset >= CACHE_FILE_HEAD && record->cache_offset <= INT64_MAX - CACHE_MAX &&
+           record->cache_size >= CACHE_HEAD_SIZE && record->cache_size <= CACHE_MAX;
+}
+
+int64_t cache_read_range(struct mailbox *m, uint64_t offset, void *to, size_t n)
+{
+    int fd = cache_fd(m);
+
+    return fd < 0 ? fd : file_pread_some(fd, to, n, (int64_t)offset);
+}
+
 int cache_read(struct mailbox *m, const struct mailbox_record *record, struct buf *to)
 {
     uint32_t n = record->cache_size;
-    int fd, r;
+    int64_t got;
 
     buf_reset(to);
-    if (record->cache_offset < CACHE_FILE_HEAD || record->cache_offset > INT64_MAX - CACHE_MAX ||
-        n < CACHE_HEAD_SIZE || n > CACHE_MAX)
+    if (!cache_place_is_sane(record))
         return ERR_CORRUPT;
-    fd = cache_fd(m);
-    if (fd < 0)
-        return fd;
-    r = file_pread(fd, buf_reserve(to, n), n, (int64_t)record->cache_offset);
-    if (r < 0)
-        return r == ERR_EOF ? ERR_CORRUPT : r;
-    buf_added(to, n);
-    return cache_verify((const unsigned char *)to->data, n, record->uid);
+    got = cache_read_range(m, record->cache_offset, buf_reserve(to, n), n);
+    if (got < 0)
+        return (int)got;
+    buf_added(to, (size_t)got);
+    return cache_verify((const unsigned char *)to->data, to->len, record->uid);
 }
 
 void cache_stamp(struct buf *entry, uint32_t uid)

@@ -176,6 +176,10 @@ struct cache_facts {
 void cache_build(struct buf *entry, const char *data, size_t n, struct cache_facts *facts_r);
 /* Reads and verifies the entry of a record: 0 with the entry in `to`; ERR_CORRUPT; ERR_IO. */
 int cache_read(struct mailbox *m, const struct mailbox_record *record, struct buf *to);
+/* Reads raw bytes of the cache: how many there were, or an error. */
+int64_t cache_read_range(struct mailbox *m, uint64_t offset, void *to, size_t n);
+/* Could this be the place of an entry? */
+bool cache_place_is_sane(const struct mailbox_record *record);
 /* Verifies an entry that is in memory. */
 int cache_verify(const unsigned char *entry, size_t n, uint32_t uid);
 /* Makes an empty cache file of a generation in a directory, returns the descriptor. */

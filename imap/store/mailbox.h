@@ -74,7 +74,8 @@ int mailbox_refresh(struct mailbox *mailbox);
 
 /* Reads `count` records from number `first` on (numbers count from 0; header.records of them, UIDs
  * ascending).  Each is verified and read anew if a writer was at it; a damaged one is repaired under the
- * lock or ERR_CORRUPT. ERR_INVALID: beyond the end. */
+ * lock or ERR_CORRUPT. ERR_INVALID: beyond the end; ERR_AGAIN: the mailbox was compacted
+ * during a repair, its records have other numbers now. */
 int mailbox_read_records(struct mailbox *mailbox, uint32_t first, uint32_t count,
                          struct mailbox_record *records);
 

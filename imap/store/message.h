@@ -51,7 +51,7 @@ int64_t message_read(struct message *message, uint64_t offset, void *to, size_t 
 int message_fd(struct message *message);
 
 /* Many items in one go: reads the cache entries of `count` consecutive records with as few preads as
- * their places allow, so that the message_item() calls that follow copy from memory. */
+ * their places allow, so that the message_item() calls that follow copy from memory.  0. */
 struct message_batch;
 int message_batch_open(struct mailbox *mailbox, const struct mailbox_record *records, const uint32_t *numbers,
                        uint32_t count, struct message_batch **batch_r);

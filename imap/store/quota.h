@@ -17,13 +17,16 @@ enum quota_mode {
     QUOTA_STRICT   /* refused if it would be over its limit then */
 };
 
+/* Counts all mailboxes if that has not been done since the machine was started.  To be called without
+ * any index lock, before a commit that will ask store_quota_check().  0 or a database's error. */
+int store_quota_prepare(struct store *store);
+
 /* May that much (bytes, messages) come into the root?  0; ERR_OVERQUOTA.  A root without limits, or
  * a database that does not answer, lets it in. */
 int store_quota_check(struct store *store, const char *root, enum quota_mode mode, uint64_t bytes,
                       uint64_t messages);
 
-/* What a root uses, counting all mailboxes first if that has not been done since the machine was started.
- * 0 or a database's error. */
+/* What a root uses, prepared first.  0 or a database's error. */
 int store_quota_usage(struct store *store, const char *root, struct quota_usage *usage_r);
 
 /* Tells the usage of a mailbox from its header (every commit does; harmless to repeat). */

@@ -72,6 +72,7 @@ static int read_batch_locked(struct mailbox *m, uint32_t first, uint32_t count,
 /* Without a lock; with one if a record stays torn; then it is damage, to be repaired. */
 static int read_batch_sure(struct mailbox *m, uint32_t first, uint32_t count, struct mailbox_record *records)
 {
+    uint32_t incarnation = m->incarnation;
     int r = ERR_AGAIN;
 
     for (int i = 0; i < READ_TRIES && r == ERR_AGAIN; i++) {
@@ -90,6 +91,8 @@ static int read_batch_sure(struct mailbox *m, uint32_t first, uint32_t count, st
     r = mailbox_recover(m);
     if (r < 0)
         return r;
+    if (m->incarnation != incarnation)
+        return ERR_AGAIN;
     if (first + count > m->header.records)
         return ERR_CORRUPT;
     r = read_batch(m, first, count, records);

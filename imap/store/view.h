@@ -74,7 +74,7 @@ int view_seqs_to_uids(struct view *view, uint32_t low, uint32_t high, struct uid
 
 /* What has happened since the last time, in the order to tell it: EXPUNGE for each of `expunged` (sequence
  * numbers as they are at that moment: already lowered by the ones before; descending, so none needs it),
- * then EXISTS and RECENT if changed, then FETCH FLAGS for `flags` (sequence numbers after all that). */
+ * then EXISTS (if exists_changed) and RECENT (also after an EXPUNGE), then FETCH FLAGS for `flags` (sequence numbers after all that). */
 struct view_news {
     uint32_t *expunged; /* descending sequence numbers */
     uint32_t *expunged_uids;

@@ -1,0 +1,132 @@
+/* arrive.c: messages come into a mailbox: all or nothing, on disk at the end. */
+#include "imap/store/arrive-private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+
+static int link_all(struct arrivals *a, struct mailbox *m, uint32_t *linked_r)
+{
+    for (*linked_r = 0; *linked_r < a->count; ++*linked_r) {
+        int r = a->link(a, *linked_r, m, a->first_uid + *linked_r);
+
+        if (r < 0)
+            return r;
+    }
+    return a->sync(a, m);
+}
+
+/* Records [from, from + n) of the arrivals, with their cache entries. */
+static int write_batch(struct arrivals *a, struct mailbox *m, size_t from, uint32_t n)
+{
+    struct mailbox_record batch[RECORD_BATCH];
+    struct buf entry = BUF_INIT;
+    int64_t now = clock_wall();
+    int r = 0;
+
+    for (uint32_t i = 0; r == 0 && i < n; i++) {
+        struct mailbox_record *record = &batch[i];
+
+        memset(record, 0, sizeof(*record));
+        record->uid = a->first_uid + (uint32_t)(from + i);
+        r = a->fill(a, from + i, m, record);
+        if (r < 0)
+            break;
+        record->modseq = record->created_modseq = a->modseq;
+        record->last_updated = now;
+        if (record->save_date == 0)
+            record->save_date = now;
+        buf_reset(&entry);
+        a->entry(a, from + i, m, &entry);
+        if (entry.len > 0)
+            r = cache_append(m, &entry, record);
+        totals_add(&m->next, record, m->next.records + i);
+    }
+    if (r == 0)
+        r = records_write(m, m->next.records, n, batch);
+    m->next.records += n;
+    buf_free(&entry);
+    return r;
+}
+
+static int write_index(struct arrivals *a, struct mailbox *m)
+{
+    int r = 0;
+
+    m->next.highest_modseq = a->modseq;
+    for (size_t at = 0; r == 0 && at < a->count; at += RECORD_BATCH)
+        r = write_batch(a, m, at, (uint32_t)(a->count - at < RECORD_BATCH ? a->count - at : RECORD_BATCH));
+    if (r < 0)
+        return r;
+    m->next.last_uid += (uint32_t)a->count;
+    m->next.last_append = clock_wall();
+    return index_commit(m, true);
+}
+
+static int check(struct arrivals *a, struct mailbox *m)
+{
+    int r = 0;
+
+    if (a->count > UID_MAX - m->next.last_uid || a->count > UINT32_MAX / 2 - m->next.records)
+        return ERR_LIMIT;
+    if (m->next.quota_root[0] != '\0')
+        r = store_quota_check(m->store, m->next.quota_root, a->quota, a->bytes, a->count);
+    if (r == 0 && a->admit != NULL)
+        r = a->admit(a);
+    return r;
+}
+
+static int arrive_locked(struct mailbox *m, struct arrivals *a)
+{
+    uint32_t linked = 0;
+    int r = check(a, m);
+
+    if (r != 0)
+        return r;
+    a->uidvalidity = m->next.uidvalidity;
+    a->first_uid = m->next.last_uid + 1;
+    a->modseq = m->next.highest_modseq + 1;
+    r = link_all(a, m, &linked);
+    if (r == 0)
+        r = write_index(a, m);
+    if (r < 0) {
+        for (uint32_t i = 0; i < linked; i++)
+            message_file_unlink(m, a->first_uid + i);
+        return r;
+    }
+    (void)mailbox_quota_commit(m);
+    if (a->done != NULL)
+        a->done(a);
+    return 0;
+}
+
+int arrive(struct mailbox *m, struct arrivals *a)
+{
+    int r;
+
+    if (a->quota != QUOTA_IGNORE && m->header.quota_root[0] != '\0')
+        (void)store_quota_prepare(m->store);
+    r = index_begin(m, m->store->options.lock_ms);
+    if (r < 0)
+        return r;
+    r = arrive_locked(m, a);
+    index_end(m);
+    return r;
+}
+
+int arrive_flags(struct mailbox *m, uint32_t system, const char *const *keywords,
+                 struct mailbox_record *record)
+{
+    record->system = system & RECORD_SYSTEM_FLAGS;
+    for (; keywords != NULL && *keywords != NULL; keywords++) {
+        int n = index_flag_slot(m, *keywords);
+
+        if (n < 0)
+            return n;
+        record->user[n / 8] |= (unsigned char)(1u << (n % 8));
+    }
+    return 0;
+}
