@@ -1,2 +1,16 @@
 # imap/mboxop: operations on mailbox names, with MUPDATE.
-EXTRA_DIST += imap/mboxop/mboxop.h
+noinst_LIBRARIES += imap/mboxop/libmboxop.a
+imap_mboxop_libmboxop_a_SOURCES = \
+	imap/mboxop/authority.c \
+	imap/mboxop/changes.c \
+	imap/mboxop/create.c \
+	imap/mboxop/delete.c \
+	imap/mboxop/locks.c \
+	imap/mboxop/mboxop.h \
+	imap/mboxop/op.c imap/mboxop/op-private.h \
+	imap/mboxop/partition.c \
+	imap/mboxop/permit.c \
+	imap/mboxop/recover.c \
+	imap/mboxop/rename.c \
+	imap/mboxop/setacl.c
+MBOXOP_LIBS = imap/mboxop/libmboxop.a $(STORE_LIBS) $(MUPDATE_LIBS) $(MBOXLIST_LIBS)

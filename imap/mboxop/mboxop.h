@@ -20,12 +20,14 @@
 
 struct mboxlist;
 struct mupdate_link;
+struct store;
 struct mboxop;
 
 /* What the operations of a process work on; one per process, not changed after. */
 struct mboxop_env {
     const struct name_config *config;
-    struct mboxlist *list;     /* the node's mailbox list (read and written) */
+    struct mboxlist *list; /* the node's mailbox list (read and written) */
+    struct store *store;
     struct mupdate_link *link; /* to the MUPDATE master; NULL on a standalone server */
     const char *server;        /* servername, as in locations */
 };
@@ -42,7 +44,7 @@ enum mboxop_flags {
 };
 
 /* CREATE.  `partition` NULL: the parent's, else by partition_select_mode; `acl` NULL: inherited;
- * `uniqueid` NULL and uidvalidity 0: new ones; special_use may be NULL ("\\Sent"). */
+ * `uniqueid` NULL and uidvalidity 0: new ones; special_use: of the owner ("\\Sent"), may be NULL. */
 struct mboxop *mboxop_create(const struct mboxop_env *env, const char *name, const char *partition,
                              const char *acl, const char *uniqueid, uint32_t uidvalidity,
                              const char *special_use);
@@ -52,8 +54,9 @@ struct mboxop *mboxop_create(const struct mboxop_env *env, const char *name, con
 struct mboxop *mboxop_delete(const struct mboxop_env *env, const char *name, unsigned flags);
 
 /* RENAME of a mailbox and of everything below it; of a user (INBOX to INBOX) with subscriptions, quota
- * roots and seen state.  RENAME of an own INBOX to a mailbox below it or elsewhere moves its messages to a
- * new mailbox and leaves an empty INBOX (RFC 3501 6.3.5). `partition`: also moves there (NULL: stays). */
+ * roots, seen state and the user's place in the lists' ACLs.  RENAME of an INBOX to what is no INBOX moves
+ * its messages to a new mailbox and leaves an empty INBOX (RFC 3501 6.3.5).  `partition`: NULL, or the one
+ * that it is on: ERR_UNSUPPORTED otherwise. */
 struct mboxop *mboxop_rename(const struct mboxop_env *env, const char *from, const char *to,
                              const char *partition, unsigned flags);
 
@@ -61,7 +64,8 @@ struct mboxop *mboxop_rename(const struct mboxop_env *env, const char *from, con
 struct mboxop *mboxop_setacl(const struct mboxop_env *env, const char *name, const char *identifier,
                              enum acl_edit edit, rights_t rights);
 
-/* Called, by any thread, when an operation in MBOXOP_WAIT can go on. */
+/* Called, by any thread, when an operation in MBOXOP_WAIT can go on.  Set before the first step; must not
+ * wait, nor call this room. */
 void mboxop_set_waker(struct mboxop *op, void (*wake)(void *context), void *context);
 
 /* A step of work, no waiting but for the disk (and for a name's lock never: that is MBOXOP_WAIT too). */
@@ -76,7 +80,7 @@ int64_t mboxop_deadline(const struct mboxop *op);
 int mboxop_result(const struct mboxop *op);
 
 /* A sentence for the client about that result; owned by op, never NULL. */
-const char *mboxop_text(const struct mboxop *op);
+const char *mboxop_text(struct mboxop *op);
 
 /* The renames that were done, for the caller's `* OK rename` lines: pairs in order; how many. */
 unsigned mboxop_renamed(const struct mboxop *op, unsigned i, const char **from_r, const char **to_r);

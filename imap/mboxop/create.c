@@ -1,0 +1,164 @@
+#include <string.h>
+
+#include "imap/mboxop/op-private.h"
+#include "imap/store/mailbox.h"
+#include "lib/base/config.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+
+struct mboxop *mboxop_create(const struct mboxop_env *env, const char *name, const char *partition,
+                             const char *acl, const char *uniqueid, uint32_t uidvalidity,
+                             const char *special_use)
+{
+    struct mboxop *op = op_new(env, &op_create, name, NULL);
+
+    op->partition = partition != NULL ? pool_strdup(op->pool, partition) : NULL;
+    op->acl = acl != NULL ? pool_strdup(op->pool, acl) : NULL;
+    op->uniqueid = uniqueid != NULL ? pool_strdup(op->pool, uniqueid) : NULL;
+    op->special_use = special_use != NULL ? pool_strdup(op->pool, special_use) : NULL;
+    op->uidvalidity = uidvalidity;
+    return op;
+}
+
+/* An id from outside is taken only when it is valid and new here. */
+static const char *choose_id(struct mboxop *op)
+{
+    struct mboxlist_record record;
+    char fresh[MAILBOX_ID_SIZE];
+
+    if (op->uniqueid != NULL && mailbox_id_valid(op->uniqueid) &&
+        mboxlist_lookup_id(op->env->list, op->uniqueid, op->pool, &record) == ERR_NOTFOUND)
+        return op->uniqueid;
+    if (op->uniqueid != NULL)
+        LOG(LOG_NOTICE, MBOXOP_FRESH_ID, LOG_STR(MAILBOX, op->name), LOG_STR(VALUE, op->uniqueid));
+    mailbox_id_new(fresh);
+    return pool_strdup(op->pool, fresh);
+}
+
+static int check_absent(struct mboxop *op)
+{
+    struct mboxlist_record record;
+    int r = mboxname_check_new(op->env->config, op->name);
+
+    if (r == 0)
+        r = mboxlist_lookup(op->env->list, op->name, op->pool, &record);
+    if (r == 0)
+        return MBOXLIST_TYPE_BIT(record.type) & MBOXLIST_TYPES_ACTIVE ? ERR_EXISTS : 0;
+    return r == ERR_NOTFOUND ? 0 : r;
+}
+
+/* What the new mailbox has from its ancestor or by the configuration. */
+static void inherit(struct mboxop *op, struct change *c)
+{
+    struct mboxlist_record ancestor;
+    bool has = env_nearest(op->env, op->name, op->pool, &ancestor) == 0;
+    struct buf text = BUF_INIT;
+
+    c->partition =
+        op->partition != NULL ? op->partition : partition_for_new(op->pool, has ? ancestor.partition : NULL);
+    if (op->acl == NULL)
+        acl_for_new(op->env->config, op->name, has ? ancestor.acl : NULL, &text);
+    c->acl = c->old_acl = op->acl != NULL ? op->acl : pool_strdup(op->pool, buf_cstr(&text));
+    buf_reset(&text);
+    if (op->special_use != NULL && mboxname_owner(op->env->config, op->name, &text))
+        buf_printf(&text, "\t%s\t", op->special_use);
+    c->special_use = pool_strdup(op->pool, buf_cstr(&text));
+    buf_free(&text);
+}
+
+static int create_prepare(struct mboxop *op)
+{
+    struct intent *intent;
+    struct change *c;
+    int r = check_absent(op);
+
+    if (r != 0)
+        return r;
+    c = op_add_change(op);
+    inherit(op, c);
+    if (c->partition == NULL || config_partition(c->partition) == NULL)
+        return ERR_INVALID;
+    if (acl_check(op->env->config, c->acl) != 0)
+        return ERR_INVALID;
+    c->new_name = op->name;
+    c->id = choose_id(op);
+    c->uidvalidity = op->uidvalidity;
+    intent = op_add_intent(op);
+    intent->id = c->id;
+    intent->location = op_location(op, c->partition);
+    intent->acl = c->acl;
+    return 0;
+}
+
+static int create_record(struct mboxop *op, struct mboxlist_txn *txn)
+{
+    struct change *c = &op->changes[0];
+
+    return c->uidvalidity != 0 ? 0 : op_new_uidvalidity(op, txn, op->name, &c->uidvalidity);
+}
+
+static int create_resume(struct mboxop *op)
+{
+    const struct intent *intent = &op->intents[0];
+    struct change *c = op_add_change(op);
+
+    c->new_name = op->name;
+    c->id = intent->id;
+    c->partition = op_partition(op, intent->location);
+    c->acl = c->old_acl = intent->acl;
+    return 0;
+}
+
+static int create_build(struct mboxop *op)
+{
+    const struct change *c = &op->changes[0];
+
+    return op_make_mailbox(op, op->name, c->partition, c->id, c->uidvalidity);
+}
+
+static int create_commit(struct mboxop *op, struct mboxlist_txn *txn)
+{
+    const struct change *c = &op->changes[0];
+    const struct mboxlist_record record = {
+        .name = op->name,
+        .type = MBOXLIST_LOCAL,
+        .id = c->id,
+        .partition = c->partition,
+        .acl = c->acl,
+        .special_use = c->special_use,
+        .uidvalidity = c->uidvalidity,
+        .created_modseq = 1,
+        .folder_modseq = 1,
+    };
+
+    return mboxlist_txn_put(txn, &record);
+}
+
+static int create_undo(struct mboxop *op)
+{
+    const struct change *c = &op->changes[0];
+
+    return mailbox_delete(op->env->store, c->partition, c->id);
+}
+
+static const enum op_stage plan[] = {STAGE_CONNECT, STAGE_LOCK,  STAGE_LEFT,   STAGE_PREPARE,
+                                     STAGE_RESERVE, STAGE_BUILD, STAGE_COMMIT, STAGE_ACTIVATE,
+                                     STAGE_CLEAR,   STAGE_DONE};
+static const enum op_stage undo_plan[] = {STAGE_UNDO_FIND, STAGE_UNDO_DELETE, STAGE_UNDO, STAGE_CLEAR,
+                                          STAGE_DONE};
+static const enum op_stage finish_plan[] = {STAGE_ACTIVATE, STAGE_CLEAR, STAGE_DONE};
+
+const struct op_kind op_create = {
+    .name = "create",
+    .operation = INTENT_CREATE,
+    .plan = plan,
+    .undo_plan = undo_plan,
+    .begun_plan = undo_plan,
+    .finish_plan = finish_plan,
+    .prepare = create_prepare,
+    .record = create_record,
+    .resume = create_resume,
+    .build = create_build,
+    .commit = create_commit,
+    .undo = create_undo,
+};
