@@ -42,7 +42,7 @@ static void tell_renames(struct command *cmd, const struct mboxop *op)
 }
 
 /* The code of RFC 5530 comes from the error, the words from the operation. */
-static enum step answer(struct command *cmd, const struct mboxop *op)
+static enum step answer(struct command *cmd, struct mboxop *op)
 {
     int r = mboxop_result(op);
     struct client *c = cmd->client;
