@@ -77,11 +77,9 @@ const char *backend_server(const struct backend *b);
 const char *backend_greeting(const struct backend *b);
 const char *backend_error(const struct backend *b);
 
-/* Appends an IMAP or MUPDATE string for this connection: quoted where allowed, else a literal,
- * non-synchronising if LITERAL+ (LITERAL- up to 4096 bytes) is there (always on MUPDATE).
- * 1: a synchronising literal `{n}` was begun: flush, wait for "+", then write the bytes
- * oneself; 0: complete. */
-int backend_write_string(struct backend *b, const char *s, size_t n);
+/* May a literal of n bytes go without waiting for "+": LITERAL+, LITERAL- up to 4096 bytes (RFC
+ * 7888), always on MUPDATE (RFC 3656 2)? */
+bool backend_literal_plus(const struct backend *b, uint64_t n);
 
 /* Forgets that a server failed (tests, SIGHUP). */
 void backend_backoff_reset(void);

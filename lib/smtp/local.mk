@@ -1,2 +1,4 @@
 # lib/smtp: SMTP and LMTP client.
-EXTRA_DIST += lib/smtp/reply.h lib/smtp/lmtp.h
+noinst_LIBRARIES += lib/smtp/libsmtp.a
+lib_smtp_libsmtp_a_SOURCES = lib/smtp/reply.c lib/smtp/reply.h lib/smtp/lmtp.h
+SMTP_LIBS = lib/smtp/libsmtp.a $(STREAM_LIBS)

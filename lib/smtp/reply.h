@@ -3,6 +3,7 @@
 #define LIB_SMTP_REPLY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/buf.h"
