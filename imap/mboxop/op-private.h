@@ -20,7 +20,7 @@ enum {
 
     LOCK_WAIT_MS = 20 * 1000,
     LOCK_POLL_MS = 10,
-    CONNECT_WAIT_MS = 2000, /* a process's first operation finds its link still connecting */
+    CONNECT_WAIT_MS = 1000, /* a process's first operation finds its link still connecting */
     CONNECT_POLL_MS = 20,
     ANSWER_WAIT_MS = 30 * 1000,
 };
