@@ -18,3 +18,16 @@ imap_lmtp_relay_liblmtp_relay_a_SOURCES = \
 	imap/lmtp/relay/relay.c imap/lmtp/relay/relay.h imap/lmtp/relay/relay-private.h \
 	imap/lmtp/relay/spool.c imap/lmtp/relay/spool.h
 LMTP_RELAY_LIBS = imap/lmtp/relay/liblmtp-relay.a $(LMTP_ENGINE_LIBS) $(MUPDATE_LIBS) $(BACKEND_LIBS) $(MBOXLIST_LIBS)
+
+noinst_LIBRARIES += imap/lmtp/local/liblmtp-local.a
+imap_lmtp_local_liblmtp_local_a_SOURCES = \
+	imap/lmtp/local/choose.c \
+	imap/lmtp/local/deliver.c \
+	imap/lmtp/local/duplicate.c imap/lmtp/local/duplicate.h \
+	imap/lmtp/local/local.c imap/lmtp/local/local.h imap/lmtp/local/local-private.h
+LMTP_LOCAL_LIBS = imap/lmtp/local/liblmtp-local.a $(LMTP_ENGINE_LIBS) $(STORE_LIBS)
+EXTRA_DIST += doc/formats/duplicates.md doc/formats/part-table.md
+
+noinst_LIBRARIES += imap/lmtp/unified/liblmtp-unified.a
+imap_lmtp_unified_liblmtp_unified_a_SOURCES = imap/lmtp/unified/unified.c imap/lmtp/unified/unified.h
+LMTP_UNIFIED_LIBS = imap/lmtp/unified/liblmtp-unified.a $(LMTP_LOCAL_LIBS) $(LMTP_RELAY_LIBS)

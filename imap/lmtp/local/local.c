@@ -1,0 +1,119 @@
+#include "imap/lmtp/local/local.h"
+
+#include <stdlib.h>
+
+#include "imap/lmtp/local/duplicate.h"
+#include "imap/lmtp/local/local-private.h"
+#include "imap/store/stage.h"
+#include "imap/store/store.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/name/identity.h"
+
+enum { EXPIRE_MS = 60 * 60 * 1000 };
+
+int lmtpd_local_open(struct lmtpd_local **local_r, char **error_r)
+{
+    struct lmtpd_local *local = xcalloc(1, sizeof(*local));
+    struct store_options options;
+    int r;
+
+    store_options_configured(&options);
+    r = store_open(&options, &local->store, error_r);
+    if (r < 0) {
+        free(local);
+        return r;
+    }
+    *local_r = local;
+    return 0;
+}
+
+void lmtpd_local_close(struct lmtpd_local **local)
+{
+    if (*local == NULL)
+        return;
+    store_close(&(*local)->store);
+    free(*local);
+    *local = NULL;
+}
+
+void lmtpd_local_tick(void *context)
+{
+    struct lmtpd_local *local = context;
+    int r;
+
+    store_housekeeping(local->store);
+    if (local->expired_at != 0 && clock_ms() - local->expired_at < EXPIRE_MS)
+        return;
+    local->expired_at = clock_ms();
+    r = duplicate_expire(store_volatile(local->store), clock_wall() - DUPLICATE_KEEP_S);
+    if (r < 0)
+        LOG(LOG_ERR, LMTP_DUPLICATES, LOG_ERROR(r));
+}
+
+/* ---- the transport ---- */
+
+static struct local_state *state_of(const struct lmtpd_txn *txn)
+{
+    struct local_state *s = txn->state;
+
+    MAGIC_CHECK(s, LOCAL_STATE_MAGIC);
+    return s;
+}
+
+static enum lmtpd_verdict rcpt(struct lmtpd_txn *txn, struct lmtpd_rcpt *r)
+{
+    if (txn->state == NULL) {
+        struct local_state *s = txn->state = pool_alloc(txn->pool, sizeof(*s));
+
+        s->magic = LOCAL_STATE_MAGIC;
+        s->local = txn->context;
+    }
+    local_choose(txn, state_of(txn), r);
+    return LMTPD_DONE;
+}
+
+/* On the first target's partition; targets on others get a copy. */
+static int begin(struct lmtpd_txn *txn)
+{
+    struct local_state *s = state_of(txn);
+
+    return stage_new(s->local->store, s->targets->partition, &s->stage);
+}
+
+static int write_piece(struct lmtpd_txn *txn, const void *data, size_t n)
+{
+    return stage_write(state_of(txn)->stage, data, n);
+}
+
+static enum lmtpd_verdict deliver_message(struct lmtpd_txn *txn)
+{
+    local_deliver(txn, state_of(txn));
+    return LMTPD_DONE;
+}
+
+static int64_t deadline(const struct lmtpd_txn *txn)
+{
+    (void)txn;
+    return CLOCK_NEVER;
+}
+
+static void end(struct lmtpd_txn *txn)
+{
+    if (txn->state == NULL)
+        return;
+    stage_free(&state_of(txn)->stage);
+    identity_free(&state_of(txn)->poster);
+    txn->state = NULL;
+}
+
+const struct lmtpd_transport lmtpd_local_transport = {
+    .rcpt = rcpt,
+    .begin = begin,
+    .write = write_piece,
+    .deliver = deliver_message,
+    .deadline = deadline,
+    .end = end,
+};
