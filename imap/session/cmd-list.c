@@ -50,6 +50,7 @@ int list_pattern_parse(struct command *cmd, struct imap_args *args, struct list_
         command_no(cmd, "LIMIT", "Pattern too long");
         return ERR_TOOBIG;
     }
+    p->levels = wildcard_ends_in_percent(p->wildcard);
     return 0;
 }
 
@@ -100,7 +101,8 @@ void list_levels_tell(struct list_levels *l, struct client *c, const struct list
 {
     char separator = c->ns->separator;
 
-    for (const char *s = strchr(name, separator); s != NULL; s = strchr(s + 1, separator)) {
+    /* RFC 3501 6.3.8: levels are told if the pattern ends in "%" */
+    for (const char *s = p->levels ? strchr(name, separator) : NULL; s != NULL; s = strchr(s + 1, separator)) {
         size_t n = (size_t)(s - name);
         char *level;
 

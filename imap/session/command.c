@@ -146,7 +146,7 @@ static const struct {
     {ERR_BADNAME, "CANNOT", "Invalid mailbox name"},
     {ERR_UNAVAILABLE, "UNAVAILABLE", "Server is unavailable"},
     {ERR_EXPUNGED, "EXPUNGEISSUED", "Some of the messages no longer exist"},
-    {ERR_READONLY, "READ-ONLY", "Mailbox is open read-only"},
+    {ERR_READONLY, NULL, "Mailbox is open read-only"},
     {ERR_UNSUPPORTED, "CANNOT", "Not supported"},
     {ERR_DISKFULL, "UNAVAILABLE", "No space left on the server"},
     {ERR_CORRUPT, "CORRUPTION", "Mailbox is damaged"},

@@ -15,6 +15,7 @@ struct wildcard;
 struct list_pattern {
     const char *reference, *pattern;
     struct wildcard *wildcard;
+    bool levels; /* levels of the hierarchy without a mailbox of their own are told too */
 };
 
 /* Reads reference and pattern, to the end of the arguments.  0, or the answer has been made. */

@@ -61,6 +61,7 @@ static int open_store(char **error_r)
         return r;
     imapd.mboxop = (struct mboxop_env){.config = name_config(),
                                        .list = imapd.list,
+                                       .store = imapd.local.store,
                                        .link = mupdate_link(MUPDATE_MASTER),
                                        .server = config_servername()};
     imapd.local.mboxop = &imapd.mboxop;
