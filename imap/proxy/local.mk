@@ -12,3 +12,7 @@ imap_proxy_libproxy_a_SOURCES = \
 	imap/proxy/sink.c \
 	imap/proxy/source.c
 PROXY_LIBS = imap/proxy/libproxy.a $(SESSION_LIBS) $(BACKEND_LIBS) $(MUPDATE_LIBS)
+
+libexec_PROGRAMS += imap/proxyd
+imap_proxyd_SOURCES = imap/proxy/proxyd.c
+imap_proxyd_LDADD = $(PROXY_LIBS) $(SERVICE_LIBS)
