@@ -1,0 +1,53 @@
+#include <stdlib.h>
+
+#include "bench/loadgen.h"
+#include "lib/stream/stream.h"
+
+static bool prepare(struct load_conn *c, const struct load_options *o)
+{
+    (void)o;
+    if (c->step++ > 0)
+        return false;
+    stream_puts(c->stream, "LHLO bench\r\n");
+    c->replies = 1;
+    return true;
+}
+
+/* Everything at once (RFC 2920 forbids the message behind DATA, so the text waits for 354). */
+static void request(struct load_conn *c, const struct load_options *o)
+{
+    stream_puts(c->stream, "MAIL FROM:<bench@example.org>\r\nRCPT TO:<");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    stream_printf(c->stream, o->user, rand() % (int)o->users);
+#pragma GCC diagnostic pop
+    stream_printf(c->stream, "%s>\r\nDATA\r\n", o->domain);
+    c->requests++;
+    c->replies = 4; /* MAIL, RCPT, 354, the answer for the one recipient */
+    c->size = o->size;
+}
+
+static enum load_answer take_line(struct load_conn *c, const char *line, size_t len)
+{
+    const char *message;
+    size_t size;
+
+    if (len < 4 || line[3] == '-')
+        return LOAD_MORE;
+    if (line[0] == '3' && c->replies == 2) {
+        message = load_message(c->size, &size);
+        stream_write(c->stream, message, size);
+        stream_puts(c->stream, ".\r\n");
+    } else if (line[0] != '2') {
+        return LOAD_FAILED;
+    }
+    return --c->replies == 0 ? LOAD_DONE : LOAD_MORE;
+}
+
+const struct load_protocol load_lmtp = {
+    .name = "lmtp",
+    .modes = "deliver",
+    .prepare = prepare,
+    .request = request,
+    .line = take_line,
+};
