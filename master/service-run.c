@@ -28,8 +28,9 @@ enum {
     RETIRED_TICK_MS = 250,   /* a retired process looks whether its last session is gone */
     DRAIN_SLICE_MS = 200,    /* so that signals are seen while draining */
     GRACEFUL_MS = 60000,     /* SIGQUIT: commands may take so long to finish */
-    TERMINATE_MS = 4000,     /* SIGTERM: gone within 5 s */
+    TERMINATE_MS = 3000,     /* SIGTERM: gone within 5 s */
     TRIM_INTERVAL_MS = 5000, /* malloc_trim(0) walks all of the heap */
+    LISTEN_FDS_MAX = 8,
 };
 
 enum phase { SERVING, RETIRED, DRAINING };
@@ -42,6 +43,7 @@ static struct {
     const char *options[128]; /* by letter; "" where there is no argument */
     bool our_master;
     unsigned sessions_max; /* 0: by the descriptor limit */
+    unsigned listen_fds;   /* from descriptor 4 on; a foreign master gives one */
     struct engine *engine;
     struct loop *loop;
     struct loop_timer *tick;
@@ -125,7 +127,8 @@ static void close_doors(void)
         return;
     loop_watch_free(&run.master_watch);
     engine_stop_listening(run.engine);
-    close(STATUS_LISTEN_FD);
+    for (unsigned i = 0; i < run.listen_fds; i++)
+        close(STATUS_LISTEN_FD + (int)i);
     tell(STATUS_UNAVAILABLE);
     if (run.service->stop != NULL)
         run.service->stop(run.service->context);
@@ -263,29 +266,36 @@ static int take_descriptors(void)
 {
     int flags = fcntl(STATUS_PIPE_FD, F_GETFL);
 
-    if (flags < 0 || !is_listening(STATUS_LISTEN_FD))
-        return usage("descriptors 3 and 4 are not a status pipe and a listening socket");
+    if (flags < 0)
+        return usage("descriptor 3 is no status pipe");
     fcntl(STATUS_PIPE_FD, F_SETFL, flags | O_NONBLOCK);
     fcntl(STATUS_PIPE_FD, F_SETFD, FD_CLOEXEC);
-    fcntl(STATUS_LISTEN_FD, F_SETFD, FD_CLOEXEC);
+    for (unsigned i = 0; i < run.listen_fds; i++) {
+        if (!is_listening(STATUS_LISTEN_FD + (int)i))
+            return usage("descriptor 4 is no listening socket");
+        fcntl(STATUS_LISTEN_FD + (int)i, F_SETFD, FD_CLOEXEC);
+    }
     return 0;
 }
 
 static void read_environment(void)
 {
     const char *ours = getenv("IATLAS_MASTER"), *name = getenv("CYRUS_SERVICE");
-    const char *max = getenv("IATLAS_SESSIONS_MAX");
+    const char *max = getenv("IATLAS_SESSIONS_MAX"), *fds = getenv("IATLAS_LISTEN_FDS");
     uint32_t n;
 
     run.our_master = ours != NULL && strcmp(ours, "1") == 0;
     run.name = name != NULL && *name != '\0' ? name : run.service->name;
     if (max != NULL && str_parse_u32(max, strlen(max), &n) == 0)
         run.sessions_max = n;
+    run.listen_fds = 1;
+    if (run.our_master && fds != NULL && str_parse_u32(fds, strlen(fds), &n) == 0 && n <= LISTEN_FDS_MAX)
+        run.listen_fds = n;
 }
 
 static int read_config(void)
 {
-    const char *path = run.options['C'] != NULL ? run.options['C'] : CONFIG_DEFAULT_PATH;
+    const char *path = run.options['C'] != NULL ? run.options['C'] : config_default_path();
     const char *masters = getenv("IATLAS_CONFIG");
     char *error;
 
@@ -336,7 +346,8 @@ static int start_engine(void)
     if (run.our_master)
         tell(run.load_told = status_load(0, false));
     tell(STATUS_AVAILABLE);
-    r = engine_listen(run.engine, STATUS_LISTEN_FD, on_accepted, NULL);
+    for (unsigned i = 0; r == 0 && i < run.listen_fds; i++)
+        r = engine_listen(run.engine, STATUS_LISTEN_FD + (int)i, on_accepted, NULL);
     return r < 0 ? start_failed(r, NULL) : 0;
 }
 

@@ -147,6 +147,13 @@ const char *config_servername(void)
     return config.hostname != NULL ? config.hostname : "localhost";
 }
 
+const char *config_default_path(void)
+{
+    const char *path = getenv("IATLAS_CONFIG");
+
+    return path != NULL && *path != '\0' ? path : "/etc/imapd.conf";
+}
+
 const char *config_file(void)
 {
     return config.path;

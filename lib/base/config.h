@@ -14,8 +14,9 @@
 
 #include "lib/base/buf.h"
 
-/* The path that -C has by default. */
-#define CONFIG_DEFAULT_PATH "/etc/imapd.conf"
+/* The path that -C has by default: the environment variable IATLAS_CONFIG, which master sets for all
+ * that it starts, else /etc/imapd.conf. */
+const char *config_default_path(void);
 
 /* Reads the file for the service of that name (as in cyrus.conf: "imap", "lmtp"...; NULL for
  * a tool).  Once per process, before there are threads; the log is opened from it under

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ static struct {
     bool debug;
     char ident[64];
     struct sockaddr_un address; /* of the syslog socket */
+    char path[PATH_MAX];        /* of the file */
 } out = {.target = TARGET_STDERR, .fd = -1, .facility = LOG_LOCAL6, .ident = "iatlas"};
 
 static atomic_uint_fast64_t dropped;
@@ -238,6 +240,13 @@ static int open_syslog(const char *path, struct sockaddr_un *address)
     return fd < 0 ? error_from_errno(errno) : fd;
 }
 
+static int open_log_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+
+    return fd < 0 ? error_from_errno(errno) : fd;
+}
+
 /* 0 and the descriptor (-1 for standard error), or an error. */
 static int open_target(const char *target, enum target *kind_r, struct sockaddr_un *address, int *fd_r)
 {
@@ -249,8 +258,7 @@ static int open_target(const char *target, enum target *kind_r, struct sockaddr_
         return 0;
     if (str_has_prefix(target, "file:")) {
         *kind_r = TARGET_FILE;
-        fd = open(target + 5, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-        fd = fd < 0 ? error_from_errno(errno) : fd;
+        fd = open_log_file(target + 5);
     } else if (strcmp(target, "syslog") == 0 || str_has_prefix(target, "syslog:")) {
         fd = open_syslog(target[6] == ':' ? target + 7 : "/dev/log", address);
         if (fd == ERR_NOTFOUND)
@@ -279,7 +287,20 @@ int log_open(const char *ident, const char *target, int facility, int debug)
     out.facility = facility;
     out.debug = debug != 0;
     out.address = address;
+    str_copy(out.path, sizeof(out.path), kind == TARGET_FILE ? target + 5 : "");
     str_copy(out.ident, sizeof(out.ident), ident);
     pthread_rwlock_unlock(&lock);
     return 0;
+}
+
+void log_reopen(void)
+{
+    int fd;
+
+    pthread_rwlock_wrlock(&lock);
+    if (out.target == TARGET_FILE && (fd = open_log_file(out.path)) >= 0) {
+        close(out.fd);
+        out.fd = fd;
+    }
+    pthread_rwlock_unlock(&lock);
 }

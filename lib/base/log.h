@@ -61,6 +61,9 @@ int log_open(const char *ident, const char *target, int facility, int debug);
  * next call (NULL: none).  The string is not copied. */
 void log_set_session(const char *id);
 
+/* Opens a file target anew (after it was rotated); what cannot be opened stays as it is. */
+void log_reopen(void);
+
 /* The number of a facility's name ("mail", "local6"...), or ERR_NOTFOUND. */
 int log_facility(const char *name);
 

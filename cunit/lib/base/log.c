@@ -80,6 +80,23 @@ static void test_cut(void)
     teardown();
 }
 
+static void test_reopen(void)
+{
+    struct buf b = BUF_INIT;
+
+    setup("file");
+    CU_ASSERT_EQUAL(log_open("prog", target, LOG_LOCAL6, 0), 0);
+    LOG(LOG_ERR, CONFIG_UNKNOWN, LOG_STR(NAME, "before"));
+    CU_ASSERT_EQUAL(unlink(strchr(target, ':') + 1), 0);
+    log_reopen();
+    LOG(LOG_ERR, CONFIG_UNKNOWN, LOG_STR(NAME, "after"));
+    read_log(&b);
+    CU_ASSERT_PTR_NULL(strstr(buf_cstr(&b), "before"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_cstr(&b), "after"));
+    buf_free(&b);
+    teardown();
+}
+
 static int bind_socket(void)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -137,7 +154,8 @@ static void test_open(void)
 }
 
 static const struct unit_case cases[] = {
-    {"file", test_file}, {"cut", test_cut}, {"syslog", test_syslog}, {"open", test_open}, {NULL, NULL},
+    {"file", test_file},     {"cut", test_cut},   {"reopen", test_reopen},
+    {"syslog", test_syslog}, {"open", test_open}, {NULL, NULL},
 };
 
 extern const struct unit_suite log_suite;
