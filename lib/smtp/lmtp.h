@@ -39,14 +39,18 @@ struct lmtp_message {
 struct lmtp *lmtp_new(struct stream *s, const struct smtp_caps *caps, const char *name);
 void lmtp_free(struct lmtp **c);
 
-/* Begins a transaction (with RSET when the connection was used before); *m is copied, its strings
- * too.  Only after lmtp_new() or LMTP_DONE. */
-void lmtp_begin(struct lmtp *c, const struct lmtp_message *m);
-/* Adds a recipient (forward path without <>), before the first step.  Its index.  ERR_LIMIT beyond 10,000. */
+/* Begins a transaction (with RSET when the connection was used before); *m is copied, its from
+ * too.  Only after lmtp_new() or LMTP_DONE.  0; ERR_INVALID: a control character in `from`. */
+int lmtp_begin(struct lmtp *c, const struct lmtp_message *m);
+/* Adds a recipient (forward path without <>), before the first step.  Its index, from 0; ERR_INVALID
+ * likewise; ERR_LIMIT beyond LMTP_RCPTS_MAX. */
+enum { LMTP_RCPTS_MAX = 10000 };
 int lmtp_rcpt(struct lmtp *c, const char *address);
 
-/* LMTP_DONE: each recipient has its final reply, the connection can be used again; or ERR_EOF, ERR_TIMEOUT,
- * ERR_PROTOCOL, ERR_TLS, ERR_IO: the results are complete all the same, the connection is dead. */
+/* A piece of the work.  LMTP_DONE: each recipient has its final reply, the connection can be used again; or
+ * (sticky) ERR_UNAVAILABLE: the server said 421, or refused the greeting or RSET; ERR_EOF, ERR_IO,
+ * ERR_TIMEOUT, ERR_PROTOCOL, ERR_TLS, what `read` returned: the results are complete all the same, the connection
+ * is dead. */
 int lmtp_step(struct lmtp *c);
 unsigned lmtp_events(const struct lmtp *c);
 int64_t lmtp_deadline(const struct lmtp *c);
