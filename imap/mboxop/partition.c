@@ -36,13 +36,12 @@ static double score_of(enum opt_select_mode mode, const struct statvfs *fs)
 static void consider(const char *name, const char *value, void *context)
 {
     struct selection *s = context;
-    struct statvfs fs;
-    double score;
+    struct statvfs fs = {0};
+    double score = -1; /* not there yet: made at its first mailbox, if there is no other */
     bool full;
 
-    if (statvfs(value, &fs) != 0)
-        return;
-    score = score_of(s->mode, &fs);
+    if (statvfs(value, &fs) == 0)
+        score = score_of(s->mode, &fs);
     full = s->limit > 0 && fs.f_blocks > 0 &&
            (double)(fs.f_blocks - fs.f_bavail) * 100 > (double)fs.f_blocks * s->limit;
     if (!full && (s->best == NULL || score > s->score)) {

@@ -1,1 +1,9 @@
 # imap/tools: a program a file.
+TOOL_SOURCES = imap/tools/tool.c imap/tools/tool.h
+
+sbin_PROGRAMS += imap/tools/ctl_cyrusdb imap/tools/mbpath
+imap_tools_ctl_cyrusdb_SOURCES = imap/tools/ctl_cyrusdb.c $(TOOL_SOURCES)
+imap_tools_ctl_cyrusdb_LDADD = $(MBOXOP_LIBS)
+imap_tools_mbpath_SOURCES = imap/tools/mbpath.c $(TOOL_SOURCES)
+imap_tools_mbpath_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+imap_tools_mbpath_LDADD = $(MBOXOP_LIBS)
