@@ -139,9 +139,9 @@ struct engine {
 
     pthread_mutex_t pool_lock;
     pthread_cond_t pool_empty;
-    unsigned threads; /* that the pool has; pool lock */
-    unsigned alive;   /* these and those about to end; pool lock */
-    bool zombie_set;  /* a worker that ended and nobody joined; pool lock */
+    atomic_uint threads; /* that the pool has; changed under the pool lock */
+    unsigned alive;      /* these and those about to end; pool lock */
+    bool zombie_set;     /* a worker that ended and nobody joined; pool lock */
     pthread_t zombie;
     atomic_bool shrunk; /* since the last malloc_trim */
     pthread_t keeper;

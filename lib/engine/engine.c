@@ -277,9 +277,7 @@ void engine_counters(struct engine *e, struct engine_counters *out)
     pthread_mutex_lock(&e->queue.lock);
     out->queued = e->queue.length;
     pthread_mutex_unlock(&e->queue.lock);
-    pthread_mutex_lock(&e->pool_lock);
-    out->threads = e->threads;
-    pthread_mutex_unlock(&e->pool_lock);
+    out->threads = atomic_load(&e->threads);
 }
 
 void engine_each(struct engine *e, void (*fn)(struct session *s, void *object, void *context), void *context)

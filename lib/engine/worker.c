@@ -111,16 +111,6 @@ static bool retire(struct engine *e)
     return may;
 }
 
-static bool above_minimum(struct engine *e)
-{
-    bool above;
-
-    pthread_mutex_lock(&e->pool_lock);
-    above = e->threads > e->config.workers_min;
-    pthread_mutex_unlock(&e->pool_lock);
-    return above;
-}
-
 /* Waits for one event; NULL: it gave no session.  *idle_r: nothing happened for long. */
 static struct session *wait_event(struct engine *e, bool *idle_r)
 {
@@ -128,7 +118,8 @@ static struct session *wait_event(struct engine *e, bool *idle_r)
     int n;
 
     atomic_fetch_add(&e->waiting, 1);
-    n = epoll_wait(e->epoll_fd, &ev, 1, above_minimum(e) ? WORKER_IDLE_MS : -1);
+    n = epoll_wait(e->epoll_fd, &ev, 1,
+                   atomic_load(&e->threads) > e->config.workers_min ? WORKER_IDLE_MS : -1);
     atomic_fetch_sub(&e->waiting, 1);
     BUG_ON(n < 0 && errno != EINTR);
     *idle_r = n == 0;
@@ -238,6 +229,8 @@ int worker_add(struct engine *e, unsigned limit)
     pthread_t thread;
     int r = ERR_LIMIT;
 
+    if (atomic_load(&e->threads) >= limit)
+        return r;
     pthread_mutex_lock(&e->pool_lock);
     if (e->threads < limit) {
         r = engine_thread(&thread, worker_main, e);
