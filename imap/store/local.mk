@@ -17,9 +17,10 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/quota.c imap/store/quota.h \
 	imap/store/record.c imap/store/record.h imap/store/record-flags.def \
 	imap/store/recover.c imap/store/recover.h \
+	imap/store/reconstruct.c \
 	imap/store/refresh.c \
 	imap/store/rewrite.c \
-	imap/store/search.h \
+	imap/store/search.c imap/store/search.h \
 	imap/store/seen.c imap/store/seen.h \
 	imap/store/stage.c imap/store/stage.h imap/store/stage-private.h \
 	imap/store/store.c imap/store/store.h imap/store/store-private.h \
