@@ -35,18 +35,24 @@ void mailbox_id_new(char id_r[MAILBOX_ID_SIZE])
     snprintf(id_r, MAILBOX_ID_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
 }
 
-int mailbox_dir(const struct store *store, const char *partition, const char *id, struct buf *to)
+int mailbox_dir_under(const char *root, const char *id, struct buf *to)
 {
-    const char *root = store_partition(store, partition);
     unsigned char sha[DIGEST_SHA1_SIZE];
 
     if (!mailbox_id_valid(id))
         return ERR_BADNAME;
-    if (root == NULL)
-        return ERR_NOTFOUND;
     digest_sha1(id, strlen(id), sha);
     buf_printf(to, "%s/%02x/%02x/%s", root, sha[0], sha[1], id);
     return 0;
+}
+
+int mailbox_dir(const struct store *store, const char *partition, const char *id, struct buf *to)
+{
+    const char *root = store_partition(store, partition);
+
+    if (root == NULL)
+        return mailbox_id_valid(id) ? ERR_NOTFOUND : ERR_BADNAME;
+    return mailbox_dir_under(root, id, to);
 }
 
 struct mailbox *mailbox_new(struct store *store, const char *partition, const char *id, char *dir)

@@ -27,6 +27,8 @@ void mailbox_id_new(char id_r[MAILBOX_ID_SIZE]);
 /* Appends the mailbox's directory `<partition>/<h1>/<h2>/<id>`.  ERR_BADNAME: no valid id; ERR_NOTFOUND:
  * no such partition. */
 int mailbox_dir(const struct store *store, const char *partition, const char *id, struct buf *to);
+/* The same for a partition's directory, without a store (tools). */
+int mailbox_dir_under(const char *root, const char *id, struct buf *to);
 
 /* ---- life ---- */
 

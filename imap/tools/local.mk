@@ -7,3 +7,7 @@ imap_tools_ctl_cyrusdb_LDADD = $(MBOXOP_LIBS)
 imap_tools_mbpath_SOURCES = imap/tools/mbpath.c $(TOOL_SOURCES)
 imap_tools_mbpath_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 imap_tools_mbpath_LDADD = $(MBOXOP_LIBS)
+
+sbin_PROGRAMS += imap/tools/mbexamine
+imap_tools_mbexamine_SOURCES = imap/tools/mbexamine.c
+imap_tools_mbexamine_LDADD = $(STORE_LIBS)
