@@ -78,6 +78,8 @@ class Node:
             "db_map_size": "1G",
             "failedloginpause": "0s",
         }
+        if os.getuid() == 0:
+            self.conf["cyrus_user"] = "root"
         self.conf.update(conf or {})
         self.start_entries = start if start is not None else {"recover": 'cmd="ctl_cyrusdb -r"'}
         self.services = services or {}
