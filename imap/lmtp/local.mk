@@ -31,3 +31,13 @@ EXTRA_DIST += doc/formats/duplicates.md doc/formats/part-table.md
 noinst_LIBRARIES += imap/lmtp/unified/liblmtp-unified.a
 imap_lmtp_unified_liblmtp_unified_a_SOURCES = imap/lmtp/unified/unified.c imap/lmtp/unified/unified.h
 LMTP_UNIFIED_LIBS = imap/lmtp/unified/liblmtp-unified.a $(LMTP_LOCAL_LIBS) $(LMTP_RELAY_LIBS)
+
+libexec_PROGRAMS += imap/lmtp/lmtpd imap/lmtp/lmtpproxyd
+imap_lmtp_lmtpd_SOURCES = imap/lmtp/lmtpd.c
+imap_lmtp_lmtpd_LDADD = $(LMTP_UNIFIED_LIBS) $(SERVICE_LIBS)
+imap_lmtp_lmtpproxyd_SOURCES = imap/lmtp/lmtpproxyd.c
+imap_lmtp_lmtpproxyd_LDADD = $(LMTP_RELAY_LIBS) $(SERVICE_LIBS)
+
+bin_PROGRAMS += imap/lmtp/deliver
+imap_lmtp_deliver_SOURCES = imap/lmtp/deliver.c
+imap_lmtp_deliver_LDADD = $(LMTP_RELAY_LIBS)
