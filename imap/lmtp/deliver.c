@@ -231,7 +231,7 @@ static int deliver(const struct request *r, struct spool *spool)
 
 int main(int argc, char **argv)
 {
-    struct request r = {.config = CONFIG_DEFAULT_PATH};
+    struct request r = {.config = config_default_path()};
     struct spool spool;
     char *error = NULL;
     int status;

@@ -119,6 +119,7 @@ int lmtp_begin(struct lmtp *c, const struct lmtp_message *m)
     pool_reset(c->pool);
     c->message = *m;
     c->message.from = pool_strdup(c->pool, m->from);
+    c->message.auth = m->auth != NULL ? pool_strdup(c->pool, m->auth) : NULL;
     c->count = 0;
     c->total = COMMAND_RCPT;
     c->sent = c->replied = c->used ? COMMAND_RSET : COMMAND_MAIL;
@@ -257,6 +258,17 @@ static int lhlo(struct lmtp *c)
     return LMTP_MORE;
 }
 
+/* RFC 4954 section 8 */
+static void write_xtext(struct stream *s, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text > ' ' && *text < 0x7f && *text != '+' && *text != '=')
+            stream_write(s, text, 1);
+        else
+            stream_printf(s, "+%02X", (unsigned char)*text);
+    }
+}
+
 static void write_mail(struct lmtp *c)
 {
     const struct lmtp_message *m = &c->message;
@@ -268,6 +280,10 @@ static void write_mail(struct lmtp *c)
         stream_puts(c->s, " BODY=8BITMIME");
     if (m->auth_empty && c->caps.auth_param)
         stream_puts(c->s, " AUTH=<>");
+    if (m->auth != NULL) {
+        stream_puts(c->s, " AUTH=");
+        write_xtext(c->s, m->auth);
+    }
     stream_puts(c->s, "\r\n");
 }
 
