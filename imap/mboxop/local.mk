@@ -14,3 +14,4 @@ imap_mboxop_libmboxop_a_SOURCES = \
 	imap/mboxop/rename.c \
 	imap/mboxop/setacl.c
 MBOXOP_LIBS = imap/mboxop/libmboxop.a $(STORE_LIBS) $(MUPDATE_LIBS) $(MBOXLIST_LIBS)
+EXTRA_DIST += doc/formats/locks.md

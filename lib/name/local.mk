@@ -8,3 +8,4 @@ lib_name_libname_a_SOURCES = \
 	lib/name/namespace.c lib/name/namespace.h \
 	lib/name/wildcard.c lib/name/wildcard.h
 NAME_LIBS = lib/name/libname.a $(CHARSET_LIBS)
+EXTRA_DIST += doc/formats/acl-and-names.md
