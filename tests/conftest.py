@@ -10,6 +10,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from iatlas import Murder, net, node  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes long; left out under the sanitizers")
+
+
 @pytest.fixture
 def workdir():
     """A short path (Unix sockets have 108 bytes), removed afterwards."""
