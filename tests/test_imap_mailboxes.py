@@ -44,8 +44,8 @@ def test_others_and_shared(imapd):
     admin.ok("CREATE shared/list")
     admin.ok("SETACL user/bob fred lrs")
     c = imapd.imap("fred")
-    assert c.list("", "*") == ["Shared Folders/shared/list", "INBOX", "Other Users/bob"]
-    assert c.list("", "%") == ["Shared Folders", "INBOX", "Other Users"]
+    assert sorted(c.list("", "*")) == ["INBOX", "Other Users/bob", "Shared Folders/shared/list"]
+    assert sorted(c.list("", "%")) == ["INBOX", "Other Users", "Shared Folders"]
     assert c.list("Other Users/", "%") == ["Other Users/bob"]
     assert c.select('"Other Users/bob"') == 0
     assert imapd.imap("bob").list("", "*") == ["Shared Folders/shared/list", "INBOX"]
@@ -212,7 +212,7 @@ def test_quota(imapd):
     admin.ok("SETQUOTA user/fred ()")
     c.append("sub", message())
     admin.bad("SETQUOTA user/fred (FOO 1)")
-    assert "NOPERM" in imapd.imap("bob").no('GETQUOTA "Other Users/fred"').text or True
+    imapd.imap("bob").no('GETQUOTA "Other Users/fred"')
 
 
 def test_list_many(imapd):
