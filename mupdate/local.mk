@@ -1,1 +1,15 @@
 # mupdate: the MUPDATE server.
+noinst_LIBRARIES += mupdate/libserver.a
+mupdate_libserver_a_SOURCES = \
+	mupdate/follow.c mupdate/follow.h \
+	mupdate/front.c mupdate/front.h \
+	mupdate/hub.c mupdate/hub.h \
+	mupdate/names.c mupdate/names.h \
+	mupdate/slave.c mupdate/slave.h \
+	mupdate/source.h mupdate/transitions.def
+MUPDATE_SERVER_LIBS = mupdate/libserver.a $(LOGIN_LIBS) $(MBOXLIST_LIBS) $(MUPDATE_LIBS) $(DB_LIBS)
+
+libexec_PROGRAMS += mupdate/mupdate
+mupdate_mupdate_SOURCES = mupdate/main.c
+mupdate_mupdate_LDADD = $(SERVICE_LIBS) $(MUPDATE_SERVER_LIBS)
+EXTRA_DIST += doc/formats/mupdate.md doc/protocols/mupdate.md

@@ -115,7 +115,7 @@ static int start(struct backend *b)
     unsigned port;
     int n;
 
-    if (backoff_enter(b->key) != 0)
+    if (!b->config.eager && backoff_enter(b->key) != 0)
         return backend_fail(b, ERR_UNAVAILABLE, "did not answer a moment ago");
     if (backend_parse_server(b->config.server, b->host, sizeof(b->host), &port) != 0)
         return backend_fail(b, ERR_CONFIG, "bad server name");

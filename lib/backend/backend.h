@@ -40,7 +40,8 @@ struct backend_config {
     const char *authname; /* NULL: by the options (proxy_authname; MUPDATE: mupdate_authname), */
     const char *password; /* likewise (<host>_password, proxy_password; mupdate_password), */
     const char *realm;    /* likewise */
-    bool anonymous;       /* do not authenticate (LMTP on a Unix socket) */
+    bool anonymous;       /* do not authenticate (LMTP, MUPDATE on a Unix socket) */
+    bool eager;           /* try, even if it did not answer a moment ago: a thread with a back-off of its own */
     int64_t timeout_ms;   /* for everything; 0: the option client_timeout for each step of it */
 };
 

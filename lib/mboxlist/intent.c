@@ -18,37 +18,37 @@ static void intent_key(struct buf *key, uint64_t number)
 
 static void encode(const struct intent *intent, struct buf *value)
 {
-    value_put_u8(value, INTENT_VERSION);
-    value_put_u8(value, intent->operation);
-    value_put_u16(value, intent->phase);
-    value_put_zeros(value, 4);
-    value_put_u64(value, intent->number);
-    value_put_u64(value, (uint64_t)intent->time);
-    value_put_zeros(value, 8);
-    value_put_string(value, intent->name);
-    value_put_string(value, intent->new_name);
-    value_put_string(value, intent->id);
-    value_put_string(value, intent->location);
-    value_put_string(value, intent->acl);
+    pack_u8(value, INTENT_VERSION);
+    pack_u8(value, intent->operation);
+    pack_u16(value, intent->phase);
+    pack_zeros(value, 4);
+    pack_u64(value, intent->number);
+    pack_u64(value, (uint64_t)intent->time);
+    pack_zeros(value, 8);
+    pack_string(value, intent->name);
+    pack_string(value, intent->new_name);
+    pack_string(value, intent->id);
+    pack_string(value, intent->location);
+    pack_string(value, intent->acl);
 }
 
 static int decode(const struct db_value *value, struct pool *pool, struct intent *intent_r)
 {
-    struct value_reader r = {.at = value->data, .left = value->len};
+    struct packed r = {.at = value->data, .left = value->len};
 
-    if (value_get(&r, 1) != INTENT_VERSION)
+    if (unpack(&r, 1) != INTENT_VERSION)
         return ERR_VERSION;
-    *intent_r = (struct intent){.operation = (enum intent_operation)value_get(&r, 1)};
-    intent_r->phase = (unsigned)value_get(&r, 2);
-    value_skip(&r, 4);
-    intent_r->number = value_get(&r, 8);
-    intent_r->time = (int64_t)value_get(&r, 8);
-    value_skip(&r, 8);
-    intent_r->name = value_get_string(&r, pool);
-    intent_r->new_name = value_get_string(&r, pool);
-    intent_r->id = value_get_string(&r, pool);
-    intent_r->location = value_get_string(&r, pool);
-    intent_r->acl = value_get_string(&r, pool);
+    *intent_r = (struct intent){.operation = (enum intent_operation)unpack(&r, 1)};
+    intent_r->phase = (unsigned)unpack(&r, 2);
+    unpack_skip(&r, 4);
+    intent_r->number = unpack(&r, 8);
+    intent_r->time = (int64_t)unpack(&r, 8);
+    unpack_skip(&r, 8);
+    intent_r->name = unpack_string(&r, pool);
+    intent_r->new_name = unpack_string(&r, pool);
+    intent_r->id = unpack_string(&r, pool);
+    intent_r->location = unpack_string(&r, pool);
+    intent_r->acl = unpack_string(&r, pool);
     return r.bad ? ERR_CORRUPT : 0;
 }
 

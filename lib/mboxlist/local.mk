@@ -4,11 +4,13 @@ lib_mboxlist_libmboxlist_a_SOURCES = \
 	lib/mboxlist/dump.c lib/mboxlist/dump.h \
 	lib/mboxlist/intent.c lib/mboxlist/intent.h \
 	lib/mboxlist/iter.c \
+	lib/mboxlist/key.c lib/mboxlist/key.h \
 	lib/mboxlist/mboxlist.c lib/mboxlist/mboxlist.h lib/mboxlist/mboxlist-private.h \
 	lib/mboxlist/quota.c lib/mboxlist/quota.h \
 	lib/mboxlist/record.c lib/mboxlist/record.h \
 	lib/mboxlist/remote.c lib/mboxlist/remote.h \
 	lib/mboxlist/subs.c lib/mboxlist/subs.h \
-	lib/mboxlist/value.c lib/mboxlist/volatile.c
+	lib/mboxlist/volatile.c
 lib_mboxlist_libmboxlist_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 MBOXLIST_LIBS = lib/mboxlist/libmboxlist.a $(DB_LIBS) $(NAME_LIBS)
+EXTRA_DIST += doc/formats/mailboxes.md

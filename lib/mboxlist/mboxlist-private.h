@@ -1,4 +1,4 @@
-/* mboxlist-private.h: tables, keys and values of the list's environment (doc/formats/mailboxes.md). */
+/* mboxlist-private.h: the tables of the list's environment (doc/formats/mailboxes.md). */
 #ifndef LIB_MBOXLIST_MBOXLIST_PRIVATE_H
 #define LIB_MBOXLIST_MBOXLIST_PRIVATE_H
 
@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "lib/db/db.h"
+#include "lib/db/pack.h"
+#include "lib/mboxlist/key.h"
 #include "lib/mboxlist/mboxlist.h"
 
 enum mboxlist_table {
@@ -37,38 +39,6 @@ struct mboxlist_txn {
     struct db_txn *db;
     struct pool *pool; /* for records read while writing; freed with the transaction */
 };
-
-/* ---- keys ---- */
-
-/* The separator of components in keys: below every character of a name, so that children follow their parent. */
-#define KEY_SEPARATOR '\x1f'
-
-/* Appends the key of a name (also of a prefix of names). */
-void key_name(struct buf *key, const char *name);
-/* The other way, in the pool. */
-const char *key_to_name(struct pool *pool, const char *key, size_t len);
-
-enum { KEY_OWNER_MAX = 20 };
-/* Appends what precedes the names that belong to a user or identifier: at most KEY_OWNER_MAX + 1 bytes. */
-void key_owner(struct buf *key, const char *identifier);
-
-/* ---- values: little-endian ---- */
-
-void value_put_u8(struct buf *to, unsigned v);
-void value_put_u16(struct buf *to, unsigned v);
-void value_put_u32(struct buf *to, uint32_t v);
-void value_put_u64(struct buf *to, uint64_t v);
-void value_put_zeros(struct buf *to, size_t n);
-void value_put_string(struct buf *to, const char *s); /* NULL as "" */
-
-struct value_reader {
-    const unsigned char *at;
-    size_t left;
-    bool bad; /* something was asked for that is not there */
-};
-uint64_t value_get(struct value_reader *r, unsigned bytes);
-void value_skip(struct value_reader *r, size_t n);
-const char *value_get_string(struct value_reader *r, struct pool *pool);
 
 /* ---- transactions ---- */
 

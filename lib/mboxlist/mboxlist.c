@@ -241,9 +241,9 @@ int txn_number_get(struct mboxlist_txn *txn, const char *name, uint64_t *number_
 
     *number_r = 0;
     if (r == 0) {
-        struct value_reader reader = {.at = value.data, .left = value.len};
+        struct packed reader = {.at = value.data, .left = value.len};
 
-        *number_r = value_get(&reader, 8);
+        *number_r = unpack(&reader, 8);
         r = reader.bad ? ERR_CORRUPT : 0;
     }
     return r == ERR_NOTFOUND ? 0 : r;
@@ -254,7 +254,7 @@ int txn_number_put(struct mboxlist_txn *txn, const char *name, uint64_t number)
     struct buf value = BUF_INIT;
     int r;
 
-    value_put_u64(&value, number);
+    pack_u64(&value, number);
     r = db_put(txn->db, txn->list->tables[TABLE_META], name, strlen(name), value.data, value.len);
     buf_free(&value);
     return r;
@@ -343,8 +343,8 @@ static bool change_reverse(const char *identifier, const char *rights, void *con
         return true;
     key_owner(&key, identifier);
     key_name(&key, change->name);
-    value_put_u8(&value, 1);
-    value_put_string(&value, identifier);
+    pack_u8(&value, 1);
+    pack_string(&value, identifier);
     change->r = change->put ? txn_put(change->txn, TABLE_REVERSE, &key, &value)
                             : txn_delete(change->txn, TABLE_REVERSE, &key);
     if (change->r == ERR_NOTFOUND) /* an identifier that stood twice in the list */

@@ -10,22 +10,22 @@ enum { QUOTA_VERSION = 1, QUOTA_ROOM = 8, QUOTA_BATCH = 256 };
 
 static void encode_limits(const struct quota_limits *limits, struct buf *value)
 {
-    value_put_u8(value, QUOTA_VERSION);
-    value_put_zeros(value, 7);
+    pack_u8(value, QUOTA_VERSION);
+    pack_zeros(value, 7);
     for (unsigned i = 0; i < QUOTA_ROOM; i++)
-        value_put_u64(value, (uint64_t)(i < QUOTA_RESOURCES ? limits->limit[i] : QUOTA_UNLIMITED));
-    value_put_zeros(value, 24);
+        pack_u64(value, (uint64_t)(i < QUOTA_RESOURCES ? limits->limit[i] : QUOTA_UNLIMITED));
+    pack_zeros(value, 24);
 }
 
 static int decode_limits(const struct db_value *value, struct quota_limits *limits_r)
 {
-    struct value_reader r = {.at = value->data, .left = value->len};
+    struct packed r = {.at = value->data, .left = value->len};
 
-    if (value_get(&r, 1) != QUOTA_VERSION)
+    if (unpack(&r, 1) != QUOTA_VERSION)
         return ERR_VERSION;
-    value_skip(&r, 7);
+    unpack_skip(&r, 7);
     for (unsigned i = 0; i < QUOTA_RESOURCES; i++)
-        limits_r->limit[i] = (int64_t)value_get(&r, 8);
+        limits_r->limit[i] = (int64_t)unpack(&r, 8);
     return r.bad ? ERR_CORRUPT : 0;
 }
 

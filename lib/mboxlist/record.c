@@ -62,48 +62,48 @@ int mboxlist_record_check(const struct mboxlist_record *record)
 
 void mboxlist_record_encode(const struct mboxlist_record *record, struct buf *value)
 {
-    value_put_u8(value, RECORD_VERSION);
-    value_put_u8(value, record->type);
-    value_put_u16(value, RECORD_HEADER);
-    value_put_u32(value, record->flags);
-    value_put_u32(value, record->uidvalidity);
-    value_put_u32(value, 0);
-    value_put_u64(value, record->created_modseq);
-    value_put_u64(value, record->folder_modseq);
-    value_put_u64(value, (uint64_t)(record->mtime != 0 ? record->mtime : clock_wall()));
-    value_put_zeros(value, RECORD_HEADER - RECORD_FIXED);
-    value_put_string(value, record->name);
-    value_put_string(value, record->id);
-    value_put_string(value, record->server);
-    value_put_string(value, record->partition);
-    value_put_string(value, record->acl);
-    value_put_string(value, record->special_use);
+    pack_u8(value, RECORD_VERSION);
+    pack_u8(value, record->type);
+    pack_u16(value, RECORD_HEADER);
+    pack_u32(value, record->flags);
+    pack_u32(value, record->uidvalidity);
+    pack_u32(value, 0);
+    pack_u64(value, record->created_modseq);
+    pack_u64(value, record->folder_modseq);
+    pack_u64(value, (uint64_t)(record->mtime != 0 ? record->mtime : clock_wall()));
+    pack_zeros(value, RECORD_HEADER - RECORD_FIXED);
+    pack_string(value, record->name);
+    pack_string(value, record->id);
+    pack_string(value, record->server);
+    pack_string(value, record->partition);
+    pack_string(value, record->acl);
+    pack_string(value, record->special_use);
 }
 
 int mboxlist_record_decode(const void *value, size_t len, struct pool *pool, struct mboxlist_record *record_r)
 {
-    struct value_reader r = {.at = value, .left = len};
+    struct packed r = {.at = value, .left = len};
     size_t header;
 
-    if (value_get(&r, 1) != RECORD_VERSION)
+    if (unpack(&r, 1) != RECORD_VERSION)
         return ERR_VERSION;
-    *record_r = (struct mboxlist_record){.type = (enum mboxlist_type)value_get(&r, 1)};
-    header = (size_t)value_get(&r, 2);
-    record_r->flags = (unsigned)value_get(&r, 4);
-    record_r->uidvalidity = (uint32_t)value_get(&r, 4);
-    value_skip(&r, 4);
-    record_r->created_modseq = value_get(&r, 8);
-    record_r->folder_modseq = value_get(&r, 8);
-    record_r->mtime = (int64_t)value_get(&r, 8);
+    *record_r = (struct mboxlist_record){.type = (enum mboxlist_type)unpack(&r, 1)};
+    header = (size_t)unpack(&r, 2);
+    record_r->flags = (unsigned)unpack(&r, 4);
+    record_r->uidvalidity = (uint32_t)unpack(&r, 4);
+    unpack_skip(&r, 4);
+    record_r->created_modseq = unpack(&r, 8);
+    record_r->folder_modseq = unpack(&r, 8);
+    record_r->mtime = (int64_t)unpack(&r, 8);
     if (header < RECORD_FIXED)
         return ERR_CORRUPT;
-    value_skip(&r, header - RECORD_FIXED);
-    record_r->name = value_get_string(&r, pool);
-    record_r->id = value_get_string(&r, pool);
-    record_r->server = value_get_string(&r, pool);
-    record_r->partition = value_get_string(&r, pool);
-    record_r->acl = value_get_string(&r, pool);
-    record_r->special_use = value_get_string(&r, pool);
+    unpack_skip(&r, header - RECORD_FIXED);
+    record_r->name = unpack_string(&r, pool);
+    record_r->id = unpack_string(&r, pool);
+    record_r->server = unpack_string(&r, pool);
+    record_r->partition = unpack_string(&r, pool);
+    record_r->acl = unpack_string(&r, pool);
+    record_r->special_use = unpack_string(&r, pool);
     return r.bad ? ERR_CORRUPT : 0;
 }
 

@@ -14,8 +14,11 @@ struct mboxlist_remote {
     char *own;
     struct pool *pool; /* of the changes collected */
     struct mboxlist_change changes[MBOXLIST_REMOTE_BATCH];
+    bool changed[MBOXLIST_REMOTE_BATCH]; /* did applying it change something? */
     size_t count;
     struct mboxlist_remote_counters counters;
+    void (*observer)(const char *name, void *context);
+    void *observer_context;
     /* A full list: a 64-bit hash of each name in it.  Two names that collide (one in 10^5 lists of ten
      * million) let a deleted name live until the next full list; nothing worse. */
     bool full;
@@ -49,6 +52,13 @@ void mboxlist_remote_free(struct mboxlist_remote **remotep)
     free(remote->marks);
     free(remote->own);
     free(remote);
+}
+
+void mboxlist_remote_set_observer(struct mboxlist_remote *remote, void (*fn)(const char *name, void *context),
+                                  void *context)
+{
+    remote->observer = fn;
+    remote->observer_context = context;
 }
 
 /* ---- one change ---- */
@@ -131,6 +141,13 @@ static int write_position(struct mboxlist_remote *remote, struct mboxlist_txn *t
     return r < 0 ? r : txn_number_put(txn, "mupdate-sequence", remote->sequence);
 }
 
+static void tell_observer(const struct mboxlist_remote *remote)
+{
+    for (size_t i = 0; i < remote->count && remote->observer != NULL; i++)
+        if (remote->changed[i])
+            remote->observer(remote->changes[i].name, remote->observer_context);
+}
+
 int mboxlist_remote_flush(struct mboxlist_remote *remote)
 {
     struct mboxlist_txn *txn;
@@ -141,12 +158,17 @@ int mboxlist_remote_flush(struct mboxlist_remote *remote)
     r = mboxlist_begin(remote->list, &txn);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < remote->count && r == 0; i++)
+    for (size_t i = 0; i < remote->count && r == 0; i++) {
+        uint64_t before = remote->counters.written + remote->counters.removed;
+
         r = apply(remote, txn, &remote->changes[i]);
+        remote->changed[i] = remote->counters.written + remote->counters.removed != before;
+    }
     if (r == 0 && remote->set_position)
         r = write_position(remote, txn);
     r = finish(&txn, r);
     if (r == 0) {
+        tell_observer(remote);
         remote->count = 0;
         remote->set_position = false;
         pool_reset(remote->pool);

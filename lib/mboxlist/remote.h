@@ -24,6 +24,10 @@ enum { MBOXLIST_REMOTE_BATCH = 4096 };
 struct mboxlist_remote *mboxlist_remote_new(struct mboxlist *list, const char *own);
 void mboxlist_remote_free(struct mboxlist_remote **remote); /* drops what was not flushed */
 
+/* Calls fn for each name whose record was made, changed or removed, once that is committed (NULL: nobody). */
+void mboxlist_remote_set_observer(struct mboxlist_remote *remote, void (*fn)(const char *name, void *context),
+                                  void *context);
+
 /* Adds one change.  0, or an error of the flush.  A name, location or ACL out of bounds is counted and left
  * out: one bad record must not stop the others. */
 int mboxlist_remote_add(struct mboxlist_remote *remote, const struct mboxlist_change *change);

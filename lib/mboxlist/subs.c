@@ -16,9 +16,9 @@ static void subs_key(struct buf *key, const char *userid, const char *name)
 
 static void subs_value(struct buf *value, const char *userid)
 {
-    value_put_u8(value, SUBS_VERSION);
-    value_put_zeros(value, 7); /* flags to come */
-    value_put_string(value, userid);
+    pack_u8(value, SUBS_VERSION);
+    pack_zeros(value, 7); /* flags to come */
+    pack_string(value, userid);
 }
 
 static int put_sub(struct mboxlist_txn *txn, const char *userid, const char *name)

@@ -99,24 +99,24 @@ static void usage_key(struct buf *key, char kind, const char *what)
 static int get_row(struct db_txn *txn, unsigned table, const struct buf *key, struct usage_row *row_r)
 {
     struct db_value value;
-    struct value_reader reader;
+    struct packed reader;
     size_t len;
     int r = db_get(txn, table, key->data, key->len, &value);
 
     *row_r = (struct usage_row){.root = ""};
     if (r < 0)
         return r;
-    reader = (struct value_reader){.at = value.data, .left = value.len};
-    if (value_get(&reader, 1) != USAGE_VERSION)
+    reader = (struct packed){.at = value.data, .left = value.len};
+    if (unpack(&reader, 1) != USAGE_VERSION)
         return ERR_VERSION;
-    value_skip(&reader, 7);
+    unpack_skip(&reader, 7);
     for (unsigned i = 0; i < USAGE_ROOM; i++) {
-        uint64_t used = value_get(&reader, 8);
+        uint64_t used = unpack(&reader, 8);
 
         if (i < QUOTA_RESOURCES)
             row_r->usage.used[i] = (int64_t)used;
     }
-    len = (size_t)value_get(&reader, 4);
+    len = (size_t)unpack(&reader, 4);
     if (reader.bad || len > MBOXLIST_NAME_MAX || len > reader.left)
         return ERR_CORRUPT;
     memcpy(row_r->root, reader.at, len);
@@ -128,11 +128,11 @@ static int put_row(struct db_txn *txn, unsigned table, const struct buf *key, co
     struct buf value = BUF_INIT;
     int r;
 
-    value_put_u8(&value, USAGE_VERSION);
-    value_put_zeros(&value, 7);
+    pack_u8(&value, USAGE_VERSION);
+    pack_zeros(&value, 7);
     for (unsigned i = 0; i < USAGE_ROOM; i++)
-        value_put_u64(&value, i < QUOTA_RESOURCES ? (uint64_t)row->usage.used[i] : 0);
-    value_put_string(&value, row->root);
+        pack_u64(&value, i < QUOTA_RESOURCES ? (uint64_t)row->usage.used[i] : 0);
+    pack_string(&value, row->root);
     r = db_put(txn, table, key->data, key->len, value.data, value.len);
     buf_free(&value);
     return r;

@@ -60,7 +60,8 @@ static int connect_backend(const struct mupdate_conn_config *config, int64_t dea
     const struct backend_config target = {.protocol = BACKEND_MUPDATE,
                                           .server = config->server,
                                           .port = config->port,
-                                          .anonymous = config->anonymous};
+                                          .anonymous = config->anonymous,
+                                          .eager = true};
     struct backend *backend = backend_new(&target);
     int r = log_in(config, deadline, backend);
 

@@ -155,6 +155,33 @@ static void test_many(void)
     fixture_close(&f);
 }
 
+static void collect_name(const char *name, void *context)
+{
+    buf_printf(context, "%s ", name);
+}
+
+static void test_observer(void)
+{
+    struct mboxlist_remote *remote;
+    struct buf names = BUF_INIT;
+    struct fixture f;
+
+    fixture_open(&f);
+    remote = mboxlist_remote_new(f.list, "own");
+    mboxlist_remote_set_observer(remote, collect_name, &names);
+    add(remote, 'M', "a", "be1!p", "");
+    add(remote, 'M', "a", "be1!p", "");
+    add(remote, 'D', "b", NULL, NULL);
+    CU_ASSERT_EQUAL(names.len, 0);
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    mboxlist_remote_full_begin(remote);
+    CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&names), "a a ");
+    buf_free(&names);
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
 static void test_position(void)
 {
     struct mboxlist_remote *remote;
@@ -174,9 +201,13 @@ static void test_position(void)
 }
 
 static const struct unit_case cases[] = {
-    {"changes", test_changes},   {"the same", test_same_is_not_written},
-    {"a full list", test_full},  {"many", test_many},
-    {"position", test_position}, {NULL, NULL},
+    {"changes", test_changes},
+    {"the same", test_same_is_not_written},
+    {"a full list", test_full},
+    {"many", test_many},
+    {"observer", test_observer},
+    {"position", test_position},
+    {NULL, NULL},
 };
 
 extern const struct unit_suite remote_suite;

@@ -1,0 +1,209 @@
+#include "mupdate/names.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cunit/unit.h"
+#include "lib/base/buf.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/mem.h"
+
+static char dir[64];
+static atomic_uint published;
+
+static void on_published(void *context)
+{
+    (void)context;
+    atomic_fetch_add(&published, 1);
+}
+
+static struct names *reopen(void)
+{
+    struct names *names;
+    char *error;
+
+    CU_ASSERT_EQUAL_FATAL(names_open(dir, 0, on_published, NULL, &names, &error), 0);
+    return names;
+}
+
+static struct names *open_new(void)
+{
+    snprintf(dir, sizeof(dir), "/tmp/iatlas-names.XXXXXX");
+    CU_ASSERT_FATAL(mkdtemp(dir) != NULL);
+    published = 0;
+    return reopen();
+}
+
+static void done(struct names **names)
+{
+    names_close(names);
+    file_remove_tree(dir);
+}
+
+static int change(struct names *names, enum mupdate_verb verb, const char *name, const char *location,
+                  const char *acl)
+{
+    struct names_txn *txn;
+    int r, committed;
+
+    CU_ASSERT_EQUAL_FATAL(names_begin(names, &txn), 0);
+    r = names_apply(txn, verb, name, location, acl);
+    committed = names_commit(&txn);
+    CU_ASSERT_EQUAL(committed, 0);
+    return r;
+}
+
+static void collect(const struct entry *entry, void *context)
+{
+    buf_printf(context, "%d:%s:%s ", entry->state, entry->name,
+               entry->location == NULL ? "" : entry->location);
+}
+
+static const char *changes(struct names *names, uint64_t *after, unsigned most)
+{
+    static struct buf text;
+    struct source *source = names_source(names);
+
+    buf_reset(&text);
+    CU_ASSERT_EQUAL(source->ops->changes(source, after, most, collect, &text), 0);
+    return buf_cstr(&text);
+}
+
+static void test_apply(void)
+{
+    struct names *names = open_new();
+    struct source *source = names_source(names);
+    struct pool *pool = pool_new(0);
+    struct entry entry;
+
+    CU_ASSERT_EQUAL(change(names, MUPDATE_RESERVE, "a", "be1!p", NULL), NAMES_DONE);
+    CU_ASSERT_EQUAL(change(names, MUPDATE_RESERVE, "a", "be2!p", NULL), NAMES_EXISTS);
+    CU_ASSERT_EQUAL(change(names, MUPDATE_ACTIVATE, "a", "be2!p", "x\tl\t"), NAMES_DONE);
+    CU_ASSERT_EQUAL(change(names, MUPDATE_ACTIVATE, "a", "be1!p", "x\tl\t"), NAMES_CONFLICT);
+    CU_ASSERT_EQUAL(change(names, MUPDATE_ACTIVATE, "a", "be22!p", "x\tl\t"), NAMES_CONFLICT);
+    CU_ASSERT_EQUAL(change(names, MUPDATE_ACTIVATE, "a", "be2!q", "y\tl\t"), NAMES_DONE);
+    CU_ASSERT_EQUAL(source->ops->find(source, "a", pool, &entry), 0);
+    CU_ASSERT_STRING_EQUAL(entry.location, "be2!q");
+    CU_ASSERT_STRING_EQUAL(entry.acl, "y\tl\t");
+    CU_ASSERT_EQUAL(change(names, MUPDATE_DELETE, "b", NULL, NULL), NAMES_NO_SUCH);
+    CU_ASSERT_EQUAL(change(names, MUPDATE_DEACTIVATE, "b", "be1!p", NULL), NAMES_NO_SUCH);
+    CU_ASSERT_EQUAL(change(names, MUPDATE_RESERVE, "..", "be1!p", NULL), NAMES_BAD);
+    CU_ASSERT_EQUAL(change(names, MUPDATE_RESERVE, "b", "", NULL), NAMES_BAD);
+    CU_ASSERT_EQUAL(source->ops->sequence(source), 3); /* refusals are no changes */
+    CU_ASSERT_EQUAL(published, 3);
+    names_close(&names);
+    names = reopen();
+    source = names_source(names);
+    CU_ASSERT_EQUAL(source->ops->sequence(source), 3);
+    CU_ASSERT_EQUAL(source->ops->find(source, "a", pool, &entry), 0);
+    pool_free(&pool);
+    done(&names);
+}
+
+static void test_changes(void)
+{
+    struct names *names = open_new();
+    uint64_t after = 0;
+
+    CU_ASSERT_STRING_EQUAL(changes(names, &after, 10), "");
+    change(names, MUPDATE_RESERVE, "a", "be1!p", NULL);
+    change(names, MUPDATE_ACTIVATE, "b", "be1!p", "");
+    change(names, MUPDATE_DELETE, "a", NULL, NULL);
+    CU_ASSERT_STRING_EQUAL(changes(names, &after, 2), "0:a: 2:b:be1!p "); /* the present state */
+    CU_ASSERT_EQUAL(after, 2);
+    CU_ASSERT_STRING_EQUAL(changes(names, &after, 2), "0:a: ");
+    CU_ASSERT_STRING_EQUAL(changes(names, &after, 2), "");
+    CU_ASSERT_EQUAL(after, 3);
+    after = 100; /* of another epoch */
+    CU_ASSERT_STRING_EQUAL(changes(names, &after, 2), "");
+    done(&names);
+}
+
+/* What was aborted is not there, and its sequence is given again. */
+static void test_abort(void)
+{
+    struct names *names = open_new();
+    struct source *source = names_source(names);
+    struct names_txn *txn;
+    uint64_t after = 0;
+
+    CU_ASSERT_EQUAL(names_begin(names, &txn), 0);
+    CU_ASSERT_EQUAL(names_apply(txn, MUPDATE_RESERVE, "a", "be1!p", NULL), NAMES_DONE);
+    names_abort(&txn);
+    change(names, MUPDATE_RESERVE, "b", "be1!p", NULL);
+    CU_ASSERT_EQUAL(source->ops->sequence(source), 1);
+    CU_ASSERT_STRING_EQUAL(changes(names, &after, 10), "1:b:be1!p ");
+    done(&names);
+}
+
+static void test_list(void)
+{
+    static const char *const wanted[] = {"a", "a.b", "a-b", "b"};
+    struct names *names = open_new();
+    struct source *source = names_source(names);
+
+    for (size_t i = ARRAY_SIZE(wanted); i-- > 0;)
+        change(names, MUPDATE_RESERVE, wanted[i], "be1!p", NULL);
+    for (unsigned most = 1; most < 6; most++) {
+        struct cursor *cursor = source->ops->list_begin(source);
+        struct buf text = BUF_INIT;
+        unsigned rounds = 0;
+        int r;
+
+        while ((r = source->ops->list_next(cursor, most, collect, &text)) > 0)
+            rounds++;
+        CU_ASSERT_EQUAL(r, 0);
+        CU_ASSERT(rounds <= 4 / most);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&text), "1:a:be1!p 1:a.b:be1!p 1:a-b:be1!p 1:b:be1!p ");
+        source->ops->list_end(&cursor);
+        buf_free(&text);
+    }
+    done(&names);
+}
+
+enum { THREADS = 4, EACH = 25 };
+
+static void *change_many(void *context)
+{
+    static atomic_uint number;
+    char name[16];
+
+    for (unsigned i = 0; i < EACH; i++) {
+        snprintf(name, sizeof(name), "n%u", number++);
+        CU_ASSERT_EQUAL(change(context, MUPDATE_RESERVE, name, "be1!p", NULL), NAMES_DONE);
+    }
+    return NULL;
+}
+
+/* Writers side by side: each change has its sequence, and what is published is complete. */
+static void test_threads(void)
+{
+    struct names *names = open_new();
+    struct source *source = names_source(names);
+    pthread_t threads[THREADS];
+    uint64_t after = 0;
+    unsigned commas = 0;
+
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, change_many, names);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    CU_ASSERT_EQUAL(source->ops->sequence(source), THREADS * EACH);
+    for (const char *p = changes(names, &after, 1000); *p != '\0'; p++)
+        commas += *p == ' ';
+    CU_ASSERT_EQUAL(commas, THREADS * EACH);
+    CU_ASSERT_EQUAL(after, THREADS * EACH);
+    done(&names);
+}
+
+static const struct unit_case cases[] = {
+    {"changing", test_apply}, {"the log", test_changes}, {"abort", test_abort},
+    {"list", test_list},      {"threads", test_threads}, {NULL, NULL},
+};
+
+extern const struct unit_suite names_suite;
+const struct unit_suite names_suite = {"names", cases};

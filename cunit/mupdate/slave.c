@@ -1,0 +1,242 @@
+/* slave.c: the slave against a master that is a script at the other end of a socket pair. */
+#include "mupdate/slave.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cunit/unit.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+
+struct play {
+    char dir[64];
+    struct mboxlist *list;
+    struct hub *hub;
+    struct slave *slave;
+    struct pool *pool;
+    atomic_int fd; /* the master's end; -1: refuses */
+    int next_fd;
+};
+
+static int connect_play(void *context)
+{
+    struct play *p = context;
+    int fds[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+        return -1;
+    p->fd = fds[1];
+    return fds[0];
+}
+
+static void begin(struct play *p)
+{
+    struct slave_config config = {
+        .conn = {.server = "play", .connect = connect_play, .context = p}, .retry_most_ms = 50, .own = "own"};
+    char *error;
+
+    *p = (struct play){.fd = -1};
+    snprintf(p->dir, sizeof(p->dir), "/tmp/iatlas-slave.XXXXXX");
+    CU_ASSERT_FATAL(mkdtemp(p->dir) != NULL);
+    CU_ASSERT_EQUAL_FATAL(mboxlist_open(p->dir, &p->list, &error), 0);
+    p->hub = hub_new();
+    p->pool = pool_new(0);
+    config.list = p->list;
+    config.hub = p->hub;
+    p->slave = slave_new(&config);
+}
+
+static void finish(struct play *p)
+{
+    slave_free(&p->slave);
+    if (p->fd >= 0)
+        close(p->fd);
+    mboxlist_close(&p->list);
+    hub_free(&p->hub);
+    pool_free(&p->pool);
+    file_remove_tree(p->dir);
+}
+
+/* Waits until what the slave says ends with `text`. */
+static void hear(struct play *p, const char *text)
+{
+    char heard[256];
+    size_t len = 0;
+    int64_t deadline = clock_deadline(5000);
+
+    while (p->fd < 0 && clock_left(deadline) > 0)
+        usleep(1000);
+    while (len < strlen(text) && clock_left(deadline) > 0) {
+        ssize_t n = recv(p->fd, heard + len, sizeof(heard) - 1 - len, MSG_DONTWAIT);
+
+        if (n > 0)
+            len += (size_t)n;
+        else
+            usleep(1000);
+    }
+    heard[len] = '\0';
+    CU_ASSERT_STRING_EQUAL(heard, text);
+}
+
+static void say(struct play *p, const char *text)
+{
+    CU_ASSERT_EQUAL(send(p->fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+static int type_of(struct play *p, const char *name)
+{
+    struct mboxlist_record record;
+
+    return mboxlist_lookup(p->list, name, p->pool, &record) == 0 ? (int)record.type : 0;
+}
+
+static void wait_type(struct play *p, const char *name, int type)
+{
+    int64_t deadline = clock_deadline(5000);
+
+    while (type_of(p, name) != type && clock_left(deadline) > 0)
+        usleep(1000);
+    CU_ASSERT_EQUAL(type_of(p, name), type);
+}
+
+static void test_follow(void)
+{
+    struct play p;
+
+    begin(&p);
+    hear(&p, "U01 UPDATE\r\n");
+    CU_ASSERT_FALSE(slave_is_synced(p.slave));
+    say(&p,
+        "U01 MAILBOX {6+}\r\nuser.a {6+}\r\nbe1!p1 \"a\tlrs\t\"\r\nU01 RESERVE \"user.b\" \"be1!p1\"\r\n");
+    say(&p, "U01 OK \"streaming starts\"\r\n");
+    wait_type(&p, "user.a", MBOXLIST_REMOTE);
+    wait_type(&p, "user.b", MBOXLIST_RESERVED);
+    say(&p,
+        "U01 MAILBOX \"user.b\" \"be1!p1\" \"\"\r\nU01 DELETE \"user.a\"\r\nU01 DELETE \"user.never\"\r\n");
+    wait_type(&p, "user.a", 0);
+    wait_type(&p, "user.b", MBOXLIST_REMOTE);
+    finish(&p);
+}
+
+/* The connection breaks in the middle of the list: nothing is lost; the next list takes away what is gone. */
+static void test_broken_list(void)
+{
+    struct play p;
+
+    begin(&p);
+    hear(&p, "U01 UPDATE\r\n");
+    say(&p, "U01 MAILBOX \"a\" \"be1!p\" \"\"\r\nU01 MAILBOX \"b\" \"be1!p\" \"\"\r\nU01 OK \"\"\r\n");
+    wait_type(&p, "b", MBOXLIST_REMOTE);
+    for (unsigned i = 0; i < 2; i++) {
+        int fd = p.fd;
+
+        p.fd = -1;
+        close(fd);
+        hear(&p, "U01 UPDATE\r\n");
+        say(&p, "U01 MAILBOX \"b\" \"be1!p\" \"\"\r\n");
+        usleep(20000);
+        CU_ASSERT_EQUAL(type_of(&p, "a"), MBOXLIST_REMOTE);
+    }
+    say(&p, "U01 OK \"\"\r\n");
+    wait_type(&p, "a", 0);
+    CU_ASSERT_EQUAL(type_of(&p, "b"), MBOXLIST_REMOTE);
+    finish(&p);
+}
+
+static void test_barrier(void)
+{
+    int64_t deadline = clock_deadline(5000);
+    uint64_t first, second;
+    struct play p;
+
+    begin(&p);
+    hear(&p, "U01 UPDATE\r\n");
+    say(&p, "U01 OK \"\"\r\n");
+    while (!slave_is_synced(p.slave) && clock_left(deadline) > 0)
+        usleep(1000);
+    first = slave_barrier_ask(p.slave);
+    hear(&p, "N1 NOOP\r\n");
+    second = slave_barrier_ask(p.slave); /* too late for that one */
+    CU_ASSERT_FALSE(slave_barrier_done(p.slave, first));
+    say(&p, "U01 MAILBOX \"a\" \"be1!p\" \"\"\r\nN1 OK \"\"\r\n");
+    hear(&p, "N2 NOOP\r\n");
+    CU_ASSERT_TRUE(slave_barrier_done(p.slave, first));
+    CU_ASSERT_FALSE(slave_barrier_done(p.slave, second));
+    CU_ASSERT_EQUAL(type_of(&p, "a"), MBOXLIST_REMOTE);
+    shutdown(p.fd, SHUT_RDWR); /* the master goes: nobody waits for it */
+    while (!slave_barrier_done(p.slave, second) && clock_left(deadline) > 0)
+        usleep(1000);
+    CU_ASSERT_TRUE(slave_barrier_done(p.slave, second));
+    finish(&p);
+}
+
+static void collect(const struct entry *entry, void *context)
+{
+    buf_printf(context, "%d:%s:%s ", entry->state, entry->name, entry->location);
+}
+
+static void test_source(void)
+{
+    struct buf text = BUF_INIT;
+    struct source *source;
+    struct cursor *cursor;
+    uint64_t after = 0;
+    struct play p;
+
+    begin(&p);
+    source = slave_source(p.slave);
+    hear(&p, "U01 UPDATE\r\n");
+    say(&p, "U01 MAILBOX \"a\" \"be1!p\" \"\"\r\nU01 RESERVE \"b\" \"be1\"\r\nU01 OK \"\"\r\n");
+    wait_type(&p, "b", MBOXLIST_RESERVED);
+    say(&p, "U01 DELETE \"a\"\r\n");
+    wait_type(&p, "a", 0);
+    usleep(1000);
+    cursor = source->ops->list_begin(source);
+    CU_ASSERT_EQUAL(source->ops->list_next(cursor, 10, collect, &text), 0);
+    source->ops->list_end(&cursor);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&text), "1:b:be1! ");
+    buf_reset(&text);
+    CU_ASSERT_EQUAL(source->ops->sequence(source), 3);
+    CU_ASSERT_EQUAL(source->ops->changes(source, &after, 2, collect, &text), 0);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&text), "0:a: 1:b:be1! ");
+    CU_ASSERT_EQUAL(source->ops->changes(source, &after, 2, collect, &text), 0);
+    CU_ASSERT_EQUAL(after, 3);
+    buf_free(&text);
+    finish(&p);
+}
+
+/* Nonsense from the master: the connection is given up, the list stays. */
+static void test_nonsense(void)
+{
+    static const char *const lines[] = {"U01 FROB \"x\"\r\n", "U01 MAILBOX \"x\"\r\n", "U01 {\r\n",
+                                        "U01 NO \"\"\r\n", "* BYE \"\"\r\n"};
+    struct play p;
+
+    begin(&p);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        int fd;
+
+        hear(&p, "U01 UPDATE\r\n");
+        fd = p.fd;
+        p.fd = -1;
+        CU_ASSERT(send(fd, lines[i], strlen(lines[i]), MSG_NOSIGNAL) > 0);
+        for (int64_t deadline = clock_deadline(5000); p.fd < 0 && clock_left(deadline) > 0;)
+            usleep(1000);
+        close(fd);
+    }
+    hear(&p, "U01 UPDATE\r\n");
+    finish(&p);
+}
+
+static const struct unit_case cases[] = {
+    {"following", test_follow},   {"a broken list", test_broken_list}, {"barrier", test_barrier},
+    {"as a source", test_source}, {"nonsense", test_nonsense},         {NULL, NULL},
+};
+
+extern const struct unit_suite slave_suite;
+const struct unit_suite slave_suite = {"slave", cases};

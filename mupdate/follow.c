@@ -1,0 +1,200 @@
+/* follow.c: the list of a master's own node. */
+#include "mupdate/follow.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/mboxlist/remote.h"
+
+enum { FOLLOW_BATCH = 1024, AGAIN_MS = 1000, HOUSEKEEPING_MS = 60 * 1000 };
+
+struct follower {
+    struct names *names;
+    struct source *source;
+    struct mboxlist *list;
+    struct mboxlist_remote *remote;
+    struct hub *hub;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t kicked;
+    bool stop;
+    int error; /* of adding an entry */
+    _Atomic uint64_t applied;
+};
+
+static void add_entry(const struct entry *entry, void *context)
+{
+    static const enum mboxlist_change_type types[] = {[MUPDATE_ABSENT] = MBOXLIST_CHANGE_DELETE,
+                                                      [MUPDATE_IS_RESERVED] = MBOXLIST_CHANGE_RESERVE,
+                                                      [MUPDATE_ACTIVE] = MBOXLIST_CHANGE_MAILBOX};
+    const struct mboxlist_change change = {types[entry->state], entry->name, entry->location, entry->acl};
+    struct follower *f = context;
+
+    if (f->error == 0)
+        f->error = mboxlist_remote_add(f->remote, &change);
+}
+
+static int read_all(struct follower *f)
+{
+    struct cursor *cursor = f->source->ops->list_begin(f->source);
+    int r;
+
+    do
+        r = f->source->ops->list_next(cursor, FOLLOW_BATCH, add_entry, f);
+    while (r > 0 && f->error == 0);
+    f->source->ops->list_end(&cursor);
+    return f->error < 0 ? f->error : r;
+}
+
+/* Everything, from the beginning. */
+static int sync_all(struct follower *f)
+{
+    uint64_t sequence = f->source->ops->sequence(f->source);
+    int r;
+
+    mboxlist_remote_full_begin(f->remote);
+    r = read_all(f);
+    if (r < 0)
+        return r;
+    mboxlist_remote_set_position(f->remote, names_epoch(f->names), sequence);
+    r = mboxlist_remote_full_end(f->remote);
+    if (r == 0)
+        atomic_store(&f->applied, sequence);
+    return r;
+}
+
+/* What has happened since. */
+static int sync_changes(struct follower *f)
+{
+    uint64_t applied = atomic_load(&f->applied);
+    int r = f->source->ops->changes(f->source, &applied, FOLLOW_BATCH, add_entry, f);
+
+    if (r == ERR_EXPUNGED)
+        return sync_all(f);
+    if (r == 0)
+        r = f->error;
+    if (r < 0)
+        return r;
+    mboxlist_remote_set_position(f->remote, names_epoch(f->names), applied);
+    r = mboxlist_remote_flush(f->remote);
+    if (r == 0)
+        atomic_store(&f->applied, applied);
+    return r;
+}
+
+static int begin(struct follower *f)
+{
+    uint64_t epoch, sequence;
+    int r = mboxlist_remote_position(f->list, &epoch, &sequence);
+
+    if (r < 0)
+        return r;
+    if (epoch != names_epoch(f->names) || sequence > f->source->ops->sequence(f->source))
+        return sync_all(f);
+    atomic_store(&f->applied, sequence);
+    return 0;
+}
+
+static bool is_behind(struct follower *f)
+{
+    return atomic_load(&f->applied) < f->source->ops->sequence(f->source);
+}
+
+/* Waits for a kick.  False: stop. */
+static bool rest(struct follower *f, int64_t ms, bool even_if_behind)
+{
+    int64_t deadline = clock_deadline(ms);
+    struct timespec until = {deadline / 1000, deadline % 1000 * 1000000};
+    bool go_on;
+
+    pthread_mutex_lock(&f->mutex);
+    while (!f->stop && (even_if_behind || !is_behind(f)) && clock_left(deadline) != 0)
+        pthread_cond_timedwait(&f->kicked, &f->mutex, &until);
+    go_on = !f->stop;
+    pthread_mutex_unlock(&f->mutex);
+    return go_on;
+}
+
+static void *run(void *context)
+{
+    struct follower *f = context;
+    bool begun = false;
+    int r = 0;
+
+    do {
+        f->error = 0;
+        r = begun ? 0 : begin(f);
+        begun = r == 0;
+        while (r == 0 && is_behind(f))
+            r = sync_changes(f);
+        if (r < 0)
+            LOG(LOG_ERR, MUPDATE_FOLLOW, LOG_ERROR(r));
+        hub_wake(f->hub);
+        mboxlist_housekeeping(f->list);
+    } while (rest(f, r < 0 ? AGAIN_MS : HOUSEKEEPING_MS, r < 0));
+    return NULL;
+}
+
+struct follower *follower_new(struct names *names, struct mboxlist *list, const char *own, struct hub *hub)
+{
+    struct follower *f = xcalloc(1, sizeof(*f));
+    pthread_condattr_t monotonic;
+
+    f->names = names;
+    f->source = names_source(names);
+    f->list = list;
+    f->hub = hub;
+    f->remote = mboxlist_remote_new(list, own);
+    pthread_mutex_init(&f->mutex, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&f->kicked, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    BUG_ON(pthread_create(&f->thread, NULL, run, f) != 0);
+    return f;
+}
+
+void follower_kick(struct follower *f)
+{
+    pthread_mutex_lock(&f->mutex);
+    pthread_cond_signal(&f->kicked);
+    pthread_mutex_unlock(&f->mutex);
+}
+
+void follower_free(struct follower **fp)
+{
+    struct follower *f = *fp;
+
+    if (f == NULL)
+        return;
+    *fp = NULL;
+    pthread_mutex_lock(&f->mutex);
+    f->stop = true;
+    pthread_cond_signal(&f->kicked);
+    pthread_mutex_unlock(&f->mutex);
+    pthread_join(f->thread, NULL);
+    mboxlist_remote_free(&f->remote);
+    pthread_mutex_destroy(&f->mutex);
+    pthread_cond_destroy(&f->kicked);
+    free(f);
+}
+
+uint64_t follower_barrier_ask(void *follower)
+{
+    struct follower *f = follower;
+
+    return f->source->ops->sequence(f->source);
+}
+
+bool follower_barrier_done(void *follower, uint64_t ticket)
+{
+    struct follower *f = follower;
+
+    return atomic_load(&f->applied) >= ticket;
+}

@@ -1,0 +1,651 @@
+/* front.c: the MUPDATE protocol's server side.
+ *
+ * A session reads commands from what has arrived; writes that stand in the buffer one behind the other share a
+ * transaction, whose commit is waited for before anything is answered.  LIST, UPDATE and NOOP go on over many
+ * runs: `doing` says what; meanwhile no command is read. */
+#include "mupdate/front.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
+#include "lib/base/config.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/pool.h"
+#include "lib/base/str.h"
+#include "lib/mupdate/wire.h"
+#include "lib/name/identity.h"
+#include "lib/stream/stream.h"
+
+enum {
+    FRONT_MAGIC = 0x7bda7e0f,
+    BATCH_COMMANDS = 256,         /* in one transaction */
+    BATCH_BYTES = 256 * 1024,     /* of answers that wait for its commit */
+    BATCH_ENTRIES = 512,          /* of a list, or of changes, in one read transaction */
+    NEVER_ANSWERED_MS = 60 * 1000 /* a barrier that waits longer ends the session */
+};
+
+enum doing { IDLE, LISTING, STARTING_UPDATE, WAITING };
+
+struct front {
+    unsigned magic;
+    struct login *login;
+    const struct door *door;
+    struct server *server;
+    bool read_only;
+    struct mupdate_parser *parser;
+    struct hub_place *place;
+    enum doing doing;
+    char tag[MUPDATE_ATOM_MAX + 1]; /* of what it does */
+    struct cursor *cursor;          /* LISTING, STARTING_UPDATE */
+    char *prefix;                   /* LIST's; NULL: all */
+    char **hosts;                   /* UPDATE's; NULL: all */
+    size_t n_hosts;
+    bool subscribed; /* an UPDATE is on */
+    char update_tag[MUPDATE_ATOM_MAX + 1];
+    uint64_t sent; /* changes up to here were written */
+    uint64_t ticket;
+    uint64_t wanted; /* WAITING, past the ticket: answer when sent has reached it; 0: the ticket is not due */
+    int64_t deadline;
+    struct names_txn *txn; /* commands not yet committed */
+    unsigned batched;
+    struct buf committed, failed; /* their answers, if it works and if not */
+    int error;                    /* a command failed in the transaction */
+};
+
+static struct front *front_of(struct login *l)
+{
+    struct front *f = l->front;
+
+    MAGIC_CHECK(f, FRONT_MAGIC);
+    return f;
+}
+
+/* ---- words ---- */
+
+static void put(struct front *f, const struct buf *text)
+{
+    stream_write(f->login->stream, text->data, text->len);
+}
+
+static void answer(struct front *f, const char *tag, const char *word, const char *text)
+{
+    struct buf out = BUF_INIT;
+
+    mupdate_put_line(&out, tag, word, text, NULL);
+    put(f, &out);
+    buf_free(&out);
+}
+
+/* RFC 3656 3.8; the mechanisms as strings, as Cyrus has them. */
+static void banner(struct login *l)
+{
+    struct front *f = front_of(l);
+    struct str_list mechs = str_split(l->pool, login_mechanisms(l), " ");
+    struct buf out = BUF_INIT;
+
+    buf_puts(&out, "* AUTH");
+    for (size_t i = 0; i < mechs.count; i++) {
+        buf_putc(&out, ' ');
+        mupdate_put_string(&out, mechs.items[i]);
+    }
+    buf_puts(&out, "\r\n");
+    if (login_may_starttls(l))
+        buf_puts(&out, "* STARTTLS\r\n");
+    buf_puts(&out, "* PARTIAL-UPDATE\r\n");
+    mupdate_put_line(&out, "*", "OK MUPDATE", config_servername(), PACKAGE_NAME, PACKAGE_VERSION,
+                     f->server->role, NULL);
+    put(f, &out);
+    buf_free(&out);
+}
+
+static void put_entry(struct buf *out, const char *tag, const struct entry *entry)
+{
+    if (entry->state == MUPDATE_ACTIVE)
+        mupdate_put_line(out, tag, "MAILBOX", entry->name, entry->location, entry->acl, NULL);
+    else if (entry->state == MUPDATE_IS_RESERVED)
+        mupdate_put_line(out, tag, "RESERVE", entry->name, entry->location, NULL);
+    else
+        mupdate_put_line(out, tag, "DELETE", entry->name, NULL);
+}
+
+/* ---- writes, many in a transaction ---- */
+
+/* Ends the transaction, if there is one, and answers its commands. */
+static void end_batch(struct front *f)
+{
+    int r = f->error;
+
+    if (f->batched == 0)
+        return;
+    if (f->txn != NULL && r == 0)
+        r = names_commit(&f->txn);
+    else if (f->txn != NULL)
+        names_abort(&f->txn);
+    if (r < 0)
+        LOG(LOG_ERR, MUPDATE_COMMIT, LOG_ERROR(r), LOG_INT(COUNT, f->batched));
+    put(f, r < 0 ? &f->failed : &f->committed);
+    buf_reset(&f->committed);
+    buf_reset(&f->failed);
+    f->batched = 0;
+    f->error = 0;
+}
+
+/* ---- reading lines ---- */
+
+/* The next line of what has arrived, without reading more: 1, 0, ERR_SYNTAX (the tag is there), ERR_TOOBIG. */
+static int buffered_line(struct front *f, const struct mupdate_line **line_r)
+{
+    size_t len, used;
+    const char *data = stream_data(f->login->stream, &len);
+    int r;
+
+    if (len == 0)
+        return 0;
+    r = mupdate_parser_feed(f->parser, data, len, &used, line_r);
+    stream_consume(f->login->stream, used);
+    if (mupdate_parser_go_ahead(f->parser)) {
+        end_batch(f); /* answers come in order */
+        stream_puts(f->login->stream, "+ go ahead\r\n");
+    }
+    return r;
+}
+
+/* ---- before login ---- */
+
+static enum engine_verdict front_greeting(struct login *l)
+{
+    const struct door *door = login_service_context(l->service);
+    struct front *f = xcalloc(1, sizeof(*f));
+
+    f->magic = FRONT_MAGIC;
+    f->login = l;
+    f->door = door;
+    f->server = door->server;
+    f->read_only = door->local || door->server->names == NULL;
+    f->parser = mupdate_parser_new();
+    l->front = f;
+    if (door->local)
+        login_preauth(l, "mupdate");
+    banner(l);
+    return ENGINE_AGAIN;
+}
+
+static void begin_authenticate(struct login *l, const struct mupdate_line *line)
+{
+    const char *initial = line->count > 1 ? line->args[1] : NULL;
+
+    if (line->count < 1 || line->count > 2)
+        answer(front_of(l), line->tag, "BAD", "Usage: AUTHENTICATE mechanism [initial response]");
+    else
+        login_authenticate(l, line->args[0], initial != NULL && initial[0] == '\0' ? "=" : initial);
+}
+
+static enum engine_verdict preauth_line(struct login *l, const struct mupdate_line *line)
+{
+    struct front *f = front_of(l);
+
+    str_copy(f->tag, sizeof(f->tag), line->tag);
+    if (str_ieq(line->word, "AUTHENTICATE")) {
+        begin_authenticate(l, line);
+    } else if (str_ieq(line->word, "STARTTLS") && login_may_starttls(l)) {
+        answer(f, line->tag, "OK", "Begin TLS negotiation now");
+        login_starttls(l);
+    } else if (str_ieq(line->word, "STARTTLS")) {
+        answer(f, line->tag, login_is_tls(l) ? "NO" : "BAD", "STARTTLS is not available");
+    } else if (str_ieq(line->word, "LOGOUT")) {
+        answer(f, line->tag, "OK", "bye-bye");
+        return login_close(l);
+    } else {
+        answer(f, line->tag, "BAD", "Please login first");
+    }
+    return ENGINE_AGAIN;
+}
+
+static enum engine_verdict front_command(struct login *l)
+{
+    struct front *f = front_of(l);
+    const struct mupdate_line *line;
+    int r;
+
+    if (f->server->stopping)
+        return login_bye(l, "Server is shutting down");
+    r = buffered_line(f, &line);
+    if (r == 0)
+        return ENGINE_PARK;
+    if (r == 1)
+        return preauth_line(l, line);
+    if (r == ERR_TOOBIG)
+        return login_bye(l, "Command too long");
+    answer(f, line->tag, "BAD", "Need Command");
+    return ENGINE_AGAIN;
+}
+
+static void front_challenge(struct login *l, const char *base64)
+{
+    stream_printf(l->stream, "%s\r\n", base64);
+}
+
+/* "All authenticated users have complete access" (RFC 3656 7): so only administrators are let in. */
+static int front_authorize(struct login *l, const char **text_r)
+{
+    if (l->identity->is_admin)
+        return 0;
+    *text_r = "only administrators may use this service";
+    return ERR_DENIED;
+}
+
+static void front_result(struct login *l, const struct login_result *result)
+{
+    struct front *f = front_of(l);
+
+    switch (result->code) {
+    case LOGIN_OK:
+        answer(f, f->tag, "OK", "Authenticated");
+        break;
+    case LOGIN_CANCELLED:
+    case LOGIN_BAD:
+        answer(f, f->tag, "BAD", result->text);
+        break;
+    default:
+        answer(f, f->tag, "NO", result->text);
+    }
+}
+
+static enum engine_verdict front_authenticated(struct login *l)
+{
+    struct front *f = front_of(l);
+
+    f->place = hub_join(f->server->hub, l->session);
+    return ENGINE_AGAIN;
+}
+
+/* ---- writes ---- */
+
+static bool batch_is_full(const struct front *f)
+{
+    return f->batched >= BATCH_COMMANDS || f->committed.len >= BATCH_BYTES;
+}
+
+static void apply(struct front *f, enum mupdate_verb verb, const struct mupdate_line *line)
+{
+    int r = f->error;
+
+    if (r == 0 && f->txn == NULL)
+        r = names_begin(f->server->names, &f->txn);
+    if (r == 0)
+        r = names_apply(f->txn, verb, line->args[0], line->count > 1 ? line->args[1] : NULL,
+                        line->count > 2 ? line->args[2] : NULL);
+    if (r < 0)
+        f->error = r;
+    else
+        mupdate_put_line(&f->committed, line->tag, r == NAMES_DONE ? "OK" : "NO", names_result_text(r), NULL);
+    mupdate_put_line(&f->failed, line->tag, "NO", "database error", NULL);
+    f->batched++;
+}
+
+/* ---- commands ---- */
+
+static void do_find(struct front *f, const struct mupdate_line *line)
+{
+    struct pool *pool = pool_new(0);
+    struct buf out = BUF_INIT;
+    struct entry entry;
+    int r = f->server->source->ops->find(f->server->source, line->args[0], pool, &entry);
+
+    if (r == 0)
+        put_entry(&out, line->tag, &entry);
+    if (r == 0 || r == ERR_NOTFOUND)
+        mupdate_put_line(&out, line->tag, "OK", "Search completed", NULL);
+    else
+        mupdate_put_line(&out, line->tag, "NO", error_text(r), NULL);
+    put(f, &out);
+    buf_free(&out);
+    pool_free(&pool);
+}
+
+static void begin_list(struct front *f, enum doing doing, const char *tag)
+{
+    f->doing = doing;
+    str_copy(f->tag, sizeof(f->tag), tag);
+    f->cursor = f->server->source->ops->list_begin(f->server->source);
+}
+
+static void do_list(struct front *f, const struct mupdate_line *line)
+{
+    free(f->prefix);
+    f->prefix = line->count > 0 ? xstrdup(line->args[0]) : NULL;
+    begin_list(f, LISTING, line->tag);
+}
+
+static void do_update(struct front *f, const struct mupdate_line *line)
+{
+    if (line->count > 0)
+        f->hosts = xcalloc(line->count, sizeof(*f->hosts));
+    for (; f->n_hosts < line->count; f->n_hosts++)
+        f->hosts[f->n_hosts] = xstrdup(line->args[f->n_hosts]);
+    hub_listen(f->place, true);
+    f->sent = f->server->source->ops->sequence(f->server->source);
+    str_copy(f->update_tag, sizeof(f->update_tag), line->tag);
+    begin_list(f, STARTING_UPDATE, line->tag);
+}
+
+static void do_noop(struct front *f, const struct mupdate_line *line)
+{
+    const struct door *door = f->door;
+
+    f->doing = WAITING;
+    str_copy(f->tag, sizeof(f->tag), line->tag);
+    hub_listen(f->place, true);
+    f->ticket = door->barrier_ask != NULL ? door->barrier_ask(door->barrier_context) : 0;
+    f->wanted = 0;
+    f->deadline = clock_deadline(NEVER_ANSWERED_MS);
+}
+
+enum command_kind { WRITE, READ, ALWAYS }; /* ALWAYS: behind an UPDATE too */
+
+static const struct command {
+    const char *word;
+    unsigned min, max; /* arguments */
+    enum command_kind kind;
+    enum mupdate_verb verb; /* of WRITE */
+    void (*fn)(struct front *f, const struct mupdate_line *line);
+} commands[] = {
+    {"ACTIVATE", 3, 3, WRITE, MUPDATE_ACTIVATE, NULL},
+    {"DEACTIVATE", 2, 2, WRITE, MUPDATE_DEACTIVATE, NULL},
+    {"DELETE", 1, 1, WRITE, MUPDATE_DELETE, NULL},
+    {"RESERVE", 2, 2, WRITE, MUPDATE_RESERVE, NULL},
+    {"FIND", 1, 1, READ, 0, do_find},
+    {"LIST", 0, 1, READ, 0, do_list},
+    {"NOOP", 0, 0, ALWAYS, 0, do_noop},
+    {"UPDATE", 0, MUPDATE_ARGS_MAX, READ, 0, do_update},
+};
+
+static const struct command *find_command(const char *word)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (str_ieq(commands[i].word, word))
+            return &commands[i];
+    return NULL;
+}
+
+/* Why a command is not done; NULL: it is. */
+static const char *refusal(const struct front *f, const struct command *c, const struct mupdate_line *line)
+{
+    if (c == NULL)
+        return "Unrecognized command";
+    if (line->count < c->min)
+        return "Missing arguments";
+    if (line->count > c->max)
+        return "Extra arguments";
+    if (c->kind == WRITE && f->read_only)
+        return "read-only session";
+    if (c->kind != ALWAYS && f->subscribed)
+        return "only NOOP and LOGOUT while updates are streamed";
+    return NULL;
+}
+
+/* False: the session ends. */
+static bool do_line(struct front *f, const struct mupdate_line *line)
+{
+    const struct command *c = find_command(line->word);
+    const char *why = refusal(f, c, line);
+
+    if (why == NULL && c->kind == WRITE) {
+        apply(f, c->verb, line);
+        return true;
+    }
+    end_batch(f); /* answers come in order */
+    if (str_ieq(line->word, "LOGOUT")) {
+        answer(f, line->tag, "OK", "bye-bye");
+        return false;
+    }
+    if (why != NULL)
+        answer(f, line->tag, "BAD", why);
+    else
+        c->fn(f, line);
+    return true;
+}
+
+/* ---- what goes on over many runs ---- */
+
+struct emission {
+    struct front *front;
+    const char *tag;
+    struct buf out;
+};
+
+static bool on_a_host(const struct front *f, const char *location)
+{
+    size_t len = strcspn(location, "!");
+
+    for (size_t i = 0; i < f->n_hosts; i++)
+        if (strncmp(f->hosts[i], location, len) == 0 && f->hosts[i][len] == '\0')
+            return true;
+    return f->n_hosts == 0;
+}
+
+static void emit_listed(const struct entry *entry, void *context)
+{
+    struct emission *e = context;
+    const struct front *f = e->front;
+
+    if (f->doing == LISTING ? f->prefix == NULL || str_has_prefix(entry->location, f->prefix)
+                            : on_a_host(f, entry->location))
+        put_entry(&e->out, e->tag, entry);
+}
+
+/* A name that is on none of a partial update's hosts may have been on one before. */
+static void emit_change(const struct entry *entry, void *context)
+{
+    struct emission *e = context;
+    struct entry gone = {.state = MUPDATE_ABSENT, .name = entry->name};
+
+    put_entry(&e->out, e->tag, on_a_host(e->front, entry->location) ? entry : &gone);
+}
+
+static void end_list(struct front *f, int r)
+{
+    f->server->source->ops->list_end(&f->cursor);
+    if (r < 0)
+        answer(f, f->tag, "NO", error_text(r));
+    else
+        answer(f, f->tag, "OK", f->doing == LISTING ? "list complete" : "streaming starts");
+    f->subscribed = r == 0 && f->doing == STARTING_UPDATE;
+    hub_listen(f->place, f->subscribed);
+    f->doing = IDLE;
+}
+
+static void list_step(struct front *f)
+{
+    struct emission e = {.front = f, .tag = f->tag};
+    int r = f->server->source->ops->list_next(f->cursor, BATCH_ENTRIES, emit_listed, &e);
+
+    put(f, &e.out);
+    buf_free(&e.out);
+    if (r <= 0)
+        end_list(f, r);
+}
+
+static bool changes_wait(const struct front *f)
+{
+    return f->subscribed && f->sent < f->server->source->ops->sequence(f->server->source);
+}
+
+/* 0, or why the stream cannot go on. */
+static int changes_step(struct front *f)
+{
+    struct emission e = {.front = f, .tag = f->update_tag};
+    int r = f->server->source->ops->changes(f->server->source, &f->sent, BATCH_ENTRIES, emit_change, &e);
+
+    put(f, &e.out);
+    buf_free(&e.out);
+    return r;
+}
+
+/* Has everything before the NOOP been done and written? */
+static bool barrier_step(struct front *f)
+{
+    const struct door *door = f->door;
+
+    if (f->wanted == 0) {
+        if (door->barrier_done != NULL && !door->barrier_done(door->barrier_context, f->ticket))
+            return false;
+        f->wanted = f->server->source->ops->sequence(f->server->source) + 1; /* one more: 0 means not yet */
+    }
+    if (f->subscribed && f->sent + 1 < f->wanted)
+        return false;
+    answer(f, f->tag, "OK", "Noop done");
+    hub_listen(f->place, f->subscribed);
+    f->doing = IDLE;
+    return true;
+}
+
+/* ---- the run ---- */
+
+enum step {
+    STEP_ON,
+    STEP_INPUT,
+    STEP_EVENT,
+    STEP_OUTPUT,
+    STEP_LOGOUT,
+    STEP_LAGGING,
+    STEP_TOO_LONG,
+    STEP_SLOW
+};
+
+/* Reads and does commands that have arrived, until one takes longer. */
+static enum step read_commands(struct front *f)
+{
+    const struct mupdate_line *line;
+    int r;
+
+    while (f->doing == IDLE && !batch_is_full(f)) {
+        r = buffered_line(f, &line);
+        if (r == ERR_TOOBIG)
+            return STEP_TOO_LONG;
+        if (r == 0)
+            break;
+        if (r == ERR_SYNTAX) {
+            end_batch(f);
+            answer(f, line->tag, "BAD", "Need Command");
+        } else if (!do_line(f, line)) {
+            return STEP_LOGOUT;
+        }
+        if (stream_unsent(f->login->stream) > STREAM_OUT_HIGH)
+            break;
+    }
+    if (f->batched > 0) {
+        end_batch(f);
+        return STEP_ON;
+    }
+    if (f->doing != IDLE || stream_unsent(f->login->stream) > STREAM_OUT_HIGH)
+        return STEP_ON;
+    r = stream_fill(f->login->stream);
+    if (r == ERR_AGAIN)
+        return STEP_INPUT;
+    return r > 0 ? STEP_ON : STEP_LOGOUT;
+}
+
+static enum step step(struct front *f)
+{
+    if (stream_unsent(f->login->stream) > STREAM_OUT_HIGH) {
+        stream_flush(f->login->stream);
+        if (stream_unsent(f->login->stream) > STREAM_OUT_HIGH)
+            return STEP_OUTPUT;
+    }
+    if (f->doing == LISTING || f->doing == STARTING_UPDATE) {
+        list_step(f);
+        return STEP_ON;
+    }
+    if (changes_wait(f))
+        return changes_step(f) < 0 ? STEP_LAGGING : STEP_ON;
+    if (f->doing == WAITING) {
+        if (barrier_step(f))
+            return STEP_ON;
+        return clock_left(f->deadline) == 0 ? STEP_SLOW : STEP_EVENT;
+    }
+    return read_commands(f);
+}
+
+static enum engine_verdict front_run(struct login *l)
+{
+    struct front *f = front_of(l);
+    enum step next = STEP_ON;
+
+    if (f->server->stopping || session_stopping(l->session))
+        return login_bye(l, "Server is shutting down");
+    while (next == STEP_ON && !session_slice_over(l->session))
+        next = step(f);
+    switch (next) {
+    case STEP_ON:
+        return ENGINE_AGAIN;
+    case STEP_INPUT:
+        if (mupdate_parser_idle(f->parser))
+            mupdate_parser_reset(f->parser);
+        return login_park(l, true, CLOCK_NEVER);
+    case STEP_EVENT:
+        return login_park(l, false, f->deadline);
+    case STEP_OUTPUT:
+        return login_park(l, false, CLOCK_NEVER);
+    case STEP_LAGGING:
+        return login_bye(l, "too far behind");
+    case STEP_TOO_LONG:
+        return login_bye(l, "Command too long");
+    case STEP_SLOW:
+        return login_bye(l, "no answer in time");
+    case STEP_LOGOUT:
+        break;
+    }
+    end_batch(f);
+    return login_close(l);
+}
+
+static void front_bye(struct login *l, const char *text)
+{
+    struct front *f = front_of(l);
+
+    end_batch(f);
+    answer(f, "*", "BYE", text);
+}
+
+static void front_close(struct login *l)
+{
+    struct front *f = front_of(l);
+
+    hub_leave(&f->place);
+    if (f->txn != NULL)
+        names_abort(&f->txn);
+    if (f->cursor != NULL)
+        f->server->source->ops->list_end(&f->cursor);
+    for (size_t i = 0; i < f->n_hosts; i++)
+        free(f->hosts[i]);
+    free(f->hosts);
+    free(f->prefix);
+    buf_free(&f->committed);
+    buf_free(&f->failed);
+    mupdate_parser_free(&f->parser);
+    f->magic = 0;
+    free(f);
+    l->front = NULL;
+}
+
+const struct login_ops front_ops = {
+    .magic = LOGIN_OPS_MAGIC,
+    .sasl_service = "mupdate",
+    .greeting = front_greeting,
+    .command = front_command,
+    .challenge = front_challenge,
+    .authorize = front_authorize,
+    .result = front_result,
+    .tls_started = banner,
+    .authenticated = front_authenticated,
+    .run = front_run,
+    .bye = front_bye,
+    .close = front_close,
+};

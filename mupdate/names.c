@@ -1,0 +1,591 @@
+/* names.c: the master's names. */
+#include "mupdate/names.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/digest.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/options.h"
+#include "lib/db/db.h"
+#include "lib/db/pack.h"
+#include "lib/mboxlist/key.h"
+#include "lib/mboxlist/record.h"
+
+enum { NAMES_VERSION = 1, NAMES_MAGIC = 0x7bda7e01, TXN_MAGIC = 0x7bda7e02, OPEN_AGAIN_MS = 50 };
+
+enum { TABLE_NAMES, TABLE_LOG, TABLE_META };
+static const char *const tables[] = {"names", "log", "meta", NULL};
+
+struct names {
+    struct source source;
+    unsigned magic;
+    struct db_env *env;
+    uint64_t epoch;
+    uint64_t sequence;          /* the last given; only with a write transaction open */
+    _Atomic uint64_t published; /* the last that is durable */
+    void (*on_published)(void *context);
+    void *context;
+};
+
+struct names_txn {
+    unsigned magic;
+    struct names *names;
+    struct db_txn *db;
+    uint64_t began; /* names->sequence then */
+    struct pool *pool;
+};
+
+/* ---- the transition table ---- */
+
+enum there { ABSENT, RESERVED_OWN, RESERVED_OTHER, ACTIVE_OWN, ACTIVE_OTHER, THERE_COUNT };
+enum next { NEXT_SAME, NEXT_ABSENT, NEXT_RESERVED, NEXT_ACTIVE };
+
+static const struct transition {
+    enum names_result result;
+    enum next next;
+} transitions[MUPDATE_DELETE + 1][THERE_COUNT] = {
+#define TRANSITION(verb, there, result, next) [MUPDATE_##verb][there] = {NAMES_##result, NEXT_##next},
+#include "mupdate/transitions.def"
+#undef TRANSITION
+};
+
+const char *names_result_text(enum names_result result)
+{
+    static const char *const texts[] = {
+        [NAMES_DONE] = "done",
+        [NAMES_EXISTS] = "mailbox already exists",
+        [NAMES_CONFLICT] = "mailbox is active on another server",
+        [NAMES_NO_SUCH] = "no such mailbox",
+        [NAMES_NOT_ACTIVE] = "mailbox is not active",
+        [NAMES_BAD] = "invalid name, location or ACL",
+    };
+
+    return texts[result];
+}
+
+/* ---- values ---- */
+
+static void encode_entry(const struct entry *entry, uint64_t sequence, struct buf *value)
+{
+    pack_u8(value, NAMES_VERSION);
+    pack_u8(value, entry->state);
+    pack_zeros(value, 6);
+    pack_u64(value, sequence);
+    pack_zeros(value, 16);
+    pack_string(value, entry->location);
+    pack_string(value, entry->acl);
+}
+
+static int decode_entry(const struct db_value *value, struct pool *pool, struct entry *entry_r)
+{
+    struct packed p = {.at = value->data, .left = value->len};
+
+    if (unpack(&p, 1) != NAMES_VERSION)
+        return ERR_VERSION;
+    entry_r->state = (enum mupdate_state)unpack(&p, 1);
+    unpack_skip(&p, 6 + 8 + 16);
+    entry_r->location = unpack_string(&p, pool);
+    entry_r->acl = unpack_string(&p, pool);
+    return p.bad ? ERR_CORRUPT : 0;
+}
+
+static void sequence_key(unsigned char key[8], uint64_t sequence)
+{
+    for (unsigned i = 0; i < 8; i++)
+        key[i] = (unsigned char)(sequence >> (56 - 8 * i));
+}
+
+static uint64_t key_sequence(const struct db_value *key)
+{
+    const unsigned char *bytes = key->data;
+    uint64_t sequence = 0;
+
+    for (size_t i = 0; i < key->len && i < 8; i++)
+        sequence = sequence << 8 | bytes[i];
+    return sequence;
+}
+
+/* ---- opening ---- */
+
+static int get_number(struct db_txn *txn, const char *word, uint64_t *number_r)
+{
+    struct db_value value;
+    struct packed p;
+    int r = db_get(txn, TABLE_META, word, strlen(word), &value);
+
+    if (r < 0)
+        return r;
+    p = (struct packed){.at = value.data, .left = value.len};
+    *number_r = unpack(&p, 8);
+    return p.bad ? ERR_CORRUPT : 0;
+}
+
+static int put_number(struct db_txn *txn, const char *word, uint64_t number)
+{
+    struct buf value = BUF_INIT;
+    int r;
+
+    pack_u64(&value, number);
+    r = db_put(txn, TABLE_META, word, strlen(word), value.data, value.len);
+    buf_free(&value);
+    return r;
+}
+
+static int read_or_make_meta(struct names *names, struct db_txn *txn)
+{
+    uint64_t sequence = 0;
+    int r = get_number(txn, "epoch", &names->epoch);
+
+    if (r == ERR_NOTFOUND) {
+        digest_random(&names->epoch, sizeof(names->epoch));
+        r = put_number(txn, "epoch", names->epoch);
+        return r < 0 ? r : put_number(txn, "sequence", 0);
+    }
+    if (r == 0)
+        r = get_number(txn, "sequence", &sequence);
+    names->sequence = sequence;
+    names->published = sequence;
+    return r;
+}
+
+static int load_meta(struct names *names)
+{
+    struct db_txn *txn;
+    int r = db_begin(names->env, true, &txn);
+
+    if (r < 0)
+        return r;
+    r = read_or_make_meta(names, txn);
+    if (r == 0)
+        return db_commit(&txn);
+    db_abort(&txn);
+    return r;
+}
+
+/* The process before us, told to stop, may still be closing it. */
+static int open_env(const char *path, int64_t wait_ms, struct db_env **env_r, char **error_r)
+{
+    int64_t deadline = clock_deadline(wait_ms);
+    int r;
+
+    for (;;) {
+        r = db_open(DB_BERKELEY, path, 0, 1, tables, env_r, error_r);
+        if (r != ERR_BUSY || clock_left(deadline) == 0)
+            return r;
+        free(*error_r);
+        *error_r = NULL;
+        nanosleep(&(struct timespec){0, OPEN_AGAIN_MS * 1000000}, NULL);
+    }
+}
+
+static const struct source_ops names_source_ops;
+
+int names_open(const char *dir, int64_t wait_ms, void (*published)(void *context), void *context,
+               struct names **names_r, char **error_r)
+{
+    struct names *names = xcalloc(1, sizeof(*names));
+    char *path = xstrprintf("%s/mupdate", dir);
+    int r;
+
+    *error_r = NULL;
+    names->source.ops = &names_source_ops;
+    names->magic = NAMES_MAGIC;
+    names->on_published = published;
+    names->context = context;
+    r = open_env(path, wait_ms, &names->env, error_r);
+    if (r == 0) {
+        BUG_ON(db_table(names->env, "log") != TABLE_LOG || db_table(names->env, "meta") != TABLE_META);
+        r = load_meta(names);
+        if (r < 0)
+            *error_r = xstrprintf("%s: %s", path, error_text(r));
+    }
+    free(path);
+    if (r < 0)
+        names_close(&names);
+    *names_r = names;
+    return r;
+}
+
+void names_close(struct names **namesp)
+{
+    struct names *names = *namesp;
+
+    if (names == NULL)
+        return;
+    *namesp = NULL;
+    names->magic = 0;
+    db_close(&names->env);
+    free(names);
+}
+
+struct source *names_source(struct names *names)
+{
+    MAGIC_CHECK(names, NAMES_MAGIC);
+    return &names->source;
+}
+
+uint64_t names_epoch(const struct names *names)
+{
+    return names->epoch;
+}
+
+void names_housekeeping(struct names *names)
+{
+    int r = db_sync(names->env);
+
+    if (r < 0)
+        LOG(LOG_ERR, MUPDATE_CHECKPOINT, LOG_ERROR(r));
+}
+
+/* ---- changing ---- */
+
+int names_begin(struct names *names, struct names_txn **txn_r)
+{
+    struct db_txn *db;
+    int r;
+
+    MAGIC_CHECK(names, NAMES_MAGIC);
+    r = db_begin(names->env, true, &db);
+    if (r < 0)
+        return r;
+    *txn_r = xmalloc(sizeof(**txn_r));
+    **txn_r = (struct names_txn){TXN_MAGIC, names, db, names->sequence, pool_new(0)};
+    return 0;
+}
+
+static bool same_server(const char *a, const char *b)
+{
+    size_t len = strcspn(a, "!");
+
+    return strcspn(b, "!") == len && strncmp(a, b, len) == 0;
+}
+
+static enum there what_is_there(const struct entry *entry, const char *location)
+{
+    bool own = location == NULL || same_server(entry->location, location);
+
+    if (entry->state == MUPDATE_ABSENT)
+        return ABSENT;
+    if (entry->state == MUPDATE_IS_RESERVED)
+        return own ? RESERVED_OWN : RESERVED_OTHER;
+    return own ? ACTIVE_OWN : ACTIVE_OTHER;
+}
+
+static int get_entry(struct db_txn *txn, const struct buf *key, struct pool *pool, struct entry *entry_r)
+{
+    struct db_value value;
+    int r = db_get(txn, TABLE_NAMES, key->data, key->len, &value);
+
+    return r < 0 ? r : decode_entry(&value, pool, entry_r);
+}
+
+/* The next row of the change log; the oldest goes. */
+static int log_change(struct names_txn *txn, const struct buf *key)
+{
+    unsigned char sequence[8];
+    int r;
+
+    sequence_key(sequence, ++txn->names->sequence);
+    r = db_put(txn->db, TABLE_LOG, sequence, sizeof(sequence), key->data, key->len);
+    if (r == 0 && txn->names->sequence > NAMES_LOG_KEPT) {
+        sequence_key(sequence, txn->names->sequence - NAMES_LOG_KEPT);
+        r = db_delete(txn->db, TABLE_LOG, sequence, sizeof(sequence));
+        r = r == ERR_NOTFOUND ? 0 : r;
+    }
+    return r;
+}
+
+static int write_change(struct names_txn *txn, const struct buf *key, enum next next, const char *location,
+                        const char *acl)
+{
+    const struct entry entry = {.state = next == NEXT_ACTIVE ? MUPDATE_ACTIVE : MUPDATE_IS_RESERVED,
+                                .location = location,
+                                .acl = next == NEXT_ACTIVE ? acl : ""};
+    struct buf value = BUF_INIT;
+    int r = log_change(txn, key);
+
+    if (r == 0 && next == NEXT_ABSENT) {
+        r = db_delete(txn->db, TABLE_NAMES, key->data, key->len);
+    } else if (r == 0) {
+        encode_entry(&entry, txn->names->sequence, &value);
+        r = db_put(txn->db, TABLE_NAMES, key->data, key->len, value.data, value.len);
+    }
+    buf_free(&value);
+    return r;
+}
+
+static bool arguments_ok(const char *name, const char *location, const char *acl)
+{
+    const struct mboxlist_record record = {
+        .name = name, .type = MBOXLIST_REMOTE, .server = location, .acl = acl};
+
+    return mboxlist_record_check(&record) == 0 && (location == NULL || location[0] != '\0');
+}
+
+static bool accept_conflict(const char *name, const struct entry *there, const char *location)
+{
+    bool accept = opt_enum(OPT_MUPDATE_CONFLICT) == MUPDATE_CONFLICT_ACCEPT;
+
+    LOG(accept ? LOG_NOTICE : LOG_WARNING, MUPDATE_CONFLICT, LOG_STR(MAILBOX, name),
+        LOG_STR(LOCATION, location), LOG_STR(HOLDER, there->location));
+    return accept;
+}
+
+static int apply_in(struct names_txn *txn, enum mupdate_verb verb, const struct buf *key, const char *name,
+                    const char *location, const char *acl)
+{
+    struct entry there = {.state = MUPDATE_ABSENT, .location = ""};
+    struct transition t;
+    int r = get_entry(txn->db, key, txn->pool, &there);
+
+    if (r < 0 && r != ERR_NOTFOUND)
+        return r;
+    t = transitions[verb][what_is_there(&there, location)];
+    if (t.result == NAMES_CONFLICT && accept_conflict(name, &there, location))
+        t = (struct transition){NAMES_DONE, NEXT_ACTIVE};
+    if (t.next == NEXT_SAME)
+        return t.result;
+    r = write_change(txn, key, t.next, location, acl);
+    return r < 0 ? r : (int)t.result;
+}
+
+int names_apply(struct names_txn *txn, enum mupdate_verb verb, const char *name, const char *location,
+                const char *acl)
+{
+    struct buf key = BUF_INIT;
+    int r;
+
+    MAGIC_CHECK(txn, TXN_MAGIC);
+    BUG_ON((unsigned)verb > MUPDATE_DELETE);
+    if (!arguments_ok(name, location, acl))
+        return NAMES_BAD;
+    key_name(&key, name);
+    r = apply_in(txn, verb, &key, name, location, acl);
+    buf_free(&key);
+    pool_reset(txn->pool);
+    return r;
+}
+
+static void free_txn(struct names_txn **txnp)
+{
+    pool_free(&(*txnp)->pool);
+    (*txnp)->magic = 0;
+    free(*txnp);
+    *txnp = NULL;
+}
+
+void names_abort(struct names_txn **txnp)
+{
+    struct names_txn *txn = *txnp;
+
+    MAGIC_CHECK(txn, TXN_MAGIC);
+    txn->names->sequence = txn->began; /* still alone with it */
+    db_abort(&txn->db);
+    free_txn(txnp);
+}
+
+/* What was committed by others before us has been synced with ours. */
+static void publish(struct names *names, uint64_t sequence)
+{
+    uint64_t before = atomic_load(&names->published);
+
+    while (before < sequence && !atomic_compare_exchange_weak(&names->published, &before, sequence))
+        ;
+    if (before < sequence && names->on_published != NULL)
+        names->on_published(names->context);
+}
+
+int names_commit(struct names_txn **txnp)
+{
+    struct names_txn *txn = *txnp;
+    struct names *names = txn->names;
+    uint64_t sequence = names->sequence;
+    int r;
+
+    MAGIC_CHECK(txn, TXN_MAGIC);
+    if (sequence == txn->began) { /* only refusals: nothing to sync */
+        names_abort(txnp);
+        return 0;
+    }
+    r = put_number(txn->db, "sequence", sequence);
+    if (r < 0) {
+        names_abort(txnp);
+        return r;
+    }
+    r = db_commit(&txn->db);
+    free_txn(txnp);
+    if (r == 0)
+        publish(names, sequence);
+    return r;
+}
+
+/* ---- as a source ---- */
+
+static int names_find(struct source *source, const char *name, struct pool *pool, struct entry *entry_r)
+{
+    struct names *names = (struct names *)source;
+    struct buf key = BUF_INIT;
+    struct db_txn *txn;
+    int r;
+
+    if (name[0] == '\0' || strlen(name) > MBOXLIST_NAME_MAX)
+        return ERR_NOTFOUND;
+    r = db_begin(names->env, false, &txn);
+    if (r < 0)
+        return r;
+    key_name(&key, name);
+    r = get_entry(txn, &key, pool, entry_r);
+    entry_r->name = pool_strdup(pool, name);
+    db_abort(&txn);
+    buf_free(&key);
+    return r;
+}
+
+struct cursor {
+    struct names *names;
+    struct buf last; /* the key handed out last */
+};
+
+static struct cursor *names_list_begin(struct source *source)
+{
+    struct cursor *cursor = xcalloc(1, sizeof(*cursor));
+
+    cursor->names = (struct names *)source;
+    return cursor;
+}
+
+static void names_list_end(struct cursor **cursor)
+{
+    if (*cursor != NULL)
+        buf_free(&(*cursor)->last);
+    free(*cursor);
+    *cursor = NULL;
+}
+
+struct visit {
+    struct cursor *cursor;
+    struct pool *pool;
+    unsigned left;
+    entry_fn *fn;
+    void *context;
+    struct buf next; /* the key that the next batch begins behind */
+};
+
+static int visit_name(const struct db_value *key, const struct db_value *value, void *context)
+{
+    struct visit *visit = context;
+    const struct buf *last = &visit->cursor->last;
+    struct entry entry;
+    int r;
+
+    if (key->len == last->len && memcmp(key->data, last->data, key->len) == 0)
+        return 0;
+    if (visit->left == 0)
+        return 1;
+    visit->left--;
+    pool_reset(visit->pool);
+    r = decode_entry(value, visit->pool, &entry);
+    if (r < 0)
+        return r;
+    entry.name = key_to_name(visit->pool, key->data, key->len);
+    buf_reset(&visit->next);
+    buf_append(&visit->next, key->data, key->len);
+    visit->fn(&entry, visit->context);
+    return 0;
+}
+
+static int names_list_next(struct cursor *cursor, unsigned most, entry_fn *fn, void *context)
+{
+    struct visit visit = {.cursor = cursor, .left = most, .fn = fn, .context = context};
+    struct db_txn *txn;
+    int r = db_begin(cursor->names->env, false, &txn);
+
+    if (r < 0)
+        return r;
+    visit.pool = pool_new(0);
+    r = db_scan(txn, TABLE_NAMES, cursor->last.data, cursor->last.len, NULL, 0, visit_name, &visit);
+    db_abort(&txn);
+    pool_free(&visit.pool);
+    if (visit.next.len > 0) {
+        buf_free(&cursor->last);
+        cursor->last = visit.next;
+    } else {
+        buf_free(&visit.next);
+    }
+    return r;
+}
+
+static uint64_t names_sequence(struct source *source)
+{
+    return atomic_load(&((struct names *)source)->published);
+}
+
+struct replay {
+    struct db_txn *txn;
+    struct pool *pool;
+    uint64_t after, until;
+    unsigned left;
+    entry_fn *fn;
+    void *context;
+};
+
+static int replay_row(const struct db_value *key, const struct db_value *value, void *context)
+{
+    struct replay *replay = context;
+    const struct buf name_key = {(char *)(uintptr_t)value->data, value->len, 0};
+    struct entry entry = {.state = MUPDATE_ABSENT, .location = "", .acl = ""};
+    uint64_t sequence = key_sequence(key);
+    int r;
+
+    if (sequence > replay->until || replay->left == 0)
+        return 1;
+    replay->left--;
+    pool_reset(replay->pool);
+    entry.name = key_to_name(replay->pool, value->data, value->len);
+    r = get_entry(replay->txn, &name_key, replay->pool, &entry);
+    if (r < 0 && r != ERR_NOTFOUND)
+        return r;
+    replay->after = sequence;
+    replay->fn(&entry, replay->context);
+    return 0;
+}
+
+/* A row's name has in this snapshot its present state, maybe that of a later row; that row repeats it. */
+static int names_changes(struct source *source, uint64_t *after, unsigned most, entry_fn *fn, void *context)
+{
+    struct names *names = (struct names *)source;
+    struct replay replay = {
+        .after = *after, .until = names_sequence(source), .left = most, .fn = fn, .context = context};
+    unsigned char start[8];
+    int r;
+
+    if (replay.until <= *after)
+        return 0;
+    if (replay.until - *after > NAMES_LOG_KEPT)
+        return ERR_EXPUNGED;
+    r = db_begin(names->env, false, &replay.txn);
+    if (r < 0)
+        return r;
+    replay.pool = pool_new(0);
+    sequence_key(start, *after + 1);
+    r = db_scan(replay.txn, TABLE_LOG, start, sizeof(start), NULL, 0, replay_row, &replay);
+    db_abort(&replay.txn);
+    pool_free(&replay.pool);
+    *after = r == 0 ? replay.until : replay.after; /* a failed commit leaves a gap */
+    return r < 0 ? r : 0;
+}
+
+static const struct source_ops names_source_ops = {
+    .find = names_find,
+    .list_begin = names_list_begin,
+    .list_next = names_list_next,
+    .list_end = names_list_end,
+    .sequence = names_sequence,
+    .changes = names_changes,
+};

@@ -1,0 +1,373 @@
+"""The MUPDATE server: master and slave, on the wire."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from iatlas import Node, net
+from iatlas.mupdate import Mupdate
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+@pytest.fixture
+def nodes(workdir, network):
+    """make(name, conf, command) starts a node that runs mupdate and nothing else."""
+    made = []
+
+    def make(name, command, **conf):
+        address = network.address()
+        conf.setdefault("admins", "cyrus murder")
+        node = Node(os.path.join(workdir, name), address, conf, start={})
+        node.services["mupdate"] = 'cmd="%s" listen="%s:%d" prefork=1' % (command, address, net.MUPDATE)
+        node.add_user("cyrus", "murder", "user1")
+        made.append(node)
+        return node.start()
+
+    yield make
+    for node in made:
+        node.cleanup()
+
+
+@pytest.fixture
+def master(nodes):
+    return nodes("m", "mupdate -m")
+
+
+def slave_of(master, nodes, name="fe", **more):
+    return nodes(
+        name,
+        "mupdate",
+        mupdate_server=master.address,
+        mupdate_port=str(net.MUPDATE),
+        mupdate_authname="murder",
+        mupdate_username="murder",
+        mupdate_password="secret",
+        mupdate_retry_delay="1",
+        **more,
+    )
+
+
+def client(node):
+    return Mupdate(node.address).login()
+
+
+def local(node):
+    return Mupdate(path=node.path("config", "socket", "mupdate.target"))
+
+
+def eventually(what, timeout=10):
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            value = what()
+        except (OSError, EOFError):
+            value = None
+        if value or time.monotonic() > deadline:
+            assert value
+            return value
+        time.sleep(0.01)
+
+
+def test_banner_and_login(master):
+    with Mupdate(master.address) as c:
+        names = [b[1] for b in c.banner]
+        assert c.banner[0][:2] == ("*", "AUTH") and "PLAIN" in c.banner[0]
+        assert "PARTIAL-UPDATE" in names and "COMPRESS" not in names
+        assert c.banner[-1][:5] == ("*", "OK", "MUPDATE", master.servername, "iatlas")
+        assert c.banner[-1][-1] == "(master)"
+        assert c.result("NOOP") == ("BAD", "Please login first")
+        assert c.result('FIND "user.user1"') == ("BAD", "Please login first")
+        assert c.result('AUTHENTICATE "PLAIN" "AHVzZXIxAHNlY3JldA=="')[0] == "NO"  # no administrator
+        assert c.result('AUTHENTICATE "PLAIN" {20+}\r\nAG11cmRlcgB3cm9uZw==')[0] == "NO"
+        assert c.result('AUTHENTICATE "FROB"')[0] == "NO"
+        c.login("murder")
+        assert c.result("NOOP") == ("OK", "Noop done")
+        assert c.result("LOGOUT") == ("OK", "bye-bye")
+        with pytest.raises(EOFError):
+            c.read()
+
+
+def test_wire_forms(master):
+    with client(master) as c:
+        c.send('X1 RESERVE "user.a" {7+}\r\nbe1.lab\r\nX2 FIND {6}\r\n')
+        assert c.read() == ("X1", "OK", "done")
+        assert c.read() == ("+", "go", "ahead")
+        c.send("user.a\r\n")
+        assert c.finish("X2") == [("X2", "RESERVE", "user.a", "be1.lab"), ("X2", "OK", "Search completed")]
+        for i, byte in enumerate(b'Y1 aCtIvAtE "user.a" "be1.lab!default" "user1\tlrs\t"\r\n'):
+            c.send(bytes([byte]))
+        assert c.finish("Y1") == [("Y1", "OK", "done")]
+        assert c.find("user.a") == ("MAILBOX", "be1.lab!default", "user1\tlrs\t")
+        assert c.result("FROB") == ("BAD", "Unrecognized command")
+        assert c.result('FIND "a" "b"') == ("BAD", "Extra arguments")
+        assert c.result("FIND") == ("BAD", "Missing arguments")
+        c.send("\r\n")
+        assert c.read()[:2] == ("*", "BAD")
+        assert c.result('RESERVE "user..a" "be1.lab!"')[0] == "NO"
+        assert c.result('RESERVE "user.a b&AOk-" "be1.lab!"') == ("OK", "done")
+        long = "x" * 5000
+        assert c.result('ACTIVATE "user.long" "be1!p" {%d+}\r\n%s' % (len(long), long))[0] == "OK"
+        assert c.find("user.long") == ("MAILBOX", "be1!p", long)
+        c.send("Z FIND {999999+}\r\n")
+        assert c.read() == ("*", "BYE", "Command too long")
+
+
+def table():
+    """The rows of transitions.def."""
+    with open(os.path.join(HERE, "..", "mupdate", "transitions.def")) as f:
+        rows = re.findall(r"^TRANSITION\((\w+), (\w+), (\w+), (\w+)\)", f.read(), re.M)
+    assert len(rows) == 20
+    return rows
+
+
+def test_every_transition(master):
+    own, other = "be1.lab!default", "be2.lab!default"
+    texts = {"DONE": "OK", "EXISTS": "NO", "CONFLICT": "NO", "NO_SUCH": "NO", "NOT_ACTIVE": "NO"}
+    with client(master) as c:
+        for i, (verb, there, result, then) in enumerate(table()):
+            name = "user.t%d" % i
+            location = own if there.endswith("OWN") else other
+            if there.startswith("RESERVED"):
+                c.ok('RESERVE "%s" "%s"' % (name, location))
+            elif there.startswith("ACTIVE"):
+                c.ok('ACTIVATE "%s" "%s" "u\tlrs\t"' % (name, location))
+            before = c.find(name)
+            args = {"DELETE": "", "ACTIVATE": ' "%s" "u\tl\t"' % own}.get(verb, ' "%s"' % own)
+            assert c.result('%s "%s"%s' % (verb, name, args))[0] == texts[result], (verb, there)
+            after = {
+                "SAME": before,
+                "ABSENT": None,
+                "RESERVED": ("RESERVE", own),
+                "ACTIVE": ("MAILBOX", own, "u\tl\t"),
+            }[then]
+            assert c.find(name) == after, (verb, there)
+    conflicts = [line for line in master.log().splitlines() if "mupdate.conflict" in line]
+    assert len(conflicts) == 1 and 'holder="be2.lab!default"' in conflicts[0]
+
+
+def test_conflict_accepted(nodes):
+    m = nodes("m", "mupdate -m", mupdate_conflict="accept")
+    with client(m) as c:
+        c.ok('ACTIVATE "user.a" "be1!p" ""')
+        c.ok('ACTIVATE "user.a" "be2!p" ""')
+        assert c.find("user.a") == ("MAILBOX", "be2!p", "")
+
+
+def test_unknown_names_do_not_crash(master):
+    with client(master) as c:
+        assert c.result('DELETE "user.nonesuch"') == ("NO", "no such mailbox")
+        assert c.result('DEACTIVATE "user.nonesuch" "be1!p"') == ("NO", "no such mailbox")
+        assert c.ok('FIND "user.nonesuch"') == []
+        assert c.ok('FIND "%s"' % ("x" * 3000)) == []
+
+
+def test_list(master):
+    with client(master) as c:
+        for i in range(1500):
+            c.send('A%d ACTIVATE "user.u%04d" "be%d.lab!default" "u\tlrs\t"\r\n' % (i, i, i % 2 + 1))
+        for i in range(1500):
+            assert c.read() == ("A%d" % i, "OK", "done")
+        names = [w[2] for w in c.ok("LIST")]
+        assert names == ["user.u%04d" % i for i in range(1500)]
+        assert len(c.ok('LIST "be1.lab!"')) == 750
+        assert c.ok('LIST "be3.lab!"') == []
+        assert c.command("LIST")[-1][1:] == ("OK", "list complete")
+
+
+def test_update_stream(master):
+    with client(master) as writer, client(master) as c:
+        writer.ok('ACTIVATE "user.a" "be1!p" "a\tl\t"')
+        writer.ok('RESERVE "user.b" "be2!p"')
+        tag = c.start("UPDATE")
+        assert c.finish(tag) == [
+            (tag, "MAILBOX", "user.a", "be1!p", "a\tl\t"),
+            (tag, "RESERVE", "user.b", "be2!p"),
+            (tag, "OK", "streaming starts"),
+        ]
+        writer.ok('ACTIVATE "user.c" "be1!p" ""')
+        assert c.read() == (tag, "MAILBOX", "user.c", "be1!p", "")
+        writer.ok('DELETE "user.a"')
+        noop = c.start("NOOP")
+        assert c.finish(noop) == [(tag, "DELETE", "user.a"), (noop, "OK", "Noop done")]
+        assert c.result('FIND "user.c"')[0] == "BAD"
+        assert c.result("UPDATE")[0] == "BAD"
+        assert c.result('DELETE "user.c"')[0] == "BAD"
+        assert c.result("LOGOUT")[0] == "OK"
+
+
+def test_partial_update(master):
+    with client(master) as writer, client(master) as c:
+        writer.ok('ACTIVATE "user.a" "be1.lab!p" ""')
+        writer.ok('ACTIVATE "user.b" "be2.lab!p" ""')
+        writer.ok('ACTIVATE "user.d" "be22.lab!p" ""')
+        tag = c.start('UPDATE "be2.lab" "be3.lab"')
+        assert [line[2] for line in c.finish(tag)[:-1]] == ["user.b"]
+        writer.ok('ACTIVATE "user.c" "be3.lab!p" ""')
+        assert c.read() == (tag, "MAILBOX", "user.c", "be3.lab!p", "")
+
+
+def test_slow_reader_does_not_stop_others(master):
+    acl = "x" * 4000
+    with client(master) as writer, client(master) as slow:
+        slow.ok("UPDATE")
+        began = time.monotonic()
+        for i in range(2000):  # 8 MB that nobody reads
+            writer.send('A%d ACTIVATE "user.u%d" "be1!p" {4000+}\r\n%s\r\n' % (i, i, acl))
+            if i % 100 == 99:
+                while writer.read()[0] != "A%d" % i:
+                    pass
+        assert time.monotonic() - began < 20
+        seen = set()
+        while len(seen) < 2000:
+            seen.add(slow.read()[2])
+
+
+def test_master_keeps_everything_over_a_kill(master):
+    with client(master) as c:
+        for i in range(50):
+            c.ok('ACTIVATE "user.u%d" "be1!p" ""' % i)
+    for pid in master.processes("mupdate"):
+        os.kill(pid, signal.SIGKILL)
+    c = eventually(lambda: client(master))
+    assert len(c.ok("LIST")) == 50
+    c.close()
+
+
+def test_slave_follows_at_once(master, nodes):
+    fe = slave_of(master, nodes)
+    with client(master) as w, client(fe) as s:
+        assert s.banner[-1][-1] == "mupdate://" + master.address
+        assert s.result('RESERVE "user.x" "fe1.lab!default"') == ("BAD", "read-only session")
+        eventually(lambda: "mupdate.slave-synced" in fe.log())
+        delays = []
+        for i in range(20):
+            name = "user.u%d" % i
+            w.ok('ACTIVATE "%s" "be1!p" "u\tlrs\t"' % name)
+            began = time.monotonic()
+            eventually(lambda: s.find(name) == ("MAILBOX", "be1!p", "u\tlrs\t"))
+            delays.append(time.monotonic() - began)
+        assert sorted(delays)[10] < 0.1
+        w.ok('DELETE "user.u0"')
+        w.ok('DEACTIVATE "user.u1" "be1!p"')
+        eventually(lambda: s.find("user.u0") is None)
+        eventually(lambda: s.find("user.u1") == ("RESERVE", "be1!p"))
+
+
+def test_barrier(master, nodes):
+    """A NOOP at a slave: what the master had acknowledged before is there."""
+    fe = slave_of(master, nodes)
+    eventually(lambda: "mupdate.slave-synced" in fe.log())
+    with client(master) as w, local(fe) as s:
+        for i in range(100):
+            w.ok('ACTIVATE "user.u%d" "be1!p" ""' % i)
+            s.ok("NOOP")
+            assert s.find("user.u%d" % i) is not None
+        assert s.result('DELETE "user.u1"') == ("BAD", "read-only session")
+
+
+def test_slave_serves_its_own_slaves(master, nodes):
+    fe = slave_of(master, nodes)
+    with client(master) as w, client(fe) as s:
+        w.ok('ACTIVATE "user.a" "be1!p" ""')
+        eventually(lambda: s.find("user.a"))
+        tag = s.start("UPDATE")
+        assert s.finish(tag)[0] == (tag, "MAILBOX", "user.a", "be1!p", "")
+        w.ok('ACTIVATE "user.b" "be1!p" ""')
+        assert s.read() == (tag, "MAILBOX", "user.b", "be1!p", "")
+        w.ok('DELETE "user.a"')
+        noop = s.start("NOOP")
+        assert (tag, "DELETE", "user.a") in s.finish(noop)
+
+
+def test_master_restart(master, nodes):
+    """The list serves meanwhile; afterwards it is the master's again, what went and what came."""
+    fe = slave_of(master, nodes)
+    with client(master) as w:
+        w.ok('ACTIVATE "user.a" "be1!p" ""')
+        w.ok('ACTIVATE "user.b" "be1!p" ""')
+    s = client(fe)
+    eventually(lambda: s.find("user.b"))
+    fe.stop()
+    with client(master) as w:
+        w.ok('DELETE "user.a"')
+        w.ok('ACTIVATE "user.c" "be1!p" ""')
+    master.stop()
+    fe.start()
+    s = eventually(lambda: client(fe))
+    assert s.find("user.a") and s.find("user.b")  # the master is away: as it was
+    began = time.monotonic()
+    s.ok("NOOP")
+    assert time.monotonic() - began < 1  # nothing to wait for
+    master.start()
+    eventually(lambda: s.find("user.c"))
+    eventually(lambda: s.find("user.a") is None)
+    assert s.find("user.b")
+
+
+def test_slave_restart(master, nodes):
+    fe = slave_of(master, nodes)
+    w = client(master)
+    w.ok('ACTIVATE "user.a" "be1!p" ""')
+    eventually(lambda: client(fe).find("user.a"))
+    for pid in fe.processes("mupdate"):
+        os.kill(pid, signal.SIGKILL)
+    w.ok('ACTIVATE "user.b" "be1!p" ""')
+    eventually(lambda: client(fe).find("user.b"))
+
+
+def test_sighup_hands_the_database_over(master):
+    with client(master) as streaming, client(master) as w:
+        w.ok('ACTIVATE "user.a" "be1!p" ""')
+        streaming.ok("UPDATE")
+        old = master.processes("mupdate")
+        master.master.send_signal(signal.SIGHUP)
+        with pytest.raises(EOFError):
+            while True:
+                streaming.read()
+    c = eventually(lambda: client(master), 40)
+    assert c.find("user.a")
+    assert not set(old) & set(master.processes("mupdate"))
+
+
+def test_master_on_a_frontend_keeps_the_list(nodes, network):
+    """-a, in the same instance as a frontend: the node's own list follows without the network."""
+    address = network.address()
+    node = nodes("m", "mupdate -a", servername=address, mupdate_server=address, mupdate_password="secret")
+    with client(node) as c, local(node) as l:
+        assert c.banner[-1][-1] == "(master)"
+        for i in range(20):
+            c.ok('ACTIVATE "user.u%d" "be1!p" ""' % i)
+        l.ok("NOOP")
+        c.ok('DELETE "user.u3"')
+        l.ok("NOOP")
+    names = node.command("ctl_mboxlist", "-d").stdout
+    assert '"user.u2"' in names and '"user.u3"' not in names
+
+
+def test_a_hundred_thousand_names(master, nodes):
+    count = 100000
+    with client(master) as w:
+        for base in range(0, count, 1000):
+            w.send(
+                "".join(
+                    'A%d ACTIVATE "user.u%06d" "be%d.lab!default" "u%d\tlrswipkxtecdan\t"\r\n' % (i, i, i % 7, i)
+                    for i in range(base, base + 1000)
+                )
+            )
+            while w.read()[0] != "A%d" % (base + 999):
+                pass
+        fe = slave_of(master, nodes)
+        eventually(lambda: "mupdate.slave-synced" in fe.log(), 60)
+        synced = re.search(r"slave-synced.*count=(\d+).*ms=(\d+)", fe.log())
+        assert int(synced.group(1)) == count
+        with client(fe) as s:
+            assert s.find("user.u099999")
+            assert len(s.ok("LIST")) == count
+        w.ok('DELETE "user.u000000"')
+        with local(fe) as s:
+            s.ok("NOOP")
+            assert s.find("user.u000000") is None
