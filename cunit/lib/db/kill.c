@@ -179,9 +179,28 @@ static void pause_us(unsigned us)
     nanosleep(&(struct timespec){us / 1000000, (long)(us % 1000000) * 1000}, NULL);
 }
 
+static uint32_t committed(const struct kill_test *t)
+{
+    uint32_t sum = 0;
+
+    for (unsigned i = 0; i < t->workers; i++)
+        sum += t->acknowledged->number[i];
+    return sum;
+}
+
+/* Every other time a busy machine's workers get as far as a commit before one is killed. */
+static void let_them_work(struct kill_test *t, unsigned round)
+{
+    uint32_t before = committed(t);
+    int64_t deadline = clock_deadline(5000);
+
+    while (round % 2 == 0 && committed(t) == before && clock_left(deadline) > 0)
+        pause_us(500);
+    pause_us((unsigned)random() % (t->engine == DB_LMDB ? 10000 : 40000));
+}
+
 static void run(struct kill_test *t)
 {
-    uint32_t committed = 0;
 
     snprintf(t->dir, sizeof(t->dir), "/tmp/iatlas-kill.XXXXXX");
     CU_ASSERT_FATAL(mkdtemp(t->dir) != NULL);
@@ -194,7 +213,7 @@ static void run(struct kill_test *t)
     for (unsigned i = 0; i < t->kills; i++) {
         unsigned worker = (unsigned)random() % t->workers;
 
-        pause_us((unsigned)random() % (t->engine == DB_LMDB ? 15000 : 60000));
+        let_them_work(t, i);
         kill_worker(t, worker);
         if (t->workers == 1 || i % 25 == 0)
             check(t);
@@ -205,9 +224,7 @@ static void run(struct kill_test *t)
         kill_worker(t, i);
     check(t);
     alarm(0);
-    for (unsigned i = 0; i < t->workers; i++)
-        committed += t->acknowledged->number[i];
-    CU_ASSERT(committed > t->kills / 4); /* they did work in between */
+    CU_ASSERT(committed(t) >= t->kills / 2); /* they did work in between */
     munmap(t->acknowledged, sizeof(*t->acknowledged));
     CU_ASSERT_EQUAL(file_remove_tree(t->dir), 0);
 }
