@@ -5,8 +5,8 @@
 #     fuzz/fuzz-NAME found/ ../fuzz/corpus/NAME
 #
 # A new harness: its NAME in FUZZ_NAMES and EXTRA_PROGRAMS, and two programs as below.
-FUZZ_NAMES = mail
-EXTRA_PROGRAMS = fuzz/fuzz-mail
+FUZZ_NAMES = charset mail names
+EXTRA_PROGRAMS = fuzz/fuzz-charset fuzz/fuzz-mail fuzz/fuzz-names
 EXTRA_DIST += $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
@@ -16,3 +16,19 @@ fuzz_replay_mail_LDADD = $(MAIL_LIBS)
 fuzz_fuzz_mail_SOURCES = fuzz/mail.c cunit/lib/mail/consistent.c cunit/lib/mail/consistent.h
 fuzz_fuzz_mail_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_mail_LDADD = $(MAIL_LIBS)
+
+check_PROGRAMS += fuzz/replay-charset
+fuzz_replay_charset_SOURCES = fuzz/replay.c fuzz/charset.c
+fuzz_replay_charset_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/charset"'
+fuzz_replay_charset_LDADD = $(CHARSET_LIBS)
+fuzz_fuzz_charset_SOURCES = fuzz/charset.c
+fuzz_fuzz_charset_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_charset_LDADD = $(CHARSET_LIBS)
+
+check_PROGRAMS += fuzz/replay-names
+fuzz_replay_names_SOURCES = fuzz/replay.c fuzz/names.c
+fuzz_replay_names_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/names"'
+fuzz_replay_names_LDADD = $(NAME_LIBS)
+fuzz_fuzz_names_SOURCES = fuzz/names.c
+fuzz_fuzz_names_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_names_LDADD = $(NAME_LIBS)

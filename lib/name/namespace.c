@@ -155,7 +155,7 @@ int namespace_to_internal(const struct namespace *ns, const char *external, stru
             ? ERR_BADNAME
             : to_internal(ns, external, buf_cstr(&domain), len, internal);
     if (r == 0)
-        r = mboxname_check(internal->data + before);
+        r = mboxname_check(buf_cstr(internal) + before);
     if (r != 0)
         buf_truncate(internal, before);
     buf_free(&domain);
