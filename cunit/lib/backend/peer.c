@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,14 +17,14 @@ enum { PATIENCE_MS = 3000 };
 
 static void say(struct peer *p, struct stream *s, const char *text)
 {
-    size_t n = strlen(text), step = p->slowly ? 1 : n;
+    char *line = xstrprintf("%s\r\n", text);
+    size_t n = strlen(line), step = p->slowly ? 1 : n; /* else in one segment */
 
     for (size_t at = 0; at < n; at += step) {
-        stream_write(s, text + at, step);
+        stream_write(s, line + at, step);
         stream_flush_wait(s, clock_deadline(PATIENCE_MS));
     }
-    stream_puts(s, "\r\n");
-    stream_flush_wait(s, clock_deadline(PATIENCE_MS));
+    free(line);
 }
 
 static bool expect(struct peer *p, struct stream *s, const char *text)
