@@ -77,7 +77,6 @@ static int make_client(struct backend *b)
     return sasl_cli_new(&c, &b->sasl);
 }
 
-/* NULL: no data at all; empty data is "". */
 static void send_base64(struct backend *b, const char *data, size_t n)
 {
     struct buf text = BUF_INIT;

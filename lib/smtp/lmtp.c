@@ -247,12 +247,14 @@ static int greeting(struct lmtp *c)
 static int lhlo(struct lmtp *c)
 {
     int r = read_reply(c);
+    const char *lines;
 
     if (r <= 0)
         return r == 0 ? LMTP_WAIT : r;
     if (!is_ok(c))
         return because(c, ERR_UNAVAILABLE);
-    smtp_caps_parse(&c->caps, buf_cstr(&c->reply.text));
+    lines = strchr(buf_cstr(&c->reply.text), '\n');
+    smtp_caps_parse(&c->caps, lines != NULL ? lines + 1 : "");
     c->ready = true;
     c->state = STATE_ENVELOPE;
     return LMTP_MORE;

@@ -131,7 +131,7 @@ void smtp_caps_parse(struct smtp_caps *caps, const char *text)
     struct str_list lines = str_split(pool, text, "\n");
 
     memset(caps, 0, sizeof(*caps));
-    for (size_t i = 1; i < lines.count; i++) /* the first is the server's name */
+    for (size_t i = 0; i < lines.count; i++)
         parse_line(caps, lines.items[i]);
     pool_free(&pool);
 }

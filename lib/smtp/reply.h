@@ -37,7 +37,8 @@ struct smtp_caps {
     uint64_t size_max; /* 0: no limit told */
 };
 
-/* From the text of the reply to LHLO or EHLO (the first line is the server's name). */
+/* From the lines, separated by LF, behind the first one of the reply to LHLO or EHLO (that is the
+ * server's name): backend_capabilities() is such a text. */
 void smtp_caps_parse(struct smtp_caps *caps, const char *text);
 
 #endif

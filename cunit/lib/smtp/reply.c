@@ -102,13 +102,17 @@ static void test_caps(void)
 {
     struct smtp_caps caps;
 
-    smtp_caps_parse(
-        &caps, "PIPELINING\n8BITMIME\nENHANCEDSTATUSCODES\nSIZE 1000\nAUTH PLAIN LOGIN\nIGNOREQUOTA\nOk");
-    CU_ASSERT(!caps.pipelining); /* the first line is a name */
+    smtp_caps_parse(&caps, "8BITMIME\nENHANCEDSTATUSCODES\nSIZE 1000\nAUTH PLAIN LOGIN\nIGNOREQUOTA\nOk");
+    CU_ASSERT(!caps.pipelining);
     CU_ASSERT(caps.eightbitmime && caps.enhanced && caps.size && caps.auth_param && caps.ignorequota &&
               !caps.starttls);
     CU_ASSERT_EQUAL(caps.size_max, 1000);
-    smtp_caps_parse(&caps, "be1.lab\npipelining\nSIZE\nSIZES 7\nAUTH=PLAIN\nstarttls");
+    smtp_caps_parse(&caps, "8BITMIME\nENHANCEDSTATUSCODES\nSIZE 1000\nAUTH PLAIN LOGIN\nIGNOREQUOTA\nOk");
+    CU_ASSERT(!caps.pipelining);
+    CU_ASSERT(caps.eightbitmime && caps.enhanced && caps.size && caps.auth_param && caps.ignorequota &&
+              !caps.starttls);
+    CU_ASSERT_EQUAL(caps.size_max, 1000);
+    smtp_caps_parse(&caps, "pipelining\nSIZE\nSIZES 7\nAUTH=PLAIN\nstarttls");
     CU_ASSERT(caps.pipelining && caps.size && caps.auth_param && caps.starttls && !caps.eightbitmime);
     CU_ASSERT_EQUAL(caps.size_max, 0);
     smtp_caps_parse(&caps, "");
