@@ -9,6 +9,7 @@
 #include "lib/base/options.h"
 #include "lib/base/str.h"
 
+enum { MUPDATE_PORT = 3905 };
 enum when { ALWAYS, BEFORE, AFTER };
 
 static const struct {
@@ -69,14 +70,19 @@ static void add_login(struct client *c, struct buf *to)
         add(to, "LOGINDISABLED");
 }
 
+/* Where the mailbox list's authority is: with its port where that is not the usual one. */
 static void add_mupdate(struct buf *to)
 {
     const char *server = opt_string(OPT_MUPDATE_SERVER);
+    int64_t port = opt_int(OPT_MUPDATE_PORT);
     struct buf name = BUF_INIT;
 
     if (server == NULL)
         return;
-    buf_printf(&name, "MUPDATE=mupdate://%s/", server);
+    buf_printf(&name, "MUPDATE=mupdate://%.*s", (int)strcspn(server, " "), server);
+    if (port != MUPDATE_PORT && strchr(server, ':') == NULL)
+        buf_printf(&name, ":%lld", (long long)port);
+    buf_putc(&name, '/');
     add(to, buf_cstr(&name));
     buf_free(&name);
 }
