@@ -119,8 +119,7 @@ static void disable(struct master_service *s)
     }
     LOG(LOG_ERR, MASTER_DISABLED, LOG_STR(SERVICE, s->name), LOG_INT(COUNT, FAILURES_MAX));
     s->state = SERVICE_DISABLED;
-    service_watch_stop(s);
-    listen_close(&s->sockets, true);
+    service_close_sockets(s);
     for (struct process *p = s->processes; p != NULL; p = p->next)
         process_retire(p);
 }

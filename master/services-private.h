@@ -91,6 +91,9 @@ unsigned service_rooms(const struct master_service *s);
 
 /* ---- services.c ---- */
 
+/* Gives up the service's addresses. */
+void service_close_sockets(struct master_service *s);
+
 /* Frees a service that is removed and has no process any more. */
 void service_gone(struct master_service *s);
 

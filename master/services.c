@@ -40,7 +40,7 @@ struct services *services_new(struct loop *l, struct children *children, int bac
 
 /* ---- a service ---- */
 
-static void close_sockets(struct master_service *s)
+void service_close_sockets(struct master_service *s)
 {
     service_watch_stop(s);
     listen_close(&s->sockets, true);
@@ -56,7 +56,7 @@ static void service_free(struct master_service *s)
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
-    close_sockets(s);
+    service_close_sockets(s);
     loop_timer_free(&s->retry);
     free(s->name);
     free(s->path);
@@ -159,7 +159,7 @@ static void drop_old(struct services *all)
         for (struct process *p = s->processes; p != NULL; p = p->next)
             process_retire(p);
         if (!s->listed || moved)
-            close_sockets(s);
+            service_close_sockets(s);
         if (!s->listed) {
             s->state = SERVICE_REMOVED;
             s->entry = NULL;
@@ -178,7 +178,7 @@ static int find_program(struct master_service *s, char **error_r)
     found = program_find(s->entry->argv[0], &s->path);
     if (found == PROGRAM_FOUND)
         return 0;
-    close_sockets(s);
+    service_close_sockets(s);
     s->state = SERVICE_ABSENT;
     if (found == PROGRAM_UNKNOWN) {
         *error_r = xstrprintf("%u:%u: %s: no such program: %s", s->entry->line, s->entry->column, s->name,
@@ -276,7 +276,7 @@ void services_stop(struct services *all, int signo)
     loop_timer_set(all->sweep, CLOCK_NEVER);
     for (struct master_service *s = all->first; s != NULL; s = s->next) {
         loop_timer_set(s->retry, CLOCK_NEVER);
-        close_sockets(s);
+        service_close_sockets(s);
     }
     services_signal(all, signo);
 }

@@ -7,7 +7,11 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from iatlas import Murder, net, node  # noqa: E402
+from iatlas import Murder, direct, net, node  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes long; left out under the sanitizers")
 
 
 @pytest.fixture
@@ -64,3 +68,26 @@ def murder(make_murder):
 def server(make_server):
     """A standalone server."""
     return make_server()
+
+
+@pytest.fixture
+def make_imapd(workdir, network):
+    """make_imapd(conf={}, users=("fred", "bob")) starts an imapd alone, without a master."""
+    made = []
+
+    def make(conf=None, users=("fred", "bob")):
+        n = direct.Service(os.path.join(workdir, "i%d" % len(made)), network.address(), "imap", ["imapd"], conf)
+        made.append(n)
+        n.start()
+        n.make_users(*users)
+        return n
+
+    yield make
+    for n in made:
+        n.cleanup()
+
+
+@pytest.fixture
+def imapd(make_imapd):
+    """A standalone imapd with the users fred and bob."""
+    return make_imapd()

@@ -373,7 +373,7 @@ static enum step fetch_step(struct command *cmd)
         if (f->count == 0)
             return answer(cmd, f);
     }
-    while (f->next < f->count && r == 0 && stream_unsent(cmd->client->stream) <= STREAM_OUT_HIGH)
+    while (f->next < f->count && r == 0 && stream_unsent(cmd->client->stream) < STREAM_OUT_HIGH)
         r = write_message(cmd, f);
     return r < 0 && r != ERR_AGAIN ? command_error(cmd, r) : STEP_MORE;
 }

@@ -177,7 +177,7 @@ static int find_news(struct local_leg *l, bool expunges)
 
 static bool is_full(const struct local_leg *l)
 {
-    return stream_unsent(l->leg.client->stream) > STREAM_OUT_HIGH;
+    return stream_unsent(l->leg.client->stream) >= STREAM_OUT_HIGH;
 }
 
 static void tell_exists(struct local_leg *l)

@@ -87,8 +87,9 @@ struct login_ops {
      * ERR_PROTOCOL: the connection ends.  NULL: a bare line (all but ManageSieve). */
     int (*response)(struct login *l, const char **base64_r, size_t *len_r);
 
-    /* Last word on who may use the service, l->identity being set; NULL: everybody.  (A proxy that acts
-     * for nobody is never is_admin, even if listed; services that admit proxies ask is_proxy.)  0, or ERR_DENIED, or ERR_UNAVAILABLE; *text_r (static) is for the client. */
+    /* Last word on who may use the service, l->identity being set; NULL: everybody.  (A proxy that
+     * acts for nobody is never is_admin, even if listed; services that admit proxies ask
+     * is_proxy.)  0, ERR_DENIED or ERR_UNAVAILABLE; *text_r (static) is for the client. */
     int (*authorize)(struct login *l, const char **text_r);
 
     /* Writes the answer to the command that called login_authenticate or login_plain. */

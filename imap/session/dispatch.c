@@ -364,9 +364,16 @@ static int fill(struct client *c)
 /* True while the output is so far behind that nothing more may be written. */
 static bool is_blocked(struct client *c)
 {
-    if (stream_unsent(c->stream) > STREAM_OUT_HIGH)
+    if (stream_unsent(c->stream) >= STREAM_OUT_HIGH)
         stream_flush(c->stream);
-    return stream_unsent(c->stream) > STREAM_OUT_HIGH;
+    return stream_unsent(c->stream) >= STREAM_OUT_HIGH;
+}
+
+/* To the tail of the queue; what has been written goes out meanwhile. */
+static enum engine_verdict yield(struct client *c)
+{
+    stream_flush(c->stream);
+    return ENGINE_AGAIN;
 }
 
 static enum engine_verdict park(struct client *c, bool want_input, int64_t deadline)
@@ -422,7 +429,7 @@ static bool run_first(struct client *c, enum engine_verdict *verdict_r)
     else if (c->state == CLIENT_LOGOUT)
         *verdict_r = login_close(c->login);
     else if (session_slice_over(c->session))
-        *verdict_r = ENGINE_AGAIN;
+        *verdict_r = yield(c);
     else if (is_blocked(c) || in_login_barrier(c))
         *verdict_r = login_park(c->login, false, CLOCK_NEVER);
     else

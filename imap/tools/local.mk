@@ -11,3 +11,7 @@ imap_tools_mbpath_LDADD = $(MBOXOP_LIBS)
 sbin_PROGRAMS += imap/tools/mbexamine
 imap_tools_mbexamine_SOURCES = imap/tools/mbexamine.c
 imap_tools_mbexamine_LDADD = $(STORE_LIBS)
+
+libexec_PROGRAMS += imap/tools/imapd
+imap_tools_imapd_SOURCES = imap/tools/imapd.c
+imap_tools_imapd_LDADD = $(SERVICE_LIBS) $(LOCAL_LIBS) $(PROXY_LIBS)

@@ -46,7 +46,7 @@ static int complain(const char *program, int r, char *error)
 int tool_start(const char *program, const char *config_path)
 {
     char *error = NULL;
-    int r = config_read(config_path, NULL, program, &error);
+    int r = config_read(config_path != NULL ? config_path : config_default_path(), NULL, program, &error);
 
     if (r != 0)
         return complain(program, r, error);

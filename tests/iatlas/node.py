@@ -1,5 +1,6 @@
 """One node: a directory, an address, imapd.conf and cyrus.conf, and a running master."""
 
+import getpass
 import os
 import re
 import shutil
@@ -77,6 +78,7 @@ class Node:
             "log_target": "file:" + self.path("log"),
             "db_map_size": "1G",
             "failedloginpause": "0s",
+            "cyrus_user": getpass.getuser(),
         }
         if os.getuid() == 0:
             self.conf["cyrus_user"] = "root"

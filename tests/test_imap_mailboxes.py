@@ -1,0 +1,227 @@
+"""Mailbox names: LIST and its kin, CREATE, DELETE, RENAME, STATUS, ACLs, quotas."""
+
+import pytest
+from iatlas.clients import message
+
+
+def test_list(imapd):
+    c = imapd.imap("fred")
+    for name in ("Sent", "Work", "Work/2026/May", "a&AOQ-"):
+        c.ok("CREATE " + name)
+    assert c.list("", "*") == ["INBOX", "Sent", "Work", "Work/2026/May", "a&AOQ-"]
+    assert c.list("", "%") == ["INBOX", "Sent", "Work", "a&AOQ-"]
+    assert c.list("Work/", "%") == ["Work/2026"]
+    assert c.list("", "Work/%/%") == ["Work/2026/May"]
+    assert c.list("", "inbox") == ["INBOX"]
+    assert c.list("", "W*y") == ["Work/2026/May"]
+    assert c.list("", "nope") == []
+    lines = {m.group(2): m.group(1) for m in c.ok('LIST "" %').find(rb'LIST \((.*)\) "/" (\S+)')}
+    assert lines[b"Work"] == rb"\HasChildren" and lines[b"Sent"] == rb"\HasNoChildren"
+    assert lines[b"INBOX"] == rb"\HasNoChildren"
+    c.ok('LIST "Work/" %').one(rb'^\* LIST \(\\Noselect \\HasChildren\) "/" Work/2026$')
+    c.ok('LIST "" ""').one(rb'^\* LIST \(\\Noselect\) "/" ""$')
+
+
+def test_namespaces(make_imapd):
+    imapd = make_imapd({"altnamespace": "no", "unixhierarchysep": "no"}, users=())
+    imapd.add_user("fred", "bob")
+    admin = imapd.imap()
+    for name in ("user.fred", "user.bob", "shared"):
+        admin.ok("CREATE " + name)
+    admin.ok("SETACL user.bob fred lr")
+    c = imapd.imap("fred")
+    c.ok("NAMESPACE").one(rb'\(\("INBOX\." "\."\)\) \(\("user\." "\."\)\) \(\("" "\."\)\)')
+    c.ok("CREATE INBOX.Sent")
+    assert c.ok('LIST "" *').find(rb'"\." (\S+)$') != []
+    names = sorted(m.group(1) for m in c.ok('LIST "" *').find(rb'"\." (\S+)$'))
+    assert names == [b"INBOX", b"INBOX.Sent", b"shared", b"user.bob"]
+    c.ok("NAMESPACE")
+    assert b"NIL" in admin.ok("NAMESPACE").untagged[0]
+
+
+def test_others_and_shared(imapd):
+    admin = imapd.imap()
+    admin.ok("CREATE shared/list")
+    admin.ok("SETACL user/bob fred lrs")
+    c = imapd.imap("fred")
+    assert sorted(c.list("", "*")) == ["INBOX", "Other Users/bob", "Shared Folders/shared/list"]
+    assert sorted(c.list("", "%")) == ["INBOX", "Other Users", "Shared Folders"]
+    assert c.list("Other Users/", "%") == ["Other Users/bob"]
+    assert c.select('"Other Users/bob"') == 0
+    assert imapd.imap("bob").list("", "*") == ["Shared Folders/shared/list", "INBOX"]
+
+
+def test_subscriptions(imapd):
+    c = imapd.imap("fred")
+    c.ok("CREATE Sent")
+    c.ok("CREATE Work/2026")
+    assert c.list("", "*", "LSUB") == []
+    for name in ("INBOX", "Sent", "Work/2026"):
+        c.ok("SUBSCRIBE " + name)
+    c.ok("SUBSCRIBE Sent")
+    assert "NONEXISTENT" in c.no("SUBSCRIBE nope").text
+    assert c.list("", "*", "LSUB") == ["INBOX", "Sent", "Work/2026"]
+    c.ok('LSUB "" %').one(rb'^\* LSUB \(\\Noselect\) "/" Work$')
+    c.ok("UNSUBSCRIBE Sent")
+    c.ok("UNSUBSCRIBE never")
+    assert c.list("", "*", "LSUB") == ["INBOX", "Work/2026"]
+    # a deleted mailbox is not shown, its subscription stays (RFC 3501 6.3.6)
+    c.ok("DELETE Work/2026")
+    assert c.list("", "*", "LSUB") == ["INBOX"]
+    c.ok("CREATE Work/2026")
+    assert c.list("", "*", "LSUB") == ["INBOX", "Work/2026"]
+    assert imapd.imap("bob").list("", "*", "LSUB") == []
+
+
+def test_create_delete(imapd):
+    c = imapd.imap("fred")
+    c.ok("CREATE Work/")
+    assert "ALREADYEXISTS" in c.no("CREATE Work").text
+    assert "ALREADYEXISTS" in c.no("CREATE INBOX").text
+    for bad in ("a//b", '"a*b"', '"a%b"', "&x-", '"Other Users/bob/x"', '"Shared Folders/x"'):
+        c.no("CREATE " + bad)
+    c.ok("DELETE Work")
+    assert "NONEXISTENT" in c.no("DELETE Work").text
+    assert "NOPERM" in c.no("DELETE INBOX").text
+    c.no('DELETE "Other Users/bob"')
+    assert c.list("", "*") == ["INBOX"]
+
+
+def test_create_select_at_once(imapd):
+    c = imapd.imap("fred")
+    c.send("A001 CREATE new\r\nA002 SELECT new\r\nA003 DELETE new\r\nA004 NOOP\r\n")
+    status = {}
+    while b"A004" not in status:
+        r = c.read_response()
+        if not r.startswith(b"*"):
+            status[r.split()[0]] = r.split()[1]
+    assert set(status.values()) == {b"OK"}
+
+
+def test_rename(imapd):
+    c = imapd.imap("fred")
+    c.ok("CREATE a")
+    c.ok("CREATE a/b")
+    c.append("a/b", message("kept"))
+    uidvalidity = c.ok("STATUS a/b (UIDVALIDITY)").untagged
+    r = c.ok("RENAME a x/y")
+    r.one(rb"^\* OK rename a x/y$")
+    r.one(rb"^\* OK rename a/b x/y/b$")
+    assert c.list("", "*") == ["INBOX", "x/y", "x/y/b"]
+    assert c.ok("STATUS x/y/b (UIDVALIDITY)").untagged[0].split()[-1] == uidvalidity[0].split()[-1]
+    assert c.select("x/y/b") == 1
+    assert "NONEXISTENT" in c.no("RENAME nope z").text
+    assert "ALREADYEXISTS" in c.no("RENAME x/y INBOX").text
+    # RENAME of INBOX moves its messages and leaves it empty
+    c.append("INBOX", message("moved"))
+    c.ok("RENAME INBOX old")
+    assert c.select("old") == 1 and c.select("INBOX") == 0
+
+
+def test_status(imapd):
+    c = imapd.imap("fred")
+    c.append("INBOX", message(), "\\Seen")
+    c.append("INBOX", message())
+    r = c.ok("STATUS INBOX (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)")
+    m = r.one(rb"^\* STATUS INBOX \(MESSAGES 2 RECENT 2 UIDNEXT 3 UIDVALIDITY (\d+) UNSEEN 1\)$")
+    c.select("INBOX")
+    c.ok("SELECT INBOX").one(rb"UIDVALIDITY %s\]" % m.group(1))
+    c.ok("STATUS inbox (unseen)").one(rb"^\* STATUS INBOX \(UNSEEN 1\)$")
+    assert "NONEXISTENT" in c.no("STATUS nope (MESSAGES)").text
+
+
+def test_acl(imapd):
+    c, bob = imapd.imap("fred"), imapd.imap("bob")
+    c.ok("GETACL INBOX").one(rb"^\* ACL INBOX fred lrswipkxtecdan$")
+    assert "NONEXISTENT" in bob.no('SELECT "Other Users/fred"').text
+    c.ok("SETACL INBOX bob l")
+    assert "NOPERM" in bob.no('SELECT "Other Users/fred"').text
+    assert "NOPERM" in bob.no('GETACL "Other Users/fred"').text
+    c.ok("SETACL INBOX bob +rs")
+    bob.ok('MYRIGHTS "Other Users/fred"').one(rb'^\* MYRIGHTS "Other Users/fred" lrs$')
+    c.append("INBOX", message())
+    r = bob.ok('SELECT "Other Users/fred"')
+    assert "READ-WRITE" in r.text
+    r.one(rb"PERMANENTFLAGS \(\\Seen\)")
+    bob.ok("STORE 1 +FLAGS (\\Seen)")
+    assert "NOPERM" in bob.no("STORE 1 +FLAGS (\\Deleted)").text
+    assert "NOPERM" in bob.no("EXPUNGE").text
+    assert "NOPERM" in bob.no(['APPEND "Other Users/fred" ', message()]).text
+    # seen is private
+    c.select("INBOX")
+    assert c.uids("UNSEEN") == [1] and bob.uids("SEEN") == [1]
+    c.ok("SETACL INBOX bob -s")
+    c.ok("LISTRIGHTS INBOX bob").one(rb"^\* LISTRIGHTS INBOX bob ")
+    c.ok("DELETEACL INBOX bob")
+    c.ok("GETACL INBOX").one(rb"^\* ACL INBOX fred lrswipkxtecdan$")
+    c.no("SETACL nope bob lr")
+    bob2 = imapd.imap("bob")
+    bob2.no('SETACL "Other Users/fred" bob lrswipkxtea')
+
+
+def test_rights_revoked(imapd):
+    """Who loses the right r while he has the mailbox selected is told BYE."""
+    c, bob = imapd.imap("fred"), imapd.imap("bob")
+    c.ok("SETACL INBOX bob lr")
+    bob.select('"Other Users/fred"')
+    c.ok("DELETEACL INBOX bob")
+    tag = bob.start("NOOP")
+    assert bob.read_line().startswith(b"* BYE"), tag
+    with pytest.raises(EOFError):
+        bob.read_line()
+
+
+def test_selected_deleted_and_renamed(imapd):
+    c, d = imapd.imap("fred"), imapd.imap("fred")
+    c.ok("CREATE a")
+    c.append("a", message())
+    d.select("a")
+    c.ok("RENAME a b")
+    assert len(d.ok("FETCH 1 UID").untagged) == 1
+    c.ok("DELETE b")
+    d.start("NOOP")
+    assert d.read_line().startswith(b"* BYE")
+    # the own selected mailbox: the session goes on without one
+    c.ok("CREATE a")
+    c.select("a")
+    c.ok("DELETE a")
+    c.bad("FETCH 1 UID")
+    c.ok("NOOP")
+
+
+def test_quota(imapd):
+    c, admin = imapd.imap("fred"), imapd.imap()
+    assert c.ok("GETQUOTAROOT INBOX").untagged == [b"* QUOTAROOT INBOX"]
+    assert "NOPERM" in c.no("SETQUOTA INBOX (STORAGE 100)").text
+    assert "NONEXISTENT" in c.no("GETQUOTA INBOX").text
+    admin.ok("SETQUOTA user/fred (STORAGE 4 MESSAGE 3)")
+    c.ok("GETQUOTAROOT INBOX").one(rb"^\* QUOTAROOT INBOX INBOX$")
+    c.append("INBOX", message(body="x" * 100 + "\r\n"))
+    c.ok("GETQUOTA INBOX").one(rb"^\* QUOTA INBOX \(STORAGE 1 4 MESSAGE 1 3\)$")
+    assert "OVERQUOTA" in c.no(["APPEND INBOX ", message(body="y" * 70 + "\r\n" + "x" * 5000 + "\r\n")]).text
+    # what is below counts to the same root
+    c.ok("CREATE sub")
+    c.append("sub", message())
+    c.append("sub", message())
+    assert "OVERQUOTA" in c.no(["APPEND sub ", message()]).text
+    c.select("sub")
+    assert "OVERQUOTA" in c.no("COPY 1 INBOX").text
+    c.ok("STORE 1 +FLAGS (\\Deleted)")
+    c.ok("EXPUNGE")
+    c.ok("GETQUOTA INBOX").one(rb"MESSAGE 2 3\)$")
+    admin.ok("SETQUOTA user/fred ()")
+    c.append("sub", message())
+    admin.bad("SETQUOTA user/fred (FOO 1)")
+    imapd.imap("bob").no('GETQUOTA "Other Users/fred"')
+
+
+def test_list_many(imapd):
+    """LIST shows what the user may see, and does not grow with what others have."""
+    admin = imapd.imap()
+    data = b"".join(b"c%d CREATE user/fred/f%d\r\n" % (i, i) for i in range(300))
+    admin.send(data)
+    for i in range(300):
+        assert admin.read_response() == b"c%d OK Completed" % i
+    assert len(imapd.imap("fred").list("", "*")) == 301
+    assert len(imapd.imap("bob").list("", "*")) == 1
+    assert len(admin.list("user/fred/", "%")) == 300

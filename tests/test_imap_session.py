@@ -1,0 +1,262 @@
+"""The IMAP front: states, parsing, literals, limits, pipelining, the end of sessions."""
+
+import re
+import signal
+import time
+
+import pytest
+from iatlas.clients import message
+
+
+def test_greeting_and_capabilities(imapd):
+    c = imapd.connect()
+    assert re.match(rb"\* OK \[CAPABILITY IMAP4rev1 LITERAL\+ .*\] %s" % imapd.servername.encode(), c.greeting)
+    before = c.ok("CAPABILITY").one(rb"^\* CAPABILITY (.*)$").group(1).split()
+    assert {b"IMAP4rev1", b"LITERAL+", b"ID", b"ENABLE", b"AUTH=PLAIN", b"SASL-IR"} <= set(before)
+    assert b"ACL" not in before and b"LOGINDISABLED" not in before
+    r = c.ok("LOGIN fred secret")
+    after = c.ok("CAPABILITY").one(rb"^\* CAPABILITY (.*)$").group(1).decode()
+    assert "[CAPABILITY %s]" % after in r.text
+    words = "ACL CHILDREN IDLE MOVE NAMESPACE QUOTA RIGHTS=kxten UIDPLUS UNSELECT"
+    assert set(words.split()) <= set(after.split())
+    for absent in ("AUTH=PLAIN", "CONDSTORE", "QRESYNC", "BINARY", "MULTIAPPEND", "STARTTLS"):
+        assert absent not in after.split()
+
+
+def test_suppressed_capabilities(make_imapd):
+    imapd = make_imapd({"suppress_capabilities": "IDLE MOVE", "literalminus": "yes"})
+    c = imapd.imap("fred")
+    words = c.ok("CAPABILITY").one(rb"CAPABILITY (.*)$").group(1).split()
+    assert b"IDLE" not in words and b"MOVE" not in words and b"LITERAL-" in words and b"LITERAL+" not in words
+    c.bad("IDLE")
+    c.select("INBOX")
+    c.bad("MOVE 1 INBOX")
+
+
+def test_states(imapd):
+    c = imapd.connect()
+    for command in ("SELECT INBOX", "LIST \"\" *", "FETCH 1 FLAGS", "NAMESPACE", "ENABLE X", "IDLE"):
+        assert "login first" in c.bad(command).text
+    c.ok("NOOP")
+    c.ok("ID NIL")
+    c.bad("STARTTLS")
+    assert "AUTHENTICATIONFAILED" in c.no("LOGIN fred wrong").text
+    c.no("AUTHENTICATE NONESUCH")
+    c.login("fred")
+    for command in ("LOGIN fred secret", "AUTHENTICATE PLAIN", "STARTTLS"):
+        c.bad(command)
+    for command in ("FETCH 1 FLAGS", "STORE 1 FLAGS ()", "SEARCH ALL", "EXPUNGE", "CLOSE", "CHECK", "COPY 1 X", "UNSELECT"):
+        assert "select a mailbox" in c.bad(command).text
+    c.select("INBOX")
+    c.ok("UNSELECT")
+    c.bad("FETCH 1 FLAGS")
+    r = c.ok("LOGOUT")
+    r.one(rb"^\* BYE")
+    with pytest.raises(EOFError):
+        c.read_line()
+
+
+def test_authenticate_plain(imapd):
+    c = imapd.connect()
+    c.ok("AUTHENTICATE PLAIN AGZyZWQAc2VjcmV0")
+    c = imapd.connect()
+    c.send("x AUTHENTICATE PLAIN\r\n")
+    assert c.read_line() == b"+ "
+    c.send("AGZyZWQAc2VjcmV0\r\n")
+    assert c.read_line().startswith(b"x OK [CAPABILITY")
+    c = imapd.connect()
+    c.send("x AUTHENTICATE PLAIN\r\n")
+    c.read_line()
+    c.send("*\r\n")
+    assert c.read_line().startswith(b"x BAD")
+    c.ok("NOOP")
+
+
+@pytest.mark.parametrize(
+    "line, answer",
+    [
+        ("", b"* BAD"),
+        (" NOOP", b"* BAD"),
+        ("a+b NOOP", b"* BAD"),
+        ("a", b"a BAD"),
+        ("a ", b"a BAD"),
+        ("a FOO", b"a BAD"),
+        ("a UID", b"a BAD"),
+        ("a UID NOOP", b"a BAD"),
+        ("a NOOP x", b"a BAD"),
+        ("a NOOP  ", b"a OK"),
+        ("a noop", b"a OK"),
+        ("a LIST", b"a BAD"),
+        ('a LIST ""', b"a BAD"),
+        ('a LIST "" * x', b"a BAD"),
+        ('a LIST "', b"a BAD"),
+        ("a SELECT", b"a BAD"),
+        ("a SELECT INBOX (CONDSTORE)", b"a BAD"),
+        ("a STATUS INBOX", b"a BAD"),
+        ("a STATUS INBOX ()", b"a BAD"),
+        ("a STATUS INBOX (FOO)", b"a BAD"),
+        ("a APPEND INBOX", b"a BAD"),
+        ("a GETQUOTA", b"a BAD"),
+        ("a ENABLE", b"a BAD"),
+        ("a ID (x)", b"a BAD"),
+        ('a ID ("name" "x" "version" NIL)', b"* ID"),
+        ("a CREATE", b"a BAD"),
+        ("a RENAME x", b"a BAD"),
+        ("a SETACL INBOX bob +q", b"a BAD"),
+    ],
+)
+def test_syntax(imapd, line, answer):
+    c = imapd.imap("fred")
+    c.send(line + "\r\nz NOOP\r\n")
+    assert c.read_response().startswith(answer)
+    while (r := c.read_response()) != b"z OK Completed":
+        assert r.startswith(b"a OK")
+
+
+def test_pipelining(imapd):
+    """A hundred commands in one packet: answered in their order, each once."""
+    c = imapd.connect()
+    data = b"l LOGIN fred secret\r\ns SELECT INBOX\r\n"
+    m = message("pipelined")
+    for i in range(50):
+        data += b"p%d APPEND INBOX {%d+}\r\n%s\r\nn%d NOOP\r\n" % (i, len(m), m, i)
+    c.send(data + b"f FETCH 1:* (UID BODY.PEEK[])\r\nz LOGOUT\r\n")
+    tags = []
+    while not tags or tags[-1] != b"z":
+        r = c.read_response()
+        if not r.startswith(b"*"):
+            tags.append(r.split()[0])
+            assert r.split()[1] == b"OK", r
+    want = [b"l", b"s"] + [t for i in range(50) for t in (b"p%d" % i, b"n%d" % i)] + [b"f", b"z"]
+    assert tags == want
+
+
+def test_byte_by_byte(imapd):
+    c = imapd.connect()
+    m = message("slow", body="x\r\n" * 5)
+    script = (
+        b"a LOGIN {4+}\r\nfred {6+}\r\nsecret\r\nb APPEND {5+}\r\nINBOX (\\Seen) {%d+}\r\n%s\r\n" % (len(m), m)
+        + b"c SELECT {5+}\r\nINBOX\r\nd SEARCH ALL\r\ne UID FETCH 1 BODY.PEEK[]\r\nf LOGOUT\r\n"
+    )
+    for i in range(len(script)):
+        c.send(script[i : i + 1])
+        if i % 64 == 0:
+            time.sleep(0.001)
+    answers = {}
+    while b"f" not in answers:
+        r = c.read_response()
+        answers[r.split()[0]] = r
+        if b"BODY[]" in r:
+            assert m in r
+    assert all(answers[t].split()[1] == b"OK" for t in (b"a", b"b", b"c", b"d", b"e", b"f"))
+
+
+def test_literals(imapd):
+    c = imapd.imap("fred")
+    c.send("a SELECT {5}\r\n")
+    assert c.read_line().startswith(b"+ ")
+    c.send("INBOX\r\n")
+    while not (r := c.read_response()).startswith(b"a "):
+        pass
+    assert r.startswith(b"a OK")
+    # refused before it is sent: an unknown command, no such state, too big
+    for command in ("FOO {5}", "LOGIN {5}", "SELECT {200000}", "SELECT {99999999999999999999999}"):
+        c.send("b %s\r\n" % command)
+        assert c.read_line().startswith(b"b BAD")
+        c.ok("NOOP")
+    # LITERAL+ that is too big, or for nothing, is read and dropped
+    for command in ("SELECT {200000+}", "FOO {200000+}"):
+        c.send(b"b " + command.encode() + b"\r\n" + b"x" * 200000 + b"\r\n")
+        assert c.read_line().startswith(b"b BAD")
+        c.ok("NOOP")
+    # NUL is not allowed in a literal that is no message
+    c.send(b"b SELECT {3+}\r\na\0b\r\n")
+    assert c.read_line().startswith(b"b BAD")
+
+
+def test_append_literal_refused_before_it_is_sent(imapd):
+    c = imapd.imap("fred")
+    c.send("a APPEND Nope {1000000}\r\n")
+    assert b"TRYCREATE" in c.read_line()
+    c.ok("NOOP")
+    c.send(b"b APPEND Nope {1000+}\r\n" + b"y NOOP\r\n" * 125 + b"\r\n")
+    assert b"TRYCREATE" in c.read_line()
+    c.ok("NOOP")
+
+
+def test_command_too_long(imapd):
+    c = imapd.imap("fred")
+    c.send(b"a SELECT " + b"x" * 3000000 + b"\r\n")
+    assert c.read_line().startswith(b"a BAD")
+    c.ok("NOOP")
+    # many literals that are each small enough
+    c.send(b"b SELECT " + b"{100000+}\r\n" % () + b"x" * 100000)
+    for _ in range(20):
+        c.send(b" {100000+}\r\n" + b"x" * 100000)
+    c.send(b"\r\n")
+    assert c.read_line().startswith(b"b BAD")
+    c.ok("NOOP")
+
+
+def test_long_line_before_login(imapd):
+    c = imapd.connect()
+    c.send(b"a LOGIN " + b"x" * 100000 + b" y\r\n")
+    assert c.read_line().startswith(b"a BAD")
+    c.ok("NOOP")
+
+
+def test_long_set(imapd):
+    """A set of 20,000 numbers fits; the answer comes."""
+    c = imapd.imap("fred")
+    c.append("INBOX", message())
+    c.select("INBOX")
+    numbers = ",".join(str(i) for i in range(1, 40001, 2))
+    assert len(c.ok("UID FETCH %s (UID)" % numbers).untagged) == 1
+
+
+def test_timeout(make_imapd):
+    imapd = make_imapd({"timeout": "1s"})
+    c = imapd.imap("fred")
+    line = c.read_line()
+    assert line.startswith(b"* BYE"), line
+    with pytest.raises(EOFError):
+        c.read_line()
+
+
+def test_shutdown(make_imapd):
+    """SIGQUIT: idle sessions and those in IDLE get BYE, the process ends with 0."""
+    imapd = make_imapd()
+    c, d = imapd.imap("fred"), imapd.imap("fred")
+    d.select("INBOX")
+    d.send("i IDLE\r\n")
+    assert d.read_line() == b"+ idling"
+    imapd.process.send_signal(signal.SIGQUIT)
+    assert c.read_line().startswith(b"* BYE")
+    assert d.read_line().startswith(b"* BYE")
+    assert imapd.stop() == 0
+
+
+def test_client_vanishes(imapd):
+    """In the middle of anything; the process lives on and nothing is stored."""
+    m = message()
+    for text in ("a", "a NOOP", "a SELECT {10}\r\nIN", "a IDLE\r\n", "a APPEND INBOX {%d+}\r\n" % len(m) + "From: x"):
+        c = imapd.imap("fred")
+        c.send(text)
+        c.close()
+    c = imapd.imap("fred")
+    assert c.select("INBOX") == 0
+    assert imapd.process.poll() is None
+
+
+def test_readonly_server(make_imapd):
+    imapd = make_imapd()
+    imapd.imap("fred").append("INBOX", message())
+    imapd.stop()
+    imapd.conf["readonly"] = "yes"
+    imapd.start()
+    c = imapd.imap("fred")
+    assert "READ-ONLY" in c.ok("SELECT INBOX").text
+    c.no("STORE 1 FLAGS (\\Seen)")
+    c.no("CREATE x")
+    c.no(["APPEND INBOX ", message()])
+    assert c.body(1).startswith(b"From: ")
