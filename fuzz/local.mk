@@ -5,8 +5,8 @@
 #     fuzz/fuzz-NAME found/ ../fuzz/corpus/NAME
 #
 # A new harness: its NAME in FUZZ_NAMES and EXTRA_PROGRAMS, and two programs as below.
-FUZZ_NAMES = charset mail names
-EXTRA_PROGRAMS = fuzz/fuzz-charset fuzz/fuzz-mail fuzz/fuzz-names
+FUZZ_NAMES = charset imapwire mail names
+EXTRA_PROGRAMS = fuzz/fuzz-charset fuzz/fuzz-imapwire fuzz/fuzz-mail fuzz/fuzz-names
 EXTRA_DIST += $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
@@ -32,3 +32,11 @@ fuzz_replay_names_LDADD = $(NAME_LIBS)
 fuzz_fuzz_names_SOURCES = fuzz/names.c
 fuzz_fuzz_names_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_names_LDADD = $(NAME_LIBS)
+
+check_PROGRAMS += fuzz/replay-imapwire
+fuzz_replay_imapwire_SOURCES = fuzz/replay.c fuzz/imapwire.c
+fuzz_replay_imapwire_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/imapwire"'
+fuzz_replay_imapwire_LDADD = $(IMAPWIRE_LIBS)
+fuzz_fuzz_imapwire_SOURCES = fuzz/imapwire.c
+fuzz_fuzz_imapwire_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_imapwire_LDADD = $(IMAPWIRE_LIBS)

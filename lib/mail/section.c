@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/str.h"
+#include "lib/mail/wire.h"
 
 enum { TABLE_VERSION = 1, CHARSET_MAX = 64, VARINT_MAX = 10 };
 
@@ -213,10 +214,25 @@ int mail_section_parse(const char *s, size_t n, struct mail_section *section_r)
     return parse_word(s, (size_t)(end - s), section_r);
 }
 
+/* Field names came from the client, who may have sent anything as a literal: what is no atom is quoted. */
+static void format_field(const char *name, struct buf *to)
+{
+    bool atom = *name != '\0';
+
+    for (const char *s = name; *s != '\0'; s++)
+        atom = atom && *s > 0x20 && *s < 0x7f && strchr("(){%*\"\\]", *s) == NULL;
+    if (atom)
+        buf_puts(to, name);
+    else
+        mail_wire_string(to, name, strlen(name), MAIL_WIRE_PLAIN);
+}
+
 static void format_fields(const struct mail_section *section, struct buf *to)
 {
-    for (size_t i = 0; i < section->field_count; i++)
-        buf_printf(to, "%s%s", i == 0 ? " (" : " ", section->fields[i]);
+    for (size_t i = 0; i < section->field_count; i++) {
+        buf_puts(to, i == 0 ? " (" : " ");
+        format_field(section->fields[i], to);
+    }
     if (section->field_count > 0)
         buf_putc(to, ')');
 }

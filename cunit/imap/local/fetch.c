@@ -1,0 +1,93 @@
+#include "imap/local/fetch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cunit/unit.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+
+static void test_parse(void)
+{
+    static const struct {
+        const char *in;
+        const char *names; /* joined by blanks; NULL: a syntax error */
+        bool flags, seen;
+    } rows[] = {
+        {"FLAGS", "FLAGS", true, false},
+        {"(uid Flags)", "UID FLAGS", true, false},
+        {"FAST", "FLAGS INTERNALDATE RFC822.SIZE", true, false},
+        {"all", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE", true, false},
+        {"FULL", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY", true, false},
+        {"BODY", "BODY", false, false},
+        {"BODY[]", "BODY[]", false, true},
+        {"BODY.PEEK[]", "BODY[]", false, false},
+        {"body.peek[text]<0.5>", "BODY[TEXT]<0>", false, false},
+        {"BODY[1.2.MIME]", "BODY[1.2.MIME]", false, true},
+        {"BODY.PEEK[HEADER.FIELDS (To \"X Y\" {2}\r\nab)]", "BODY[HEADER.FIELDS (To \"X Y\" ab)]", false,
+         false},
+        {"(RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE)", "RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE",
+         false, true},
+        {"RFC822.HEADER", "RFC822.HEADER", false, false},
+        {"", NULL, false, false},
+        {"()", NULL, false, false},
+        {"(FLAGS", NULL, false, false},
+        {"FLAGS UID", NULL, false, false},
+        {"(FAST)", NULL, false, false},
+        {"BODY[", NULL, false, false},
+        {"BODY[]]", NULL, false, false},
+        {"BODY[]<1>", NULL, false, false},
+        {"BODY[]<1.0>", NULL, false, false},
+        {"BODY[]<1.2", NULL, false, false},
+        {"BODY[HEADER.FIELDS]", NULL, false, false},
+        {"BODY[HEADER.FIELDS ()]", NULL, false, false},
+        {"BODY[HEADER (To)]", NULL, false, false},
+        {"ENVELOPE[]", NULL, false, false},
+        {"BODY.PEEK", NULL, false, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct pool *pool = pool_new(0);
+        struct buf names = BUF_INIT;
+        struct fetch_items items;
+        struct imap_args args;
+        int r;
+
+        imap_args_init(&args, pool, rows[i].in, strlen(rows[i].in));
+        r = fetch_parse(&args, &items);
+        CU_ASSERT_EQUAL(r, rows[i].names != NULL ? 0 : ERR_SYNTAX);
+        if (r == 0 && rows[i].names != NULL) {
+            for (struct fetch_item *f = items.first; f != NULL; f = f->next)
+                buf_printf(&names, "%s%s", names.len > 0 ? " " : "", f->name);
+            CU_ASSERT_STRING_EQUAL(buf_cstr(&names), rows[i].names);
+            CU_ASSERT_EQUAL(items.flags, rows[i].flags);
+            CU_ASSERT_EQUAL(items.sets_seen, rows[i].seen);
+        }
+        buf_free(&names);
+        pool_free(&pool);
+    }
+}
+
+/* Cut off anywhere it is an error (or a shorter item), never a read beyond the end. */
+static void test_truncated(void)
+{
+    static const char whole[] = "(FLAGS BODY.PEEK[1.HEADER.FIELDS.NOT (To {3}\r\nabc)]<10.20> UID)";
+
+    for (size_t n = 0; n < sizeof(whole) - 1; n++) {
+        char *copy = xmalloc(n + 1);
+        struct pool *pool = pool_new(0);
+        struct fetch_items items;
+        struct imap_args args;
+
+        memcpy(copy, whole, n);
+        imap_args_init(&args, pool, copy, n);
+        CU_ASSERT_EQUAL(fetch_parse(&args, &items), ERR_SYNTAX);
+        pool_free(&pool);
+        free(copy);
+    }
+}
+
+static const struct unit_case cases[] = {{"parse", test_parse}, {"truncated", test_truncated}, {NULL, NULL}};
+
+extern const struct unit_suite fetch_suite;
+const struct unit_suite fetch_suite = {"fetch", cases};
