@@ -41,6 +41,15 @@ int message_file_open(struct mailbox *m, uint32_t uid)
     return fd;
 }
 
+bool message_file_exists(struct mailbox *m, uint32_t uid)
+{
+    char name[MESSAGE_NAME_SIZE];
+    int dir = mailbox_dir_fd(m);
+
+    message_name(name, uid);
+    return dir >= 0 && faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 int message_file_link(struct mailbox *m, uint32_t uid, int fd)
 {
     char name[MESSAGE_NAME_SIZE], from[32];

@@ -71,6 +71,7 @@ void fd_path(char to[32], int fd);
 
 /* Opens `<uid>.` for reading: a descriptor; ERR_EXPUNGED if it is gone. */
 int message_file_open(struct mailbox *m, uint32_t uid);
+bool message_file_exists(struct mailbox *m, uint32_t uid);
 /* Gives the file behind fd the name `<uid>.`, replacing an orphan.  0 or an error. */
 int message_file_link(struct mailbox *m, uint32_t uid, int fd);
 void message_file_unlink(struct mailbox *m, uint32_t uid);
@@ -159,7 +160,7 @@ int ring_since(const struct mailbox_header *h, uint64_t modseq, uint32_t numbers
 /* Within a transaction: what mailbox_recover() does; commits. */
 int index_recover(struct mailbox *m, unsigned state);
 /* A record whose checksum is bad but whose fixed part is whole: what can be believed of the rest stays. */
-void record_mend(struct mailbox_record *record, uint64_t modseq);
+void record_mend(struct mailbox_record *record, uint64_t modseq, bool has_file);
 
 /* ---- cache.c ---- */
 

@@ -74,7 +74,7 @@ static int read_records(struct reconstruction *rc)
             if ((bad_fixed >> i) & 1)
                 continue;
             if ((bad >> i) & 1)
-                record_mend(&batch[i], 0);
+                record_mend(&batch[i], 0, message_file_exists(rc->m, batch[i].uid));
             keep_record(rc, &batch[i]);
         }
     }

@@ -50,15 +50,13 @@ static bool has_file(const struct recovery *rec, uint32_t uid)
     return message_files_have(rec->files, rec->file_count, uid);
 }
 
-void record_mend(struct mailbox_record *record, uint64_t modseq)
+/* The cache entry says itself whether it is the right one.  An expunged record is never written again, so
+ * one that is torn was not acknowledged: if the message is there, it stays. */
+void record_mend(struct mailbox_record *record, uint64_t modseq, bool has_file)
 {
-    const uint32_t known =
-        RECORD_SYSTEM_FLAGS | RECORD_REBUILT | RECORD_ARCHIVED | RECORD_UNLINKED | RECORD_EXPUNGED;
-
-    /* the cache entry says itself whether it is the right one */
-    record->system &= known;
-    if (record->system & RECORD_UNLINKED)
-        record->system |= RECORD_EXPUNGED;
+    record->system &= RECORD_SYSTEM_FLAGS | RECORD_REBUILT | RECORD_ARCHIVED;
+    if (!has_file)
+        record->system |= RECORD_EXPUNGED | RECORD_UNLINKED;
     record->modseq = modseq;
     record->last_updated = clock_wall();
 }
@@ -128,7 +126,9 @@ static int check_record(struct recovery *rec, uint32_t number, bool bad, bool ba
         if (r < 0)
             return r;
     } else if (bad) {
-        record_mend(record, rec->fix_modseq);
+        record_mend(record, rec->fix_modseq,
+                    message_file_exists(rec->m, record->uid) ||
+                        message_file_from_stage(rec->m, record->uid, record->guid) == 0);
         rec->mended++;
     }
     if (record->uid <= rec->last_uid)
@@ -203,8 +203,10 @@ static int measure(struct recovery *rec)
         return error_from_errno(errno);
     rec->in_file =
         st.st_size <= INDEX_RECORDS_AT ? 0 : (uint32_t)((st.st_size - INDEX_RECORDS_AT) / INDEX_RECORD_SIZE);
-    if (rec->m->next.records > rec->in_file)
+    if (rec->m->next.records > rec->in_file) {
         rec->m->next.records = rec->in_file;
+        rec->state |= INDEX_COPY_LOST; /* as bad: there may be messages that no record knows */
+    }
     return 0;
 }
 
@@ -216,6 +218,9 @@ static void set_numbers(struct recovery *rec)
         h->last_uid = rec->last_uid;
     if (rec->highest > h->highest_modseq)
         h->highest_modseq = rec->highest;
+    /* a message without a record keeps its UID for reconstruction: no append may take it for an orphan */
+    if (rec->file_count > 0 && rec->files[rec->file_count - 1] > h->last_uid)
+        h->last_uid = rec->files[rec->file_count - 1];
     if (rec->state & INDEX_OTHER_BOOT) {
         h->last_uid = h->last_uid < UID_MAX - RECOVER_SKIP ? h->last_uid + RECOVER_SKIP : UID_MAX;
         h->highest_modseq += RECOVER_SKIP;

@@ -3,7 +3,10 @@ check_PROGRAMS += cunit/imap/store/test
 cunit_imap_store_test_SOURCES = cunit/imap/store/suites.c \
 	cunit/imap/store/fixture.c cunit/imap/store/fixture.h \
 	cunit/imap/store/append.c \
+	cunit/imap/store/damage.c \
+	cunit/imap/store/format.c \
 	cunit/imap/store/uidset.c \
 	cunit/imap/store/view.c
 cunit_imap_store_test_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
 cunit_imap_store_test_LDADD = $(UNIT_LIBS) $(STORE_LIBS)
+EXTRA_DIST += cunit/imap/store/golden.txt

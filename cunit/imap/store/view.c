@@ -314,7 +314,7 @@ static void run_sessions(unsigned s, unsigned steps, enum store_expunge_mode mod
 static void test_sessions(void)
 {
     const char *more = getenv("STORE_TEST_SEEDS");
-    unsigned seeds = more != NULL ? (unsigned)atoi(more) : 4;
+    unsigned seeds = more != NULL ? (unsigned)atoi(more) : 2;
 
     for (unsigned s = 1; s <= seeds; s++)
         run_sessions(s, 400, s % 2 ? STORE_EXPUNGE_IMMEDIATE : STORE_EXPUNGE_DELAYED);
