@@ -7,6 +7,7 @@
 #include "imap/login/login.h"
 #include "lib/base/buf.h"
 
+struct proc_table;
 struct sasl_server;
 
 struct login_service {
@@ -19,7 +20,7 @@ struct login_service {
     bool starttls, tls_required;
     int64_t failed_pause_ms, plain_pause_ms, timeout_ms;
     char *host; /* servername up to its first dot */
-    char *proc_dir;
+    struct proc_table *proc;
     atomic_uint_fast64_t sessions;
 };
 
@@ -53,7 +54,8 @@ struct login_private {
     int64_t timeout_ms, idle_deadline;
     uint64_t bytes_seen; /* in and out, when idle_deadline was set */
 
-    char *proc; /* the line shown; NULL: none */
+    bool proc_shown; /* it has a record in the service's table; this was shown there last */
+    uint32_t proc_record, proc_crc;
 };
 
 /* ---- auth.c ---- */
@@ -76,7 +78,6 @@ enum engine_verdict login_fill_or_park(struct login *l);
 
 /* ---- trace.c: proc entries and telemetry ---- */
 
-void trace_proc_clear(const struct login_service *service);
 void trace_proc_remove(struct login *l);
 void trace_telemetry(struct login *l);
 

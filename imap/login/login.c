@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "imap/login/login-private.h"
+#include "imap/login/proc.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/digest.h"
@@ -67,13 +68,12 @@ int login_service_new(const struct login_config *config, struct login_service **
     service->plain_pause_ms = opt_duration_ms(OPT_PLAINTEXTLOGINPAUSE);
     service->timeout_ms = opt_duration_ms(OPT_TIMEOUT);
     service->host = short_host();
-    service->proc_dir = xstrdup(opt_string(OPT_PROC_PATH));
     r = service_tls(service, error_r);
     if (r < 0) {
         login_service_free(&service);
         return r;
     }
-    trace_proc_clear(service);
+    service->proc = proc_open(opt_string(OPT_PROC_PATH), service->name);
     *service_r = service;
     return 0;
 }
@@ -84,7 +84,7 @@ void login_service_free(struct login_service **service)
         return;
     free((*service)->name);
     free((*service)->host);
-    free((*service)->proc_dir);
+    proc_close(&(*service)->proc);
     free(*service);
     *service = NULL;
 }

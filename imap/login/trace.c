@@ -1,48 +1,21 @@
 /* What a session shows of itself: its line in <configdirectory>/proc (doc/formats/proc.md) and, where
  * an administrator has made the directory, its telemetry in <configdirectory>/log/<user>. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "imap/login/login-private.h"
+#include "imap/login/proc.h"
 #include "lib/base/config.h"
-#include "lib/base/file.h"
-#include "lib/base/mem.h"
+#include "lib/base/digest.h"
 #include "lib/base/options.h"
-#include "lib/base/str.h"
 #include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
 /* ---- proc ---- */
-
-/* What a process of the same number left when it was killed. */
-void trace_proc_clear(const struct login_service *service)
-{
-    DIR *dir;
-    struct dirent *entry;
-    char prefix[24];
-
-    file_make_dirs(service->proc_dir, 0700, 0);
-    dir = opendir(service->proc_dir);
-    if (dir == NULL)
-        return;
-    snprintf(prefix, sizeof(prefix), "%d-", (int)getpid());
-    while ((entry = readdir(dir)) != NULL)
-        if (str_has_prefix(entry->d_name, prefix))
-            unlinkat(dirfd(dir), entry->d_name, 0);
-    closedir(dir);
-}
-
-static void proc_path(const struct login *l, char *path, size_t size)
-{
-    snprintf(path, size, "%s/%d-%" PRIu64, l->service->proc_dir, (int)getpid(), l->p->number);
-}
 
 /* A field ends at a TAB, a line at LF: neither can be forged. */
 static void put_field(struct buf *line, const char *text, char end)
@@ -52,48 +25,32 @@ static void put_field(struct buf *line, const char *text, char end)
     buf_putc(line, end);
 }
 
-static void proc_write(const struct login *l)
-{
-    char path[PATH_MAX];
-    int fd;
-
-    proc_path(l, path, sizeof(path));
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return;
-    /* Only for show: a full disk must not stop anybody. */
-    (void)file_write(fd, l->p->proc, strlen(l->p->proc));
-    close(fd);
-}
-
 void login_proc(struct login *l, const char *mailbox, const char *command)
 {
+    struct login_private *p = l->p;
     struct buf line = BUF_INIT;
+    uint32_t crc;
 
     put_field(&line, l->service->name, '\t');
     put_field(&line, l->peer, '\t');
     put_field(&line, l->identity != NULL ? l->identity->userid : "", '\t');
     put_field(&line, mailbox, '\t');
     put_field(&line, command, '\n');
-    if (l->p->proc != NULL && strcmp(l->p->proc, line.data) == 0) {
-        buf_free(&line);
-        return;
-    }
-    free(l->p->proc);
-    l->p->proc = buf_steal(&line);
-    proc_write(l);
+    crc = digest_crc32c(line.data, line.len);
+    if (!p->proc_shown)
+        p->proc_record = proc_take(l->service->proc);
+    if (!p->proc_shown || crc != p->proc_crc)
+        proc_show(l->service->proc, p->proc_record, line.data, line.len);
+    p->proc_crc = crc;
+    p->proc_shown = true;
+    buf_free(&line);
 }
 
 void trace_proc_remove(struct login *l)
 {
-    char path[PATH_MAX];
-
-    if (l->p->proc == NULL)
-        return;
-    proc_path(l, path, sizeof(path));
-    unlink(path);
-    free(l->p->proc);
-    l->p->proc = NULL;
+    if (l->p->proc_shown)
+        proc_give_back(l->service->proc, l->p->proc_record);
+    l->p->proc_shown = false;
 }
 
 /* ---- telemetry ---- */

@@ -87,7 +87,8 @@ static bool harvest(struct engine *e)
 /* s goes to the tail, behind what has become ready meanwhile; the head. */
 static struct session *yield_to_others(struct engine *e, struct session *s)
 {
-    bool notice = harvest(e);
+    /* Those who wait take what is ready by themselves. */
+    bool notice = atomic_load(&e->waiting) == 0 && harvest(e);
     unsigned left;
 
     s = queue_rotate(e, s, &left);

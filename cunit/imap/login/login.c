@@ -9,6 +9,7 @@
 
 #include "cunit/imap/login/toy.h"
 #include "cunit/unit.h"
+#include "imap/login/proc.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
@@ -375,20 +376,52 @@ static void proc_entry(void)
     snprintf(dir, sizeof(dir), "%s/proc", toy_dir());
     toy_start("allowplaintext: yes\n", false);
     s = greeted();
-    CU_ASSERT_PTR_NULL(only_entry(dir, path, sizeof(path)));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(only_entry(dir, path, sizeof(path)));
+    CU_ASSERT_EQUAL(file_read_all(path, 10000, &line), 0);
+    CU_ASSERT_EQUAL(line.len, 0);
     SAME(toy_ask(s, "LOGIN fred secret"), "0 User logged in");
     SAME(toy_line(s), "WELCOME");
     SAME(toy_ask(s, "SHOW INBOX\tx"), "shown");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(only_entry(dir, path, sizeof(path)));
-    CU_ASSERT_EQUAL(file_read_all(path, 1000, &line), 0);
+    CU_ASSERT_EQUAL(file_read_all(path, 10000, &line), 0);
+    CU_ASSERT_EQUAL(line.len, PROC_RECORD);
     SAME(buf_cstr(&line), "toy\t127.0.0.1\tfred\tINBOX?x\t\n");
     SAME(toy_ask(s, "QUIT"), "bye");
     SAME(toy_line(s), "<closed>");
     toy_drain();
-    CU_ASSERT_PTR_NULL(only_entry(dir, path, sizeof(path)));
+    buf_reset(&line);
+    CU_ASSERT_EQUAL(file_read_all(path, 10000, &line), 0);
+    SAME(buf_cstr(&line), "");
     stream_free(&s);
     buf_free(&line);
     toy_stop();
+    CU_ASSERT_PTR_NULL(only_entry(dir, path, sizeof(path)));
+}
+
+static void proc_records(void)
+{
+    struct proc_table *t = proc_open(toy_dir(), "unit");
+    char longline[PROC_RECORD + 10], path[128];
+    struct buf file = BUF_INIT;
+    uint32_t a = proc_take(t), b = proc_take(t);
+
+    CU_ASSERT_NOT_EQUAL(a, b);
+    memset(longline, 'x', sizeof(longline));
+    proc_show(t, a, "a\n", 2);
+    proc_show(t, b, longline, sizeof(longline));
+    snprintf(path, sizeof(path), "%s/%d-unit", toy_dir(), (int)getpid());
+    CU_ASSERT_EQUAL(file_read_all(path, 10000, &file), 0);
+    CU_ASSERT_EQUAL_FATAL(file.len, 2 * PROC_RECORD);
+    SAME(file.data + a * PROC_RECORD, "a\n");
+    CU_ASSERT_EQUAL(file.data[b * PROC_RECORD + PROC_RECORD - 1], '\n');
+    proc_give_back(t, a);
+    CU_ASSERT_EQUAL(proc_take(t), a);
+    proc_close(&t);
+    CU_ASSERT_EQUAL(access(path, F_OK), -1);
+    buf_free(&file);
+    /* Where nothing can be shown, nothing fails. */
+    t = proc_open("/proc/nowhere", "unit");
+    proc_show(t, proc_take(t), "a\n", 2);
+    proc_close(&t);
 }
 
 static void telemetry(void)
@@ -438,6 +471,7 @@ static const struct unit_case cases[] = {
     {"inactivity", inactivity},
     {"stopping", stopping},
     {"proc entry", proc_entry},
+    {"proc records", proc_records},
     {"telemetry", telemetry},
     {NULL, NULL},
 };
