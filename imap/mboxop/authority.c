@@ -23,13 +23,14 @@ static struct question question_of(struct mboxop *op, enum op_stage stage, const
         break;
     case STAGE_ACTIVATE:
         q.verb = MUPDATE_ACTIVATE;
-        q.name = c->new_name;
+        q.name = c->elsewhere == NULL ? c->new_name : NULL;
         q.location = op_location(op, c->partition);
         q.acl = c->acl;
         break;
     case STAGE_FIND:
         q.name = c->old_name;
         break;
+    case STAGE_SEEK:
     case STAGE_UNDO_FIND:
         q.name = c->new_name;
         break;
@@ -63,15 +64,19 @@ static bool is_here(struct mboxop *op, const char *name)
     return r != ERR_NOTFOUND;
 }
 
+static bool is_our_location(const struct mboxop *op, const char *location)
+{
+    size_t n = strlen(op->env->server);
+
+    return strncmp(location, op->env->server, n) == 0 && (location[n] == '!' || location[n] == '\0');
+}
+
 /* A name is deleted at the master only if the master has it at this server and our list does not have it: no
  * other server's mailbox can be hit, whatever has happened meanwhile. */
 static bool may_release(struct mboxop *op, const struct mupdate_request *request, const char *name)
 {
-    const char *location = mupdate_request_location(request);
-    size_t n = strlen(op->env->server);
-
-    return mupdate_request_state(request) != MUPDATE_ABSENT && strncmp(location, op->env->server, n) == 0 &&
-           (location[n] == '!' || location[n] == '\0') && !is_here(op, name);
+    return mupdate_request_state(request) != MUPDATE_ABSENT &&
+           is_our_location(op, mupdate_request_location(request)) && !is_here(op, name);
 }
 
 static void send_next(struct mboxop *op, enum op_stage stage)
@@ -91,6 +96,9 @@ static void take_answer(struct mboxop *op, enum op_stage stage, struct mupdate_r
 
     if (r == 0 && (stage == STAGE_FIND || stage == STAGE_UNDO_FIND))
         c->ours = may_release(op, request, stage == STAGE_FIND ? c->old_name : c->new_name);
+    if (r == 0 && stage == STAGE_SEEK && mupdate_request_state(request) == MUPDATE_ACTIVE &&
+        !is_our_location(op, mupdate_request_location(request)))
+        c->elsewhere = pool_strdup(op->pool, mupdate_request_location(request));
     if (r == 0 || op->answer != 0)
         return;
     op->answer = r;

@@ -10,8 +10,9 @@
 
 struct mboxop *mboxop_delete(const struct mboxop_env *env, const char *name, unsigned flags)
 {
-    bool now = (flags & MBOXOP_DELETE_NOW) || mboxname_is_deleted(env->config, name) ||
-               opt_enum(OPT_DELETE_MODE) == DELETE_IMMEDIATE;
+    bool now = !(flags & MBOXOP_SET_ASIDE) &&
+               ((flags & MBOXOP_DELETE_NOW) || mboxname_is_deleted(env->config, name) ||
+                opt_enum(OPT_DELETE_MODE) == DELETE_IMMEDIATE);
     struct mboxop *op = op_new(env, now ? &op_delete_now : &op_delete_later, name, NULL);
 
     op->flags = flags;
@@ -21,7 +22,8 @@ struct mboxop *mboxop_delete(const struct mboxop_env *env, const char *name, uns
 /* Deleting an INBOX deletes what is below it; any other mailbox leaves its children (RFC 3501 6.3.4). */
 static int collect(struct mboxop *op)
 {
-    return op_collect(op, op->name, mboxname_is_inbox(op->name) && !(op->flags & MBOXOP_NO_RECURSE));
+    return op_collect(op, op->name,
+                      mboxname_is_inbox(op->name) && !(op->flags & (MBOXOP_NO_RECURSE | MBOXOP_SET_ASIDE)));
 }
 
 /* The quota root of that very name, unless it still governs something. */
@@ -121,6 +123,23 @@ const struct op_kind op_delete_now = {
 
 /* ---- later: a rename to DELETED.name.stamp ---- */
 
+/* In the intent, as its ACL. */
+#define ASIDE "aside"
+
+/* What is deleted already (and set aside) gets another stamp. */
+static int deleted_name(struct mboxop *op, const char *name, int64_t stamp, struct buf *deleted)
+{
+    struct buf former = BUF_INIT;
+    int64_t when;
+    int r;
+
+    if (mboxname_from_deleted(op->env->config, name, &former, &when))
+        name = former.data;
+    r = mboxname_to_deleted(op->env->config, name, stamp, deleted);
+    buf_free(&former);
+    return r;
+}
+
 static int set_deleted_names(struct mboxop *op, int64_t stamp)
 {
     struct buf name = BUF_INIT;
@@ -128,7 +147,7 @@ static int set_deleted_names(struct mboxop *op, int64_t stamp)
 
     for (size_t i = 0; i < op->change_count && r == 0; i++) {
         buf_reset(&name);
-        r = mboxname_to_deleted(op->env->config, op->changes[i].old_name, stamp, &name);
+        r = deleted_name(op, op->changes[i].old_name, stamp, &name);
         op->changes[i].new_name = pool_strdup(op->pool, buf_cstr(&name));
     }
     buf_free(&name);
@@ -153,6 +172,7 @@ static int later_prepare(struct mboxop *op)
 {
     int64_t stamp = clock_wall();
     int r = collect(op), taken = 1;
+    struct intent *intent;
 
     /* a second deletion of the name within a second takes the next second */
     for (; r == 0 && taken == 1; stamp++) {
@@ -164,7 +184,10 @@ static int later_prepare(struct mboxop *op)
     if (r != 0)
         return r;
     op->to = op->changes[0].new_name;
-    op_add_intent(op)->new_name = op->to;
+    intent = op_add_intent(op);
+    intent->new_name = op->to;
+    if (op->flags & MBOXOP_SET_ASIDE)
+        intent->acl = ASIDE;
     return 0;
 }
 
@@ -197,6 +220,19 @@ static int collect_deleted(struct mboxop *op, int64_t stamp)
     return r;
 }
 
+/* One mailbox: under its old name, or already under the new one. */
+static int resume_aside(struct mboxop *op)
+{
+    int r = op_collect(op, op->intents[0].phase == PHASE_COMMITTED ? op->to : op->name, false);
+
+    op->flags |= MBOXOP_SET_ASIDE;
+    if (r != 0)
+        return r;
+    op->changes[0].old_name = op->name;
+    op->changes[0].new_name = op->to;
+    return 0;
+}
+
 static int later_resume(struct mboxop *op)
 {
     struct buf old = BUF_INIT;
@@ -207,6 +243,8 @@ static int later_resume(struct mboxop *op)
     buf_free(&old);
     if (!ok)
         return ERR_CORRUPT;
+    if (strcmp(op->intents[0].acl, ASIDE) == 0)
+        return resume_aside(op);
     if (op->intents[0].phase == PHASE_COMMITTED)
         return collect_deleted(op, stamp);
     r = collect(op);
@@ -215,7 +253,7 @@ static int later_resume(struct mboxop *op)
 
 static int later_commit(struct mboxop *op, struct mboxlist_txn *txn)
 {
-    int r = op_commit_no_user(op, txn, op->name);
+    int r = op->flags & MBOXOP_SET_ASIDE ? 0 : op_commit_no_user(op, txn, op->name);
 
     for (size_t i = 0; i < op->change_count && r == 0; i++)
         r = op_commit_rename(op, txn, &op->changes[i]);
@@ -228,7 +266,7 @@ static int later_finish(struct mboxop *op)
     int r;
 
     if (op->at == op->change_count)
-        return op_forget_user(op, op->name);
+        return op->flags & MBOXOP_SET_ASIDE ? 0 : op_forget_user(op, op->name);
     r = drop_root(op, c->old_name);
     if (r == 0)
         r = op_adjust_mailbox(op, c);

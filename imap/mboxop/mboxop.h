@@ -40,7 +40,10 @@ enum mboxop_verdict {
 
 enum mboxop_flags {
     MBOXOP_DELETE_NOW = 1, /* DELETE: at once, whatever delete_mode says (cyr_expire, DELETED names) */
-    MBOXOP_NO_RECURSE = 2  /* DELETE of a user's INBOX, RENAME: this mailbox only */
+    MBOXOP_NO_RECURSE = 2, /* DELETE of a user's INBOX, RENAME: this mailbox only */
+    MBOXOP_SET_ASIDE =
+        4 /* DELETE: to the DELETED hierarchy in any case, this mailbox only, and its user is not
+                              forgotten: the name is another server's */
 };
 
 /* CREATE.  `partition` NULL: the parent's, else by partition_select_mode; `acl` NULL: inherited;

@@ -43,6 +43,7 @@ enum op_stage {
     STAGE_BUILD,    /* directories */
     STAGE_COMMIT,   /* one transaction */
     STAGE_ACTIVATE, /* master: each new name */
+    STAGE_SEEK,     /* master: is each new name another server's? */
     STAGE_FIND,     /* master: is each old name still ours? */
     STAGE_DELETE,   /* master: those that are */
     STAGE_FINISH,   /* what hangs on the mailboxes */
@@ -64,11 +65,12 @@ struct change {
     const char *special_use; /* of the record, as it shall be */
     uint32_t uidvalidity;    /* as it shall be */
     bool ours;               /* the master has it, and as ours */
+    const char *elsewhere;   /* STAGE_SEEK: where it is active; NULL: nowhere else */
 };
 
 struct op_kind {
-    const char *name; /* for the log */
-    enum intent_operation operation;
+    const char *name;                 /* for the log */
+    enum intent_operation operation;  /* 0: changes no name here, has no intent */
     const enum op_stage *plan;        /* of a new operation */
     const enum op_stage *undo_plan;   /* of one that failed before its commit, or died there */
     const enum op_stage *begun_plan;  /* recovery, PHASE_BEGUN */
@@ -146,6 +148,9 @@ struct mboxop *op_resume(const struct mboxop_env *env, const struct intent *inte
 struct change *op_add_change(struct mboxop *op);
 /* One with phase PHASE_BEGUN and the operation's kind, to be filled in. */
 struct intent *op_add_intent(struct mboxop *op);
+
+/* On this thread, after MBOXOP_WAIT. */
+void op_wait(struct mboxop *op);
 
 /* "server!partition", in the pool. */
 const char *op_location(struct mboxop *op, const char *partition);

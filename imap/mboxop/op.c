@@ -92,6 +92,8 @@ static enum mboxop_verdict wait_until(struct mboxop *op, int64_t deadline)
 
 static void log_end(const struct mboxop *op)
 {
+    if (op->kind->operation == 0) /* of a push, which logs for itself */
+        return;
     if (op->result == 0)
         LOG(LOG_INFO, MBOXOP_DONE, LOG_STR(NAME, op->kind->name), LOG_STR(MAILBOX, op->name),
             LOG_STR(VALUE, op->to != NULL ? op->to : ""));
@@ -419,6 +421,7 @@ enum mboxop_verdict mboxop_step(struct mboxop *op)
         return stage_call(op, clear_intents);
     case STAGE_RESERVE:
     case STAGE_ACTIVATE:
+    case STAGE_SEEK:
     case STAGE_FIND:
     case STAGE_DELETE:
     case STAGE_UNDO_FIND:
@@ -533,7 +536,7 @@ const char *mboxop_uniqueid(const struct mboxop *op)
     return op->kind == &op_create && op->change_count > 0 ? op->changes[0].id : NULL;
 }
 
-static void wait_here(struct mboxop *op)
+void op_wait(struct mboxop *op)
 {
     struct mboxop *asking = op->left != NULL ? op->left : op;
     int left = clock_left(op->deadline);
@@ -550,7 +553,7 @@ int mboxop_run(struct mboxop **opp, struct buf *text)
 
     while ((verdict = mboxop_step(op)) != MBOXOP_DONE)
         if (verdict == MBOXOP_WAIT)
-            wait_here(op);
+            op_wait(op);
     r = op->result;
     if (text != NULL)
         buf_puts(text, mboxop_text(op));

@@ -35,7 +35,7 @@ static int bring_to_end(struct mboxop *op)
         return r == ERR_AGAIN ? 0 : r;
     while ((verdict = mboxop_step(op)) != MBOXOP_DONE)
         if (verdict == MBOXOP_WAIT)
-            op_wait_answer(op);
+            op_wait(op);
     return op->recorded ? ERR_UNAVAILABLE : 1;
 }
 

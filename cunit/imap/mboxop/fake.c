@@ -224,3 +224,34 @@ bool mupdate_request_wait(struct mupdate_request *request, int64_t deadline)
     request->asked = true;
     return true;
 }
+
+int mupdate_call(struct mupdate_link *link, enum mupdate_verb verb, const char *name, const char *location,
+                 const char *acl, int64_t deadline, struct buf *text)
+{
+    struct mupdate_request *r = mupdate_send(link, verb, name, location, acl, NULL, NULL);
+    int result = r->result;
+
+    (void)deadline;
+    if (text != NULL)
+        buf_puts(text, r->text);
+    mupdate_request_free(&r);
+    return result;
+}
+
+int mupdate_list(struct mupdate_link *link, const char *prefix,
+                 int (*fn)(const struct mupdate_entry *entry, void *context), void *context, int64_t deadline)
+{
+    (void)link;
+    (void)deadline;
+    if (!master->up)
+        return ERR_UNAVAILABLE;
+    for (size_t i = 0; i < ENTRIES; i++) {
+        const struct entry *e = &master->entries[i];
+        const struct mupdate_entry entry = {e->state, e->name, e->location, e->acl};
+
+        if (e->state != MUPDATE_ABSENT && (prefix == NULL || str_has_prefix(e->location, prefix)) &&
+            fn(&entry, context) != 0)
+            break;
+    }
+    return 0;
+}

@@ -30,6 +30,11 @@ static struct mboxop *make_delete_user(const struct mboxop_env *env)
     return mboxop_delete(env, "user.fred", 0);
 }
 
+static struct mboxop *make_set_aside(const struct mboxop_env *env)
+{
+    return mboxop_delete(env, "user.fred", MBOXOP_SET_ASIDE);
+}
+
 static struct mboxop *make_delete_now(const struct mboxop_env *env)
 {
     return mboxop_delete(env, "user.fred.a", MBOXOP_DELETE_NOW);
@@ -77,6 +82,7 @@ static const struct scenario {
     {"rename user", make_rename_user, "user.al+ user.al.a+ user.al.a.b+ user.bob+"},
     {"inbox move", make_inbox_move, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+ user.fred.old+"},
     {"setacl", make_setacl, BEFORE},
+    {"set aside", make_set_aside, "DELETED.user.fred.T+ user.bob+ user.fred.a+ user.fred.a.b+"},
 };
 
 static void set_up(bool murder)

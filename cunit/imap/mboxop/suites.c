@@ -1,5 +1,5 @@
 #include "cunit/unit.h"
 
-extern const struct unit_suite kill_suite, ops_suite, permit_suite;
+extern const struct unit_suite kill_suite, ops_suite, permit_suite, push_suite;
 
-const struct unit_suite *const unit_suites[] = {&ops_suite, &permit_suite, &kill_suite, NULL};
+const struct unit_suite *const unit_suites[] = {&ops_suite, &permit_suite, &push_suite, &kill_suite, NULL};
