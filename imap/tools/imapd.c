@@ -1,6 +1,7 @@
 /* imapd: the IMAP server: what is local is served, what is elsewhere in a murder is proxied. */
 #include "imap/local/local.h"
 #include "imap/mboxop/mboxop.h"
+#include "imap/mboxop/push.h"
 #include "imap/proxy/proxy.h"
 #include "imap/session/process.h"
 #include "imap/store/store.h"
@@ -67,7 +68,7 @@ static int open_store(char **error_r)
     imapd.local.mboxop = &imapd.mboxop;
     local_setup(&imapd.local);
     if (imapd.mboxop.link != NULL)
-        imapd.keeper = mboxop_keeper_new(&imapd.mboxop, NULL, NULL);
+        imapd.keeper = mboxop_keeper_new(&imapd.mboxop, mboxop_push_quietly, NULL);
     return 0;
 }
 
