@@ -3,11 +3,12 @@
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
 
-from iatlas import Node, net
+from iatlas import Node, net, program
 from iatlas.mupdate import Mupdate
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -371,3 +372,31 @@ def test_a_hundred_thousand_names(master, nodes):
         with local(fe) as s:
             s.ok("NOOP")
             assert s.find("user.u000000") is None
+
+
+def run_mupdatetest(node, *args, text="", check=True):
+    argv = [program("mupdatetest"), "-p", str(net.MUPDATE), *args, node.address]
+    r = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=30)
+    assert not check or r.returncode == 0, r.stdout + r.stderr
+    return r
+
+
+@pytest.mark.parametrize("mech", ["PLAIN", "LOGIN", "SCRAM-SHA-256"])
+def test_mupdatetest(master, mech):
+    commands = 'X1 ACTIVATE "user.a" "be1!p" "a\tl\t"\nX2 FIND "user.a"\n'
+    out = run_mupdatetest(master, "-m", mech, "-a", "cyrus", "-w", "secret", text=commands).stdout
+    lines = out.splitlines()
+    assert lines[0].startswith('S: * AUTH "')
+    assert any(line.startswith("S: * OK MUPDATE") for line in lines)
+    assert any(line.startswith('C: A01 AUTHENTICATE "%s"' % mech) for line in lines)
+    assert "Authenticated." in lines and "Security strength factor: 0" in lines
+    assert 'X2 MAILBOX "user.a" "be1!p" "a\tl\t"' in lines
+    assert "C: Q01 LOGOUT" in lines
+    assert lines[-2:] == ['Q01 OK "bye-bye"', "Connection closed."]
+
+
+def test_mupdatetest_refused(master):
+    r = run_mupdatetest(master, "-m", "PLAIN", "-a", "user1", "-w", "secret", check=False)
+    assert r.returncode == 77 and "Authentication failed." in r.stdout
+    r = run_mupdatetest(master, "-t", "", "-a", "cyrus", "-w", "secret", check=False)
+    assert r.returncode != 0  # no certificate is configured

@@ -15,3 +15,7 @@ imap_tools_mbexamine_LDADD = $(STORE_LIBS)
 libexec_PROGRAMS += imap/tools/imapd
 imap_tools_imapd_SOURCES = imap/tools/imapd.c
 imap_tools_imapd_LDADD = $(SERVICE_LIBS) $(LOCAL_LIBS) $(PROXY_LIBS)
+
+bin_PROGRAMS += imap/tools/mupdatetest
+imap_tools_mupdatetest_SOURCES = imap/tools/mupdatetest.c
+imap_tools_mupdatetest_LDADD = $(STREAM_LIBS) $(SASL_ROOM_LIBS)
