@@ -1,6 +1,7 @@
 #include "cunit/unit.h"
 
-extern const struct unit_suite append_suite, damage_suite, format_suite, uidset_suite, view_suite;
+extern const struct unit_suite append_suite, crash_suite, damage_suite, format_suite, uidset_suite,
+    view_suite;
 
-const struct unit_suite *const unit_suites[] = {&uidset_suite, &format_suite, &append_suite,
-                                                &view_suite,   &damage_suite, NULL};
+const struct unit_suite *const unit_suites[] = {&uidset_suite, &format_suite, &append_suite, &view_suite,
+                                                &damage_suite, &crash_suite,  NULL};
