@@ -4,8 +4,10 @@
 
 #include "imap/proxy/proxy.h"
 #include "imap/session/client.h"
+#include "lib/base/clock.h"
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
+#include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
 #include "lib/engine/engine.h"
@@ -47,6 +49,11 @@ int proxy_place(struct client *c, struct command *cmd, const char *mailbox, cons
 
 /* ---- the barrier ---- */
 
+struct barrier {
+    struct mupdate_request *request;
+    int64_t deadline;
+};
+
 static void wake(void *session)
 {
     session_wake(session);
@@ -55,13 +62,21 @@ static void wake(void *session)
 void *proxy_barrier_begin(struct client *c)
 {
     struct mupdate_link *link = mupdate_link(MUPDATE_LOCAL_SLAVE);
+    struct barrier *b;
 
-    return link != NULL ? mupdate_barrier(link, wake, c->session) : NULL;
+    if (link == NULL)
+        return NULL;
+    b = xmalloc(sizeof(*b));
+    b->deadline = clock_deadline(LEG_BARRIER_MS);
+    b->request = mupdate_barrier(link, wake, c->session);
+    return b;
 }
 
 bool proxy_barrier_finished(void **barrier)
 {
-    if (!mupdate_request_done(*barrier))
+    struct barrier *b = *barrier;
+
+    if (!mupdate_request_done(b->request) && clock_left(b->deadline) != 0)
         return false;
     proxy_barrier_cancel(barrier);
     return true;
@@ -69,8 +84,9 @@ bool proxy_barrier_finished(void **barrier)
 
 void proxy_barrier_cancel(void **barrier)
 {
-    struct mupdate_request *request = *barrier;
+    struct barrier *b = *barrier;
 
-    mupdate_request_free(&request);
+    mupdate_request_free(&b->request);
+    free(b);
     *barrier = NULL;
 }

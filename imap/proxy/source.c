@@ -29,38 +29,35 @@ struct leg_source {
     bool passing;               /* ... or is for the client */
 };
 
-static const char *join_flags(struct pool *pool, const char *const *flags)
+/* "(\Seen $lab)" without \Recent, in the form of struct leg_message. */
+static int read_flags(struct imap_args *args, struct pool *pool, const char **flags_r)
 {
     struct buf all = BUF_INIT;
-    const char *joined;
+    const char *flag;
+    int r = imap_args_char(args, '(');
 
-    for (; *flags != NULL; flags++) {
-        if (!str_ieq(*flags, "\\Recent"))
-            buf_printf(&all, "%s%s", all.len > 0 ? " " : "", *flags);
+    while (r == 0 && !imap_args_skip(args, ')')) {
+        imap_args_skip(args, ' ');
+        r = imap_args_flag(args, true, &flag);
+        if (r == 0 && !str_ieq(flag, "\\Recent"))
+            buf_printf(&all, "%s%s", all.len > 0 ? " " : "", flag);
     }
-    joined = pool_strdup(pool, buf_cstr(&all));
+    *flags_r = pool_strdup(pool, buf_cstr(&all));
     buf_free(&all);
-    return joined;
+    return r;
 }
 
 static int read_item(struct imap_args *args, struct pool *pool, const char *item, struct leg_message *m)
 {
-    const char *const *flags;
-    size_t count;
-    int r;
-
     if (str_ieq(item, "UID"))
         return imap_args_nz_number(args, &m->uid);
     if (str_ieq(item, "INTERNALDATE"))
         return imap_args_string(args, &m->internal_date);
     if (str_ieq(item, "RFC822.SIZE"))
         return imap_args_number64(args, &m->size);
-    if (!str_ieq(item, "FLAGS"))
-        return imap_args_skip_value(args);
-    r = imap_args_flags(args, false, &flags, &count);
-    if (r == 0)
-        m->flags = join_flags(pool, flags);
-    return r;
+    if (str_ieq(item, "FLAGS"))
+        return read_flags(args, pool, &m->flags);
+    return imap_args_skip_value(args);
 }
 
 /* "(item value ...)" of a FETCH response; what is not there stays 0 (size: UINT64_MAX). */

@@ -102,7 +102,8 @@ void list_levels_tell(struct list_levels *l, struct client *c, const struct list
     char separator = c->ns->separator;
 
     /* RFC 3501 6.3.8: levels are told if the pattern ends in "%" */
-    for (const char *s = p->levels ? strchr(name, separator) : NULL; s != NULL; s = strchr(s + 1, separator)) {
+    for (const char *s = p->levels ? strchr(name, separator) : NULL; s != NULL;
+         s = strchr(s + 1, separator)) {
         size_t n = (size_t)(s - name);
         char *level;
 

@@ -219,7 +219,10 @@ static bool in_final_barrier(struct command *cmd)
         cmd->final_barrier = true;
         cmd->barrier = program->barrier_begin(cmd->client);
     }
-    return cmd->barrier != NULL && !program->barrier_finished(&cmd->barrier);
+    if (cmd->barrier == NULL || program->barrier_finished(&cmd->barrier))
+        return false;
+    cmd->wake_at = clock_deadline(LEG_BARRIER_MS);
+    return true;
 }
 
 static enum step finish(struct command *cmd)
@@ -430,8 +433,10 @@ static bool run_first(struct client *c, enum engine_verdict *verdict_r)
         *verdict_r = login_close(c->login);
     else if (session_slice_over(c->session))
         *verdict_r = yield(c);
-    else if (is_blocked(c) || in_login_barrier(c))
+    else if (is_blocked(c))
         *verdict_r = login_park(c->login, false, CLOCK_NEVER);
+    else if (in_login_barrier(c))
+        *verdict_r = login_park(c->login, false, clock_deadline(LEG_BARRIER_MS));
     else
         return false;
     return true;

@@ -149,6 +149,8 @@ struct leg_ops {
     int (*lsub)(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
 };
 
+enum { LEG_BARRIER_MS = 250 };
+
 /* What a program's legs are; registered once in main(), before the service runs. */
 struct leg_program {
     const struct leg_ops *local; /* NULL: a program without a store */
@@ -165,9 +167,9 @@ struct leg_program {
                  const char **server_r);
 
     /* The own-writes barrier (DESIGN 7): waits until the local mailbox list shows all that the master
-     * had said when it was called, 250 ms at most.  Called after own changes, on a miss and at login.
-     * begin gives NULL when there is nothing to wait for; it promises session_wake().  finished: true
-     * when it is over, and frees; then *barrier = NULL.  NULL pointers: no such list. */
+     * had said when it was called.  Called after own changes, on a miss and at login.  begin gives NULL
+     * when there is nothing to wait for; it promises session_wake().  finished: true when it is over (or
+     * LEG_BARRIER_MS are), and frees; then *barrier = NULL.  NULL pointers: no such list. */
     void *(*barrier_begin)(struct client *c);
     bool (*barrier_finished)(void **barrier);
     void (*barrier_cancel)(void **barrier);

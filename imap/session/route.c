@@ -1,5 +1,6 @@
 #include "imap/session/route.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/imapwire/args.h"
 #include "lib/mboxlist/mboxlist.h"
@@ -33,7 +34,10 @@ static bool in_barrier(struct command *cmd)
         cmd->barrier_taken = true;
         cmd->barrier = program->barrier_begin(cmd->client);
     }
-    return cmd->barrier != NULL && !program->barrier_finished(&cmd->barrier);
+    if (cmd->barrier == NULL || program->barrier_finished(&cmd->barrier))
+        return false;
+    cmd->wake_at = clock_deadline(LEG_BARRIER_MS);
+    return true;
 }
 
 int route_lookup(struct command *cmd, const char *internal, struct mboxlist_record *record_r)

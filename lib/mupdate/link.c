@@ -514,8 +514,10 @@ static int converse(struct mupdate_link *link, struct mupdate_conn *conn)
     int r = 0;
 
     while (r == 0 && !atomic_load(&link->stop)) {
-        send_waiting(link, conn);
         r = take_lines(link, conn);
+        /* after the answers: they may be what a request or a barrier waited for */
+        if (r == 0)
+            send_waiting(link, conn);
         deadline = answer_deadline(link);
         if (r == 0 && clock_left(deadline) == 0)
             r = ERR_TIMEOUT;
