@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from iatlas import net
 from iatlas.clients import Imap, Lmtp, message
-from iatlas.node import ADMIN
+from iatlas.node import ADMIN, PASSWORD, PROXY
 
 
 def make_user(node, name, *folders):
@@ -507,3 +508,86 @@ def test_connections_are_reused(murder):
     with murder.lmtp() as c:
         assert codes(c.deliver("", ["u1"], message("after"))) == [250]
     assert len(inbox(murder.fe[0].address, "u1")) == 6
+
+
+def test_many_at_once(murder):
+    """Sessions side by side, several recipients each: everything arrives, once, in every mailbox."""
+    users = ["u1", "u2", "u3"]
+    for i, u in enumerate(users):
+        murder.add_user(u, backend=i % 2)
+    failures = []
+
+    def work(who):
+        try:
+            with murder.lmtp() as c:
+                for n in range(10):
+                    got = codes(c.deliver("", users, message("m-%d-%d" % (who, n))))
+                    if got != [250, 250, 250]:
+                        failures.append(got)
+        except Exception as e:
+            failures.append(e)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failures
+    wanted = {"m-%d-%d" % (i, n) for i in range(8) for n in range(10)}
+    for u in users:
+        subjects = [re.search(rb"Subject: (\S+)", m).group(1).decode() for m in inbox(murder.fe[0].address, u)]
+        assert len(subjects) == 80 and set(subjects) == wanted
+
+
+def test_unified(murder):
+    """A node that is frontend and backend delivers what is here and relays the rest."""
+    murder.add_user("u1", 0)
+    murder.add_user("u2", 1)
+    node = murder.be[0]
+    node.stop()
+    node.conf.update(
+        mupdate_config="unified",
+        proxy_authname=PROXY,
+        proxy_password=PASSWORD,
+        serverlist=" ".join(murder.names),
+    )
+    node.services["mupdate"] = 'cmd="mupdate" listen="%s:%d" prefork=1' % (node.address, net.MUPDATE)
+    node.start()
+    with Lmtp(node.address) as c:
+        assert c.login(PROXY, PASSWORD)[0] == 235
+        got = c.deliver("me@x", ["u2", "u1", "nobody", "u2+x"], message("both"))
+        assert codes(got) == [250, 250, 550, 250], got
+        assert codes(c.deliver("", ["u2"], message("there"))) == [250]
+        assert codes(c.deliver("", ["u1"], message("here"))) == [250]
+    assert len(inbox(murder.be[0].address, "u1")) == 2
+    assert len(inbox(murder.be[1].address, "u2")) == 2
+
+
+def test_starttls(make_server, tmp_path):
+    """STARTTLS, then AUTH; what LHLO offered before is offered anew."""
+    key, cert = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        + ["-keyout", key, "-out", cert],
+        check=True,
+        capture_output=True,
+    )
+    server = make_server(conf={"allowstarttls": "yes", "tls_server_cert": cert, "tls_server_key": key, "lmtp_admins": "mta"})
+    server.stop()
+    server.services["lmtp"] = 'cmd="lmtpd" listen="%s:%d" prefork=0' % (server.address, net.LMTP)
+    server.start()
+    server.add_user("mta")
+    make_user(server, "fred")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with Lmtp(server.address) as c:
+        assert "starttls" in c.esmtp_features
+        c._host = "localhost"
+        assert c.starttls(context=context)[0] == 220
+        assert c.docmd("AUTH PLAIN")[0] == 503  # LHLO first
+        assert c.ehlo("client.example.org")[0] == 250
+        assert "starttls" not in c.esmtp_features
+        assert c.login("mta", "secret")[0] == 235
+        assert codes(c.deliver("", ["fred"], message("private"))) == [250]
+    assert b"with LMTPSA;" in inbox(server.address, "fred")[0]
