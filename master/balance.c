@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -124,11 +125,23 @@ static void disable(struct master_service *s)
         process_retire(p);
 }
 
+/* Did it fail by itself?  SIGKILL and its like come from outside. */
+static bool failed_by_itself(int status)
+{
+    static const int sent[] = {SIGKILL, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+
+    for (size_t i = 0; i < ARRAY_SIZE(sent) && WIFSIGNALED(status); i++) {
+        if (WTERMSIG(status) == sent[i])
+            return false;
+    }
+    return true;
+}
+
 void service_process_ended(struct master_service *s, const struct process *p, int status)
 {
     char text[32];
 
-    if (child_succeeded(status))
+    if (child_succeeded(status) || (p->retired && !p->ready && !failed_by_itself(status)))
         return;
     s->crashes++;
     LOG(LOG_WARNING, MASTER_DIED, LOG_STR(SERVICE, s->name), LOG_INT(PID, p->pid),
@@ -136,7 +149,7 @@ void service_process_ended(struct master_service *s, const struct process *p, in
     if (p->retired || s->state != SERVICE_ACTIVE || !s->all->running)
         return;
     rate_take(&s->crash_rate, clock_ms());
-    if (!p->ready && failures_add(&s->failures, clock_ms()))
+    if (!p->ready && failed_by_itself(status) && failures_add(&s->failures, clock_ms()))
         disable(s);
 }
 

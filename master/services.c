@@ -14,10 +14,10 @@
 
 enum {
     SWEEP_MS = 10000,
-    BIND_RETRY_MS = 300,    /* a retiring process may still have the address */
-    BIND_FIRST_MS = 3000,   /* at the start: so may one of a master that died */
-    CRASH_BURST = 20,       /* crashes of processes that had worked: restarted at once, */
-    CRASHES_PER_SECOND = 5, /* then at this rate */
+    BIND_RETRY_MS = 300,     /* a retiring process may still have the address */
+    BIND_FIRST_MS = 3000,    /* at the start: so may one of a master that died */
+    CRASH_BURST = 100,       /* crashes of processes that had worked: restarted at once, */
+    CRASHES_PER_SECOND = 20, /* then at this rate */
 };
 
 static void sweep(void *context)
