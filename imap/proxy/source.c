@@ -24,6 +24,7 @@ struct leg_source {
     struct leg_message batch[BATCH];
     unsigned wanted, count, at; /* messages asked for, told of; the one that is read */
     const char *set;            /* their UIDs */
+    bool told;                  /* ... of which proxy_source_next() has told */
     bool in_body;               /* the response that passes holds its bytes, */
     uint64_t left;              /* so many still to come */
     bool passing;               /* ... or is for the client */
@@ -252,14 +253,10 @@ int proxy_source_read(struct leg_source *s, const char **data_r, size_t *len_r)
     struct imap_piece piece;
     int r;
 
-    if (s->in_body && s->left == 0) {
-        s->in_body = false;
-        s->at++;
-        return ERR_EOF;
-    }
-    while ((r = next_piece(s, &piece)) == 1) {
-        if (s->in_body && s->left == 0)
-            return proxy_source_read(s, data_r, len_r); /* an empty message */
+    while (!s->in_body || s->left > 0) {
+        r = next_piece(s, &piece);
+        if (r != 1)
+            return r == 0 ? ERR_EXPUNGED : r;
         if (!s->in_body || !piece.literal)
             continue;
         s->left -= piece.len < s->left ? piece.len : s->left;
@@ -267,7 +264,24 @@ int proxy_source_read(struct leg_source *s, const char **data_r, size_t *len_r)
         *len_r = piece.len;
         return 0;
     }
-    return r == 0 ? ERR_EXPUNGED : r;
+    return ERR_EOF;
+}
+
+/* Reads what is left of a message that was told of; then the next one is under way. */
+static int pass_message(struct leg_source *s)
+{
+    const char *data;
+    size_t len;
+    int r = 0;
+
+    while (s->told && r == 0)
+        r = proxy_source_read(s, &data, &len);
+    if (r < 0 && r != ERR_EOF)
+        return r;
+    if (s->told)
+        s->at++;
+    s->told = s->in_body = false;
+    return 0;
 }
 
 /* Behind the last message of a batch: reads up to the tagged answer, then learns of the next batch. */
@@ -297,12 +311,13 @@ static int turn_batch(struct leg_source *s)
 
 int proxy_source_next(struct leg_source *s, struct leg_message *message_r)
 {
-    if (s->phase != BODIES || s->at == s->count) {
-        int r = turn_batch(s);
+    int r = pass_message(s);
 
-        if (r < 0)
-            return r;
-    }
+    if (r == 0 && (s->phase != BODIES || s->at == s->count))
+        r = turn_batch(s);
+    if (r < 0)
+        return r;
+    s->told = true;
     *message_r = s->batch[s->at];
     return 0;
 }
