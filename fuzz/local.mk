@@ -5,8 +5,8 @@
 #     fuzz/fuzz-NAME found/ ../fuzz/corpus/NAME
 #
 # A new harness: its NAME in FUZZ_NAMES and EXTRA_PROGRAMS, and two programs as below.
-FUZZ_NAMES = charset imapwire mail names
-EXTRA_PROGRAMS = fuzz/fuzz-charset fuzz/fuzz-imapwire fuzz/fuzz-mail fuzz/fuzz-names
+FUZZ_NAMES = backend charset imapwire mail names smtp stream
+EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-imapwire fuzz/fuzz-mail fuzz/fuzz-names fuzz/fuzz-smtp fuzz/fuzz-stream
 EXTRA_DIST += $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
@@ -40,3 +40,27 @@ fuzz_replay_imapwire_LDADD = $(IMAPWIRE_LIBS)
 fuzz_fuzz_imapwire_SOURCES = fuzz/imapwire.c
 fuzz_fuzz_imapwire_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_imapwire_LDADD = $(IMAPWIRE_LIBS)
+
+check_PROGRAMS += fuzz/replay-backend
+fuzz_replay_backend_SOURCES = fuzz/replay.c fuzz/backend.c
+fuzz_replay_backend_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/backend"'
+fuzz_replay_backend_LDADD = $(BACKEND_LIBS)
+fuzz_fuzz_backend_SOURCES = fuzz/backend.c
+fuzz_fuzz_backend_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_backend_LDADD = $(BACKEND_LIBS)
+
+check_PROGRAMS += fuzz/replay-smtp
+fuzz_replay_smtp_SOURCES = fuzz/replay.c fuzz/smtp.c
+fuzz_replay_smtp_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/smtp"'
+fuzz_replay_smtp_LDADD = $(SMTP_LIBS)
+fuzz_fuzz_smtp_SOURCES = fuzz/smtp.c
+fuzz_fuzz_smtp_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_smtp_LDADD = $(SMTP_LIBS)
+
+check_PROGRAMS += fuzz/replay-stream
+fuzz_replay_stream_SOURCES = fuzz/replay.c fuzz/stream.c
+fuzz_replay_stream_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/stream"'
+fuzz_replay_stream_LDADD = $(STREAM_LIBS)
+fuzz_fuzz_stream_SOURCES = fuzz/stream.c
+fuzz_fuzz_stream_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_stream_LDADD = $(STREAM_LIBS)
