@@ -69,7 +69,7 @@ static void check_kept(struct proxy_leg *p)
 {
     int r = stream_fill(p->stream);
 
-    if (r < 0 && r != ERR_AGAIN)
+    if (r < 0 && r != ERR_AGAIN && r != ERR_TOOBIG)
         proxy_disconnect(p, error_text(r));
 }
 
@@ -115,10 +115,18 @@ int proxy_connect(struct proxy_leg *p, struct command *cmd)
     return ERR_AGAIN;
 }
 
+void proxy_abandon(struct proxy_leg *p)
+{
+    if (p->open == 0)
+        return;
+    p->ignore = p->open;
+    p->open = 0;
+    p->drop = true;
+}
+
 void proxy_begin(struct proxy_leg *p)
 {
-    if (p->open != 0)
-        p->ignore = p->open;
+    proxy_abandon(p);
     p->open = ++p->tag;
     stream_printf(p->stream, "P%u ", p->open);
     p->silent_at = clock_deadline(PROXY_SILENCE_MS);
@@ -217,8 +225,7 @@ static void leg_unselect(struct leg *leg)
     }
     proxy_begin(p);
     stream_puts(p->stream, "UNSELECT\r\n");
-    p->ignore = p->open;
-    p->open = 0;
+    proxy_abandon(p);
     stream_flush(p->stream);
 }
 

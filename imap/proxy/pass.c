@@ -50,12 +50,16 @@ enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text
     return STEP_DONE;
 }
 
-/* A command that was begun and not answered: the connection is out of step. */
+/* A command that was sent in part: the connection is out of step. */
 static void pass_cleanup(struct command *cmd)
 {
     struct pass *pass = cmd->state;
 
-    if (pass->begun && pass->p->stream != NULL)
+    if (!pass->begun || pass->p->stream == NULL)
+        return;
+    if (pass->sent)
+        proxy_abandon(pass->p);
+    else
         proxy_disconnect(pass->p, "command abandoned");
 }
 

@@ -43,6 +43,9 @@ void proxy_disconnect(struct proxy_leg *p, const char *why);
 /* The same in the course of a command: sets cmd->failure, returns ERR_UNAVAILABLE. */
 int proxy_fail(struct proxy_leg *p, struct command *cmd, int error);
 
+/* Nobody waits for the command under way any more: the rest of its answer will be dropped. */
+void proxy_abandon(struct proxy_leg *p);
+
 /* Begins a command: appends "P<n> " to the output.  The answer to one that was left open is dropped. */
 void proxy_begin(struct proxy_leg *p);
 

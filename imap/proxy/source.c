@@ -324,7 +324,9 @@ int proxy_source_next(struct leg_source *s, struct leg_message *message_r)
 
 void proxy_source_close(struct leg_source **source)
 {
-    if (*source != NULL)
+    if (*source != NULL) {
+        proxy_abandon((*source)->p);
         pool_free(&(*source)->batch_pool);
+    }
     *source = NULL;
 }
