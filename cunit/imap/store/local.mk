@@ -5,7 +5,9 @@ cunit_imap_store_test_SOURCES = cunit/imap/store/suites.c \
 	cunit/imap/store/append.c \
 	cunit/imap/store/crash.c \
 	cunit/imap/store/damage.c \
+	cunit/imap/store/flags.c \
 	cunit/imap/store/format.c \
+	cunit/imap/store/search.c \
 	cunit/imap/store/uidset.c \
 	cunit/imap/store/view.c
 cunit_imap_store_test_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
