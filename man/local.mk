@@ -4,7 +4,7 @@ dist_man_MANS = man/ctl_cyrusdb.8 man/cyrus.conf.5 man/master.8 man/mbpath.8
 nodist_doc_DATA = man/imapd.conf.sample
 CLEANFILES += man/imapd.conf.5 man/imapd.conf.sample
 
-OPTION_TABLES = lib/base/options.def lib/base/options-pattern.def lib/base/options-used.def \
+OPTION_TABLES = lib/base/options.def lib/base/options-alias.def lib/base/options-pattern.def lib/base/options-used.def \
 	build-aux/make-options-doc build-aux/tables.py
 
 man/imapd.conf.5: $(OPTION_TABLES)

@@ -215,7 +215,9 @@ static bool is_pattern(const char *name)
 static bool is_cyrus_option(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(cyrus_options); i++) {
-        if (strcmp(cyrus_options[i], name) == 0)
+        const char *option = cyrus_options[i];
+
+        if (strcmp(option, name) == 0 || (str_has_suffix(option, "-") && str_has_prefix(name, option)))
             return true;
     }
     return false;

@@ -14,6 +14,6 @@ lib_base_libbase_a_SOURCES = \
 	lib/base/lock.c lib/base/lock.h \
 	lib/base/log.c lib/base/log.h lib/base/log-events.def lib/base/log-keys.def \
 	lib/base/options.c lib/base/options.h lib/base/options-private.h \
-	lib/base/options.def lib/base/options-cyrus.def lib/base/options-pattern.def lib/base/options-used.def
+	lib/base/options.def lib/base/options-alias.def lib/base/options-cyrus.def lib/base/options-pattern.def lib/base/options-used.def
 lib_base_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(OPENSSL_CFLAGS) $(JANSSON_CFLAGS)
 BASE_LIBS = lib/base/libbase.a $(OPENSSL_LIBS) $(JANSSON_LIBS)

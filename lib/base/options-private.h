@@ -9,7 +9,7 @@
  * in *error_r (malloc'ed) at the first value that cannot be. */
 int options_load(const char *(*get)(const char *name), char **error_r);
 
-/* The option of that name, or OPT_END. */
+/* The option of that name (or old name), or OPT_END. */
 enum option option_find(const char *name);
 /* Does code read it (options-used.def)? */
 bool option_is_used(enum option o);

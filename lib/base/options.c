@@ -33,6 +33,15 @@ static const struct option_row table[OPT_END] = {
 #undef OPTION
 };
 
+static const struct {
+    const char *name;
+    enum option option;
+} aliases[] = {
+#define ALIAS(name, id) {name, OPT_##id},
+#include "lib/base/options-alias.def"
+#undef ALIAS
+};
+
 static const enum option used[] = {
 #define USED(id) OPT_##id,
 #include "lib/base/options-used.def"
@@ -56,6 +65,10 @@ enum option option_find(const char *name)
     for (enum option o = 0; o < OPT_END; o++) {
         if (strcmp(table[o].name, name) == 0)
             return o;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(aliases); i++) {
+        if (strcmp(aliases[i].name, name) == 0)
+            return aliases[i].option;
     }
     return OPT_END;
 }
@@ -268,13 +281,25 @@ static int load_one(enum option o, const char *given, const char *configdirector
     return 0;
 }
 
+/* The value under its name, else under an old one. */
+static const char *get_given(enum option o, const char *(*get)(const char *name))
+{
+    const char *value = get(table[o].name);
+
+    for (size_t i = 0; value == NULL && i < ARRAY_SIZE(aliases); i++) {
+        if (aliases[i].option == o)
+            value = get(aliases[i].name);
+    }
+    return value;
+}
+
 int options_load(const char *(*get)(const char *name), char **error_r)
 {
     const char *configdirectory = get(table[OPT_CONFIGDIRECTORY].name);
 
     loaded = true;
     for (enum option o = 0; o < OPT_END; o++) {
-        const char *given = get(table[o].name);
+        const char *given = get_given(o, get);
         int r = load_one(o, given, configdirectory);
 
         if (r < 0) {

@@ -154,6 +154,15 @@ static void test_service(void)
     CU_ASSERT_EQUAL(opt_duration_ms(OPT_TIMEOUT), 5 * 60000);
 }
 
+static void test_old_names(void)
+{
+    must_read("tls_cert_file: old\ntls_key_file: old\ntls_server_key: new\n", NULL);
+    CU_ASSERT_STRING_EQUAL(opt_string(OPT_TLS_SERVER_CERT), "old");
+    CU_ASSERT_STRING_EQUAL(opt_string(OPT_TLS_SERVER_KEY), "new");
+    must_read("imap_tls_cert_file: own\ntls_cert_file: old\n", "imap");
+    CU_ASSERT_STRING_EQUAL(opt_string(OPT_TLS_SERVER_CERT), "own");
+}
+
 static void append_name(const char *name, const char *value, void *context)
 {
     buf_printf(context, "%s=%s;", name, value);
@@ -242,12 +251,14 @@ static void test_problems(void)
 
     must_read("servername: x\nservername: y\nnosuchthing: 1\nhttpmodules: caldav\n"
               "sasl_anything: 1\nbe_password: 2\nlmtp_debug: 1\nfoo_bar: 2\npartition-: 3\n"
-              "lmtp_htttpmodules: x\nlmtp_httpmodules: x\npartition-x: 4\n",
+              "lmtp_htttpmodules: x\nlmtp_httpmodules: x\npartition-x: 4\nsearchpartition-x: 5\n"
+              "tls_cert_file: x\n",
               NULL);
     config_problems(add_problem, &b);
     snprintf(expected, sizeof(expected),
              "%1$d:servername %2$d:nosuchthing %3$d:httpmodules %2$d:foo_bar %2$d:partition- "
-             "%2$d:lmtp_htttpmodules %3$d:lmtp_httpmodules ",
+             "%2$d:lmtp_htttpmodules %3$d:lmtp_httpmodules "
+             "%3$d:searchpartition-x ",
              CONFIG_REPEATED, CONFIG_UNKNOWN, CONFIG_UNSUPPORTED);
     CU_ASSERT_STRING_EQUAL(buf_cstr(&b), expected);
     buf_free(&b);
@@ -290,11 +301,17 @@ static void test_failures(void)
 }
 
 static const struct unit_case cases[] = {
-    {"defaults", test_defaults}, {"values", test_values},
-    {"lines", test_lines},       {"service", test_service},
-    {"overflow", test_overflow}, {"include", test_include},
-    {"problems", test_problems}, {"role", test_role},
-    {"failures", test_failures}, {NULL, NULL},
+    {"defaults", test_defaults},
+    {"values", test_values},
+    {"lines", test_lines},
+    {"service", test_service},
+    {"old names", test_old_names},
+    {"overflow", test_overflow},
+    {"include", test_include},
+    {"problems", test_problems},
+    {"role", test_role},
+    {"failures", test_failures},
+    {NULL, NULL},
 };
 
 extern const struct unit_suite config_suite;
