@@ -5,8 +5,8 @@
 #     fuzz/fuzz-NAME found/ ../fuzz/corpus/NAME
 #
 # A new harness: its NAME in FUZZ_NAMES and EXTRA_PROGRAMS, and two programs as below.
-FUZZ_NAMES = backend charset imapwire mail names smtp stream
-EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-imapwire fuzz/fuzz-mail fuzz/fuzz-names fuzz/fuzz-smtp fuzz/fuzz-stream
+FUZZ_NAMES = backend charset imapwire lmtp mail names smtp stream
+EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-mail fuzz/fuzz-names fuzz/fuzz-smtp fuzz/fuzz-stream
 EXTRA_DIST += $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
@@ -64,3 +64,11 @@ fuzz_replay_stream_LDADD = $(STREAM_LIBS)
 fuzz_fuzz_stream_SOURCES = fuzz/stream.c
 fuzz_fuzz_stream_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_stream_LDADD = $(STREAM_LIBS)
+
+check_PROGRAMS += fuzz/replay-lmtp
+fuzz_replay_lmtp_SOURCES = fuzz/replay.c fuzz/lmtp.c
+fuzz_replay_lmtp_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/lmtp"'
+fuzz_replay_lmtp_LDADD = $(LMTP_ENGINE_LIBS)
+fuzz_fuzz_lmtp_SOURCES = fuzz/lmtp.c
+fuzz_fuzz_lmtp_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_lmtp_LDADD = $(LMTP_ENGINE_LIBS)

@@ -237,6 +237,44 @@ def test_errors_end_the_session(server):
     assert data.splitlines()[-1].startswith(b"421 ")
 
 
+def test_recipient_limit(server):
+    make_user(server, "fred")
+    with Lmtp(server.address) as c:
+        c.send(b"MAIL FROM:<>\r\n" + b"RCPT TO:<fred>\r\n" * 1001)
+        replies = [c.getreply()[0] for _ in range(1002)]
+        assert replies == [250] * 1001 + [452]
+        assert c.docmd("DATA")[0] == 354
+        c.send(message("thousand") + b".\r\n")
+        assert [c.getreply()[0] for _ in range(1000)] == [250] * 1000
+    assert len(inbox(server.address, "fred")) == 1
+
+
+def test_long_line(server):
+    with socket.create_connection((server.address, net.LMTP), 30) as s:
+        s.sendall(b"MAIL FROM:<" + b"x" * 9000)
+        assert s.makefile("rb").read().splitlines()[-1].startswith(b"421 ")
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGQUIT])
+def test_farewell(server, sig):
+    """An idle client and one in the middle of a message hear 421 when the server stops."""
+    make_user(server, "fred")
+    idle = socket.create_connection((server.address, net.LMTP), 30)
+    busy = socket.create_connection((server.address, net.LMTP), 30)
+    busy.sendall(b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<fred>\r\nDATA\r\nSubject: half\r\n")
+    files = [idle.makefile("rb"), busy.makefile("rb")]
+    files[0].readline()
+    while not files[1].readline().startswith(b"354"):
+        pass
+    began = time.monotonic()
+    server.stop(sig)
+    assert time.monotonic() - began < 5
+    for f in files:
+        assert f.read().startswith(b"421 ")
+    server.start()
+    assert inbox(server.address, "fred") == []
+
+
 def test_pipelining_byte_by_byte(server):
     """Everything in one go, and cut into single bytes."""
     make_user(server, "fred")

@@ -41,3 +41,4 @@ imap_lmtp_lmtpproxyd_LDADD = $(LMTP_RELAY_LIBS) $(SERVICE_LIBS)
 bin_PROGRAMS += imap/lmtp/deliver
 imap_lmtp_deliver_SOURCES = imap/lmtp/deliver.c
 imap_lmtp_deliver_LDADD = $(LMTP_RELAY_LIBS)
+EXTRA_DIST += doc/protocols/lmtp.md
