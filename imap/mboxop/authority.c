@@ -3,6 +3,7 @@
 #include "imap/mboxop/op-private.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 
 /* What a stage asks about one change; a NULL name: nothing. */
@@ -10,6 +11,16 @@ struct question {
     enum mupdate_verb verb;
     const char *name, *location, *acl;
 };
+
+static bool is_here(struct mboxop *op, const char *name)
+{
+    struct mboxlist_record record;
+    struct pool *pool = pool_new(0);
+    int r = mboxlist_lookup(op->env->list, name, pool, &record);
+
+    pool_free(&pool);
+    return r != ERR_NOTFOUND;
+}
 
 static struct question question_of(struct mboxop *op, enum op_stage stage, const struct change *c)
 {
@@ -44,7 +55,7 @@ static struct question question_of(struct mboxop *op, enum op_stage stage, const
         break;
     case STAGE_UNDO_ACTIVATE:
         q.verb = MUPDATE_ACTIVATE;
-        q.name = c->old_name;
+        q.name = is_here(op, c->old_name) ? c->old_name : NULL;
         q.location = op_location(op, c->partition);
         q.acl = c->old_acl;
         break;
@@ -52,16 +63,6 @@ static struct question question_of(struct mboxop *op, enum op_stage stage, const
         BUG_ON(true);
     }
     return q;
-}
-
-static bool is_here(struct mboxop *op, const char *name)
-{
-    struct mboxlist_record record;
-    struct pool *pool = pool_new(0);
-    int r = mboxlist_lookup(op->env->list, name, pool, &record);
-
-    pool_free(&pool);
-    return r != ERR_NOTFOUND;
 }
 
 static bool is_our_location(const struct mboxop *op, const char *location)
@@ -89,6 +90,23 @@ static void send_next(struct mboxop *op, enum op_stage stage)
     op->sent++;
 }
 
+/* Behind the commit, and on the way back, a refusal of the master's concerns that name alone: it is logged, and
+ * the rest goes on; the next push puts it right. */
+static bool is_borne(struct mboxop *op, enum op_stage stage, const struct mupdate_request *request)
+{
+    int r = mupdate_request_result(request);
+
+    if (r == ERR_UNAVAILABLE || (!op->committed && !op->refused))
+        return false;
+    LOG(LOG_ERR, MBOXOP_REFUSED, LOG_STR(NAME, op->kind->name), LOG_STR(MAILBOX, op->name), LOG_ERROR(r),
+        LOG_STR(TEXT, mupdate_request_text(request)));
+    if (op->kind == &op_create && stage == STAGE_ACTIVATE && op->result == 0) {
+        op->result = r;
+        buf_puts(&op->text, mupdate_request_text(request));
+    }
+    return true;
+}
+
 static void take_answer(struct mboxop *op, enum op_stage stage, struct mupdate_request *request)
 {
     struct change *c = &op->changes[op->answered];
@@ -99,7 +117,7 @@ static void take_answer(struct mboxop *op, enum op_stage stage, struct mupdate_r
     if (r == 0 && stage == STAGE_SEEK && mupdate_request_state(request) == MUPDATE_ACTIVE &&
         !is_our_location(op, mupdate_request_location(request)))
         c->elsewhere = pool_strdup(op->pool, mupdate_request_location(request));
-    if (r == 0 || op->answer != 0)
+    if (r == 0 || op->answer != 0 || is_borne(op, stage, request))
         return;
     op->answer = r;
     buf_reset(&op->text);

@@ -73,6 +73,8 @@ static int now_commit(struct mboxop *op, struct mboxlist_txn *txn)
 
     for (size_t i = 0; i < op->change_count && r == 0; i++) {
         r = mboxlist_txn_delete(txn, op->changes[i].old_name, true);
+        if (r == ERR_NOTFOUND) /* recovery, and somebody has mended the list by hand */
+            r = 0;
         if (r == 0)
             r = op_commit_no_user(op, txn, op->changes[i].old_name);
     }
@@ -241,8 +243,8 @@ static int later_resume(struct mboxop *op)
     int r;
 
     buf_free(&old);
-    if (!ok)
-        return ERR_CORRUPT;
+    if (!ok) /* nothing that we wrote: let it go */
+        return ERR_NOTFOUND;
     if (strcmp(op->intents[0].acl, ASIDE) == 0)
         return resume_aside(op);
     if (op->intents[0].phase == PHASE_COMMITTED)

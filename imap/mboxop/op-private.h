@@ -114,6 +114,7 @@ struct mboxop {
     bool committed; /* and so is the change */
     bool refused;   /* failed, and on the way back */
     bool resumed;   /* recovery */
+    bool looked;    /* and its intent is still there */
     size_t at;      /* finish: how far */
 
     /* locks */
@@ -133,6 +134,7 @@ struct mboxop {
     void *wake_context;
 
     int result;
+    int trouble; /* why the intent was left for later */
     struct buf text;
     struct buf text_out; /* mboxop_text() */
 };

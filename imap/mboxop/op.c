@@ -183,12 +183,14 @@ static enum mboxop_verdict postpone(struct mboxop *op, int r)
     LOG(LOG_WARNING, MBOXOP_POSTPONED, LOG_STR(NAME, op->kind->name), LOG_STR(MAILBOX, op->name),
         LOG_ERROR(r), LOG_STR(TEXT, buf_cstr(&op->text)));
     buf_reset(&op->text);
+    op->trouble = r;
     return end(op);
 }
 
 /* The way back failed as well, or cannot be tried: recovery does it. */
-static enum mboxop_verdict leave(struct mboxop *op)
+static enum mboxop_verdict leave(struct mboxop *op, int r)
 {
+    op->trouble = r;
     if (op->recorded && !op->resumed && op->intents[0].phase == PHASE_BEGUN) {
         set_phase(op, PHASE_REFUSED);
         if (write_intents(op, NULL, update_intent) != 0)
@@ -199,19 +201,18 @@ static enum mboxop_verdict leave(struct mboxop *op)
 
 static enum mboxop_verdict fail(struct mboxop *op, int r)
 {
-    if (op->committed && r != ERR_CONFLICT)
+    if (op->committed)
         return postpone(op, r);
     if (op->result == 0)
         op->result = r;
-    if (op->committed) { /* the master gave the name to somebody else: the next push reports it */
-        if (clear_intents(op) != 0)
-            return leave(op);
+    if (op->resumed && !op->looked) {
+        op->trouble = r;
         return end(op);
     }
     if (!op->recorded)
         return end(op);
     if (op->refused || r == ERR_UNAVAILABLE)
-        return leave(op);
+        return leave(op, r);
     op->refused = true;
     op->stage = op->kind->undo_plan;
     op->give_up = 0;
@@ -257,7 +258,6 @@ static enum mboxop_verdict stage_left(struct mboxop *op)
 {
     struct search s = {op, NULL};
     enum mboxop_verdict verdict;
-    bool unfinished;
     int r;
 
     if (op->left == NULL) {
@@ -271,10 +271,10 @@ static enum mboxop_verdict stage_left(struct mboxop *op)
     verdict = mboxop_step(op->left);
     if (verdict != MBOXOP_DONE)
         return verdict == MBOXOP_WAIT ? wait_until(op, op->left->deadline) : MBOXOP_MORE;
-    unfinished = op->left->recorded;
+    r = op->left->recorded ? op->left->trouble : 0;
     mboxop_free(&op->left);
-    if (unfinished)
-        return fail(op, ERR_UNAVAILABLE);
+    if (r != 0)
+        return fail(op, r);
     op->stage = op->kind->plan;
     return MBOXOP_MORE;
 }
@@ -363,7 +363,7 @@ static enum mboxop_verdict stage_commit(struct mboxop *op)
     return next(op);
 }
 
-static int again(const struct intent *intent, void *context)
+static int still_there(const struct intent *intent, void *context)
 {
     struct mboxop *op = context;
 
@@ -376,14 +376,17 @@ static int again(const struct intent *intent, void *context)
 /* Recovery, now that we have the lock: somebody else may have been faster. */
 static enum mboxop_verdict stage_resume(struct mboxop *op)
 {
-    int r = intent_each(op->env->list, again, op);
+    int r = intent_each(op->env->list, still_there, op);
 
-    op->recorded = r == 1;
-    if (r <= 0)
-        return r == 0 ? end(op) : fail(op, r);
-    r = op->kind->resume(op);
-    if (r != 0)
+    if (r < 0)
         return fail(op, r);
+    op->recorded = r == 1;
+    if (!op->recorded)
+        return end(op);
+    r = op->kind->resume(op);
+    if (r != 0 && r != ERR_NOTFOUND) /* what has been taken out of the list needs nothing more */
+        return fail(op, r);
+    op->looked = true;
     op->committed = op->intents[0].phase == PHASE_COMMITTED;
     op->refused = op->intents[0].phase == PHASE_REFUSED;
     op->stage = op->committed ? op->kind->finish_plan
@@ -463,6 +466,7 @@ struct mboxop *op_resume(const struct mboxop_env *env, const struct intent *inte
     op = op_new(env, kind, intent->name, intent->new_name[0] != '\0' ? intent->new_name : NULL);
     op->stage = plan;
     op->resumed = true;
+    op->recorded = true;
     copy = op_add_intent(op);
     *copy = *intent;
     copy->name = op->name;

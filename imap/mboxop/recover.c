@@ -24,8 +24,8 @@ static int note(const struct intent *intent, void *context)
     return 0;
 }
 
-/* One operation of the dead; one whose lock is held is alive and left alone.  1: brought to its end; 0: not ours;
- * ERR_UNAVAILABLE. */
+/* One operation of the dead; one whose lock is held is alive and left alone.  1: brought to its end; 0: alive;
+ * or why it must be left for later. */
 static int bring_to_end(struct mboxop *op)
 {
     enum mboxop_verdict verdict;
@@ -36,7 +36,7 @@ static int bring_to_end(struct mboxop *op)
     while ((verdict = mboxop_step(op)) != MBOXOP_DONE)
         if (verdict == MBOXOP_WAIT)
             op_wait(op);
-    return op->recorded ? ERR_UNAVAILABLE : 1;
+    return op->recorded ? op->trouble : 1;
 }
 
 int mboxop_recover(const struct mboxop_env *env, unsigned *done_r)

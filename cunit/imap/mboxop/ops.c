@@ -7,6 +7,7 @@
 #include "cunit/imap/mboxop/node.h"
 #include "cunit/unit.h"
 #include "imap/mboxop/op-private.h"
+#include "imap/mboxop/push.h"
 #include "imap/store/mailbox.h"
 #include "imap/store/record.h"
 #include "imap/store/seen.h"
@@ -459,6 +460,63 @@ static void test_locked(void)
     finish();
 }
 
+/* The name is taken between RESERVE and ACTIVATE: the client is told, the push sets ours aside. */
+static void test_stolen(void)
+{
+    struct mboxop *op;
+    struct buf text = BUF_INIT;
+
+    begin(true, some);
+    op = mboxop_create(&node.env, "user.zoe", NULL, NULL, NULL, 0, NULL);
+    while (fake_state("user.zoe") != MUPDATE_IS_RESERVED)
+        CU_ASSERT_NOT_EQUAL_FATAL(mboxop_step(op), MBOXOP_DONE);
+    fake_put("user.zoe", MUPDATE_ACTIVE, "be2!default", "zoe\tlrs\t");
+    CU_ASSERT_EQUAL(mboxop_run(&op, &text), ERR_CONFLICT);
+    CU_ASSERT_EQUAL(mboxop_push_quietly(&node.env, NULL), 0);
+    CU_ASSERT_EQUAL(fake_state("user.zoe"), MUPDATE_ACTIVE);
+    fake_put("user.zoe", MUPDATE_ABSENT, "", NULL);
+    expect_names("DELETED.user.zoe.T+ user.bob+ user.fred+ user.fred.a+ user.fred.a.b+");
+    buf_free(&text);
+    finish();
+}
+
+/* An intent whose mailbox somebody has taken out of the list must not hold the tree for ever. */
+static void test_stale_intent(void)
+{
+    static const struct {
+        enum intent_operation operation;
+        unsigned phase;
+        const char *new_name;
+    } rows[] = {
+        {INTENT_RENAME, PHASE_BEGUN, "user.fred.y"},
+        {INTENT_RENAME, PHASE_COMMITTED, "user.fred.y"},
+        {INTENT_DELETE, PHASE_BEGUN, ""},
+        {INTENT_DELETE, PHASE_COMMITTED, ""},
+        {INTENT_DELETE, PHASE_REFUSED, ""},
+        {INTENT_DELETE, PHASE_BEGUN, "DELETED.user.fred.x.1"},
+        {INTENT_DELETE, PHASE_COMMITTED, "DELETED.user.fred.x.00000001"},
+        {INTENT_SETACL, PHASE_BEGUN, ""},
+        {INTENT_CREATE, PHASE_BEGUN, ""},
+    };
+
+    begin(false, some);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct intent intent = {.operation = rows[i].operation,
+                                .phase = rows[i].phase,
+                                .name = "user.fred.x",
+                                .new_name = rows[i].new_name,
+                                .id = "gone-gone",
+                                .location = "be1!default",
+                                .acl = ""};
+        char *name = xstrprintf("user.fred.n%zu", i);
+
+        CU_ASSERT_EQUAL(intent_add(node.env.list, &intent), 0);
+        CU_ASSERT_EQUAL(node_create(&node, name), 0);
+        free(name);
+    }
+    finish();
+}
+
 static int pushed;
 
 static int count_push(const struct mboxop_env *env, void *context)
@@ -536,6 +594,8 @@ static const struct unit_case cases[] = {
     {"move INBOX", test_inbox_move},
     {"setacl", test_setacl},
     {"locked", test_locked},
+    {"stolen name", test_stolen},
+    {"stale intent", test_stale_intent},
     {"keeper", test_keeper},
     {"trees", test_roots},
     {NULL, NULL},
