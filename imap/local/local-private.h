@@ -120,7 +120,7 @@ enum step local_subscribe(struct command *cmd);
 int local_sync(struct leg *leg, bool expunges);
 int local_poll(struct leg *leg, struct command *cmd);
 void local_unselect(struct leg *leg);
-void local_between(struct leg *leg);
+int64_t local_between(struct leg *leg);
 int local_idle_start(struct leg *leg, struct command *cmd);
 int local_idle_run(struct leg *leg, struct command *cmd);
 int local_idle_stop(struct leg *leg, struct command *cmd);

@@ -245,12 +245,11 @@ int local_poll(struct leg *leg, struct command *cmd)
     return 0; /* sync() looks anyway */
 }
 
-void local_between(struct leg *leg)
+int64_t local_between(struct leg *leg)
 {
     struct local_leg *l = (struct local_leg *)leg;
 
-    if (l->view != NULL)
-        view_park(l->view);
+    return l->view != NULL ? view_park(l->view) : CLOCK_NEVER;
 }
 
 /* ---- IDLE ---- */
@@ -274,12 +273,15 @@ int local_idle_start(struct leg *leg, struct command *cmd)
 int local_idle_run(struct leg *leg, struct command *cmd)
 {
     struct local_leg *l = (struct local_leg *)leg;
+    int64_t seen;
 
     if (l->watching && session_file_changed(cmd->client->session))
         local_idle_start(leg, cmd);
     local_sync(leg, true);
     cmd->wake_at = clock_deadline(opt_duration_ms(OPT_IMAPIDLEPOLL));
-    view_park(l->view);
+    seen = view_park(l->view);
+    if (seen < cmd->wake_at)
+        cmd->wake_at = seen;
     return ERR_AGAIN;
 }
 

@@ -202,7 +202,7 @@ static int leg_sync(struct leg *leg, bool expunges)
     return 0;
 }
 
-static void leg_between(struct leg *leg)
+static int64_t leg_between(struct leg *leg)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
 
@@ -210,6 +210,7 @@ static void leg_between(struct leg *leg)
         leg_sync(leg, false);
     else if (p->backend != NULL)
         proxy_disconnect(p, "closed");
+    return CLOCK_NEVER;
 }
 
 static void leg_unselect(struct leg *leg)

@@ -381,8 +381,11 @@ static enum engine_verdict yield(struct client *c)
 
 static enum engine_verdict park(struct client *c, bool want_input, int64_t deadline)
 {
-    if (c->selected != NULL && c->selected->ops->between != NULL && c->command == NULL)
-        c->selected->ops->between(c->selected);
+    if (c->selected != NULL && c->selected->ops->between != NULL && c->command == NULL) {
+        int64_t again = c->selected->ops->between(c->selected);
+
+        deadline = again < deadline ? again : deadline;
+    }
     if (c->bye != NULL)
         return ENGINE_AGAIN;
     return login_park(c->login, want_input, deadline);

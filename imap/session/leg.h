@@ -93,8 +93,9 @@ struct leg_ops {
 
     /* Called each time before the session parks with no command under way, on the leg that has the
      * selection: reads what its server says meanwhile and arms its slots, so that its death is noticed;
-     * gives back memory that a parked session does not need.  NULL: nothing to do. */
-    void (*between)(struct leg *leg);
+     * gives back memory that a parked session does not need.  When it wants to be called again at the latest
+     * (clock.h; CLOCK_NEVER).  NULL: nothing to do. */
+    int64_t (*between)(struct leg *leg);
 
     /* IDLE (RFC 2177): begin; 0 when the client may be told "+ idling".  idle_run is called whenever
      * the session runs meanwhile and writes what is new (EXPUNGE included): ERR_AGAIN as long as all is

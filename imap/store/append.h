@@ -1,5 +1,5 @@
 /* append.h: messages into mailboxes, all or nothing, on disk when it returns (RFC 3501 section 6.3.11;
- * DESIGN "Durability" in doc/ARCHITECTURE.md).
+ * "Durability" in doc/formats/mailbox.md).
  *
  * Syncs: one message into one mailbox 2 (its file, the index); n messages n + 1; one message to n
  * mailboxes of a partition 2 + n.  The mailbox's lock is taken only inside append_commit() and deliver(). */

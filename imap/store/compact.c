@@ -90,11 +90,11 @@ static int compact_locked(struct compaction *c)
     return rewrite_finish(&c->w);
 }
 
-int mailbox_compact(struct mailbox *m, int64_t before, uint32_t *removed_r)
+static int compact(struct mailbox *m, int64_t before, int64_t timeout_ms, uint32_t *removed_r)
 {
     struct compaction *c = xcalloc(1, sizeof(*c));
     int64_t keep = clock_wall() - m->store->options.session_ms / 1000;
-    int r = index_begin(m, m->store->options.lock_ms);
+    int r = index_begin(m, timeout_ms);
 
     c->m = m;
     c->before = before < keep ? before : keep;
@@ -112,6 +112,11 @@ int mailbox_compact(struct mailbox *m, int64_t before, uint32_t *removed_r)
     return r;
 }
 
+int mailbox_compact(struct mailbox *m, int64_t before, uint32_t *removed_r)
+{
+    return compact(m, before, m->store->options.lock_ms, removed_r);
+}
+
 int mailbox_maintain(struct mailbox *m)
 {
     const struct mailbox_header *h = mailbox_header(m);
@@ -121,5 +126,5 @@ int mailbox_maintain(struct mailbox *m)
     if (h->expunged < MAINTAIN_MIN || h->expunged < h->records / 4 ||
         h->last_compact > clock_wall() - MAINTAIN_EVERY)
         return 0;
-    return mailbox_compact(m, INT64_MAX, NULL);
+    return compact(m, INT64_MAX, 0, NULL);
 }

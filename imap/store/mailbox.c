@@ -55,6 +55,28 @@ static int write_first(struct store *store, int fd, struct mailbox_header *h)
     return r == 0 ? store_sync_file(store, fd) : r;
 }
 
+/* The mailbox's directory and the three above it: others may have made those and not synced them yet. */
+static int sync_dirs(struct mailbox *m, int dir)
+{
+    int r = store_sync_dir(m->store, dir);
+    int at = dir;
+
+    for (int i = 0; r == 0 && i < 3; i++) {
+        int above = openat(at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (above < 0)
+            r = error_from_errno(errno);
+        if (at != dir)
+            close(at);
+        at = above;
+        if (r == 0)
+            r = store_sync_dir(m->store, at);
+    }
+    if (at != dir && at >= 0)
+        close(at);
+    return r;
+}
+
 /* The index appears whole or not at all: written without a name, then linked. */
 static int create_files(struct mailbox *m, const struct mailbox_create *how)
 {
@@ -69,17 +91,17 @@ static int create_files(struct mailbox *m, const struct mailbox_create *how)
         return error_from_errno(errno);
     first_header(m->store, how, &h);
     r = write_first(m->store, fd, &h);
-    cache = r == 0 ? cache_create(dir, h.cache_generation) : r;
-    if (cache >= 0) {
-        close(cache);
-        fd_path(proc, fd);
-        if (linkat(AT_FDCWD, proc, dir, "index", AT_SYMLINK_FOLLOW) != 0)
-            r = error_from_errno(errno);
-    } else {
-        r = cache;
-    }
+    fd_path(proc, fd);
+    if (r == 0 && linkat(AT_FDCWD, proc, dir, "index", AT_SYMLINK_FOLLOW) != 0)
+        r = error_from_errno(errno);
     close(fd);
-    return r == 0 ? store_sync_dir(m->store, dir) : r;
+    if (r < 0)
+        return r;
+    cache = cache_create(dir, h.cache_generation);
+    if (cache < 0)
+        return cache;
+    close(cache);
+    return sync_dirs(m, dir);
 }
 
 int mailbox_create(struct store *store, const struct mailbox_create *how, struct mailbox **mailbox_r)
@@ -95,7 +117,7 @@ int mailbox_create(struct store *store, const struct mailbox_create *how, struct
         return ERR_INVALID;
     r = mailbox_dir(store, how->partition, how->id, &dir);
     if (r == 0)
-        r = file_make_dirs(buf_cstr(&dir), 0700, 1);
+        r = file_make_dirs(buf_cstr(&dir), 0700, 0);
     if (r < 0) {
         buf_free(&dir);
         return r;

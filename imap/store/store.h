@@ -46,7 +46,7 @@ struct db_env *store_volatile(const struct store *store);
 /* What every service process calls once a minute: frees what dead processes left (reader slots). */
 void store_housekeeping(struct store *store);
 
-/* Counters of the process, for tests of the sync budget (doc/ARCHITECTURE.md, durability) and for
+/* Counters of the process, for tests of the sync budget (doc/formats/mailbox.md, "Durability") and for
  * the status. */
 struct store_counters {
     uint64_t file_syncs;   /* fsync of message or stage files */

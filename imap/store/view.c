@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imap/store/expunge.h"
 #include "imap/store/seen.h"
 #include "imap/store/view-private.h"
 #include "lib/base/clock.h"
@@ -80,6 +81,8 @@ void view_close(struct view **vp)
     (void)view_write_seen(view);
     view_seen_free(view);
     drop_map(view);
+    if (view->mailbox != NULL && !view->read_only)
+        (void)mailbox_maintain(view->mailbox);
     mailbox_close(&view->mailbox);
     free(view->partition);
     view->magic = 0;
@@ -87,11 +90,14 @@ void view_close(struct view **vp)
     *vp = NULL;
 }
 
-void view_park(struct view *view)
+int64_t view_park(struct view *view)
 {
     MAGIC_CHECK(view, VIEW_MAGIC);
+    if (view->seen.deadline <= clock_ms())
+        (void)view_write_seen(view);
     drop_map(view);
     mailbox_close(&view->mailbox);
+    return view->seen.deadline;
 }
 
 int view_mailbox(struct view *view, struct mailbox **mailbox_r)

@@ -21,11 +21,13 @@ struct view;
  * 0, or as mailbox_open(). */
 int view_open(struct store *store, const char *partition, const char *id, const struct mailbox_reader *reader,
               bool read_only, struct view **view_r);
-/* Writes private seen that is not written yet.  *view may be NULL. */
+/* Writes private seen that is not written yet, and compacts the mailbox if that is worth it.  *view may be
+ * NULL. */
 void view_close(struct view **view);
 
-/* Gives back the descriptor and the map; the next call that needs them gets them again. */
-void view_park(struct view *view);
+/* Gives back the descriptor and the map; the next call that needs them gets them again.  Writes private
+ * seen that is due, and says when it wants to be called again for that (clock.h; CLOCK_NEVER). */
+int64_t view_park(struct view *view);
 
 /* The handle, opened anew if parked (owned by the view).  0, or as mailbox_open(). */
 int view_mailbox(struct view *view, struct mailbox **mailbox_r);

@@ -9,8 +9,8 @@ imap_tools_mbpath_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 imap_tools_mbpath_LDADD = $(MBOXOP_LIBS)
 
 sbin_PROGRAMS += imap/tools/mbexamine
-imap_tools_mbexamine_SOURCES = imap/tools/mbexamine.c
-imap_tools_mbexamine_LDADD = $(STORE_LIBS)
+imap_tools_mbexamine_SOURCES = imap/tools/mbexamine.c $(TOOL_SOURCES)
+imap_tools_mbexamine_LDADD = $(MBOXOP_LIBS)
 
 libexec_PROGRAMS += imap/tools/imapd
 imap_tools_imapd_SOURCES = imap/tools/imapd.c

@@ -9,6 +9,7 @@
 
 #include "imap/store/codec.h"
 #include "imap/store/mailbox.h"
+#include "imap/tools/tool.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
@@ -180,19 +181,20 @@ static int examine_name(const char *name, const struct arguments *args)
 /* Names of mailboxes need the configuration, paths do not. */
 static void read_config(const struct arguments *args, char **names)
 {
-    char *error = NULL;
+    int exit_code;
 
     while (*names != NULL && strchr(*names, '/') != NULL)
         names++;
-    if (*names != NULL && config_read(args->config, NULL, "mbexamine", &error) < 0) {
-        fprintf(stderr, "mbexamine: %s\n", error);
-        exit(75);
-    }
+    if (*names == NULL)
+        return;
+    exit_code = tool_start("mbexamine", args->config);
+    if (exit_code != 0)
+        exit(exit_code);
 }
 
 int main(int argc, char **argv)
 {
-    struct arguments args = {.config = config_default_path()};
+    struct arguments args = {.config = NULL};
     int c, bad = 0;
 
     while ((c = getopt(argc, argv, "C:qu:")) != -1) {
