@@ -15,6 +15,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
@@ -334,11 +335,24 @@ static int complain(int code, char *error)
     return code;
 }
 
+/* A configdirectory that is not there yet is made, for who will use it. */
+static void make_configdirectory(void)
+{
+    const char *dir = opt_string(OPT_CONFIGDIRECTORY);
+
+    if (access(dir, F_OK) != 0 && file_make_dirs(dir, 0750, 0) == 0)
+        user_give(dir);
+}
+
 /* What must be done as root is done; then we are cyrus_user. */
 static int become_user(struct master *m)
 {
     const char *log = opt_string(OPT_LOG_TARGET);
 
+    char *lock = xstrprintf("%s.lock", m->args.pid);
+
+    user_give(lock);
+    free(lock);
     if (str_has_prefix(log, "file:"))
         user_give(log + 5);
     if (!user_may_make(m->args.pid)) {
@@ -353,7 +367,7 @@ static int become_user(struct master *m)
 
 static int load(struct master *m)
 {
-    char *error = NULL, *placed;
+    char *error = NULL, *placed; /* the loaders' messages begin with line and column */
     int r = conf_read(m->args.conf, on_unknown_key, &m->conf, &error);
 
     if (r < 0)
@@ -365,7 +379,7 @@ static int load(struct master *m)
         r = events_load(m->events, m->conf, true, &error);
     if (r == 0)
         return 0;
-    placed = xstrprintf("%s:%s%s", m->args.conf, error[0] >= '0' && error[0] <= '9' ? "" : " ", error);
+    placed = xstrprintf("%s:%s", m->args.conf, error);
     free(error);
     return complain(EX_CONFIG, placed);
 }
@@ -379,6 +393,7 @@ static int prepare(struct master *m)
     config_report();
     if (user_check(&error) < 0)
         return complain(EX_NOUSER, error);
+    make_configdirectory();
     if (m->args.pid == NULL)
         m->args.pid = opt_string(OPT_MASTER_PID_FILE);
     if (m->args.ready == NULL)

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -24,12 +23,11 @@
 #include "master/status-pipe.h"
 
 enum {
-    TICK_MS = 1000,          /* load reports and malloc_trim */
-    RETIRED_TICK_MS = 250,   /* a retired process looks whether its last session is gone */
-    DRAIN_SLICE_MS = 200,    /* so that signals are seen while draining */
-    GRACEFUL_MS = 60000,     /* SIGQUIT: commands may take so long to finish */
-    TERMINATE_MS = 3000,     /* SIGTERM: gone within 5 s */
-    TRIM_INTERVAL_MS = 5000, /* malloc_trim(0) walks all of the heap */
+    TICK_MS = 1000,        /* load reports */
+    RETIRED_TICK_MS = 250, /* a retired process looks whether its last session is gone */
+    DRAIN_SLICE_MS = 200,  /* so that signals are seen while draining */
+    GRACEFUL_MS = 60000,   /* SIGQUIT: commands may take so long to finish */
+    TERMINATE_MS = 3000,   /* SIGTERM: gone within 5 s */
     LISTEN_FDS_MAX = 8,
 };
 
@@ -53,8 +51,6 @@ static struct {
     atomic_bool stopping;
     atomic_bool full;
     int32_t load_told;
-    unsigned threads_peak, sessions_peak;
-    int64_t trimmed_at;
 } run;
 
 const char *service_name(void)
@@ -192,23 +188,6 @@ static void on_master_gone(int fd, unsigned events, void *context)
 
 /* ---- the tick ---- */
 
-/* The allocator keeps what a burst needed; give it back once the burst is over. */
-static void trim(const struct engine_counters *c)
-{
-    bool shrunk = c->threads < run.threads_peak || c->sessions < run.sessions_peak / 2;
-
-    if (c->threads > run.threads_peak)
-        run.threads_peak = c->threads;
-    if (c->sessions > run.sessions_peak)
-        run.sessions_peak = c->sessions;
-    if (!shrunk || clock_ms() - run.trimmed_at < TRIM_INTERVAL_MS)
-        return;
-    malloc_trim(0);
-    run.trimmed_at = clock_ms();
-    run.threads_peak = c->threads;
-    run.sessions_peak = c->sessions;
-}
-
 static void on_tick(void *context)
 {
     struct engine_counters c;
@@ -224,7 +203,6 @@ static void on_tick(void *context)
         finish();
         return;
     }
-    trim(&c);
     loop_timer_set(run.tick, clock_deadline(run.phase == RETIRED ? RETIRED_TICK_MS : TICK_MS));
 }
 

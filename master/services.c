@@ -205,14 +205,17 @@ static int open_patiently(struct master_service *s, bool first, char **error_r)
 static int load_service(struct master_service *s, bool first, char **error_r)
 {
     int r = find_program(s, error_r);
+    char *why;
 
     if (r < 0 || s->path == NULL)
         return r;
     s->state = SERVICE_ACTIVE;
     if (s->listen != NULL)
         return 0;
-    r = open_patiently(s, first, error_r);
+    r = open_patiently(s, first, &why);
     if (r < 0) {
+        *error_r = xstrprintf("%u:%u: %s: %s", s->entry->line, s->entry->column, s->name, why);
+        free(why);
         s->state = SERVICE_UNBOUND;
         loop_timer_set(s->retry, clock_deadline(BIND_RETRY_MS));
     }
