@@ -109,6 +109,31 @@ def test_recipients(server):
         assert b"5.1.1" in c.deliver("", ["nobody"], b"x\r\n")[0][1]
 
 
+def test_fuzzy_and_catchall(make_server):
+    server = make_server(conf={"lmtp_fuzzy_mailbox_match": "yes", "lmtp_catchall_mailbox": "post"})
+    make_user(server, "fred", "lists")
+    make_user(server, "post")
+    with Imap(server.address).login(ADMIN) as c:
+        c.ok("SETACL user/fred/lists anyone p")
+    with Lmtp(server.address) as c:
+        got = c.deliver("", ["fred+lists/a/b", "fred+other/x", "nobody", "nobody+lists"], message("stray"))
+        assert codes(got) == [250] * 4
+    assert [len(inbox(server.address, "fred", m)) for m in ("lists", "INBOX")] == [1, 1]
+    assert len(inbox(server.address, "post")) == 1
+
+
+def test_posting_as_somebody(server):
+    """The right p of whom AUTH= names."""
+    make_user(server, "fred", "lists")
+    with Imap(server.address).login(ADMIN) as c:
+        c.ok("SETACL user/fred/lists jane p")
+    args = ("deliver", "-m", "lists", "fred")
+    assert server.command(*args, input=message("anybody").decode()).returncode == 0
+    assert server.command("deliver", "-a", "jane", *args[1:], input=message("jane").decode()).returncode == 0
+    assert b"Subject: jane" in inbox(server.address, "fred", "lists")[0]
+    assert b"Subject: anybody" in inbox(server.address, "fred")[0]
+
+
 def test_answers_by_recipient(server):
     for name in ("a", "b", "c"):
         make_user(server, name)

@@ -35,6 +35,7 @@ struct lmtpd_front {
     struct lmtpd_txn *txn; /* NULL: no MAIL yet */
     struct lmtpd_rcpt **rcpt_tail;
     struct lmtpd_rcpt *rcpt; /* the one being decided */
+    unsigned rcpts_tried;    /* of this transaction, refused ones too */
     struct lmtpd_data data;
     bool
         trusted; /* MAIL had AUTH=<> from a client that authenticated: a frontend, which has put trace fields */

@@ -250,6 +250,14 @@ static struct lmtpd_front *front_of(struct login *l)
     return f;
 }
 
+/* A client waits silently while backends take the message. */
+static int64_t inactivity_ms(void)
+{
+    int64_t transaction = opt_duration_ms(OPT_LMTPTXN_TIMEOUT) + 60 * 1000;
+
+    return transaction > LMTPD_TIMEOUT_MS ? transaction : LMTPD_TIMEOUT_MS;
+}
+
 static enum engine_verdict greeting(struct login *l)
 {
     struct lmtpd_front *f = xcalloc(1, sizeof(*f));
@@ -258,7 +266,7 @@ static enum engine_verdict greeting(struct login *l)
     f->login = l;
     f->service = login_service_context(l->service);
     l->front = f;
-    login_set_timeout(l, LMTPD_TIMEOUT_MS);
+    login_set_timeout(l, inactivity_ms());
     lmtpd_replyf(f, 220, "", "%s LMTP iatlas %s server ready", config_servername(), PACKAGE_VERSION);
     if (f->service->preauthorised || l->peer[0] == '\0')
         login_preauth(l, "postman");
@@ -319,7 +327,7 @@ static void tls_started(struct login *l)
 
 static enum engine_verdict authenticated(struct login *l)
 {
-    login_set_timeout(l, LMTPD_TIMEOUT_MS);
+    login_set_timeout(l, inactivity_ms());
     return ENGINE_AGAIN;
 }
 

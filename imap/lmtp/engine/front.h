@@ -4,7 +4,8 @@
  * STARTTLS (RFC 3207), AUTH (RFC 4954), and Cyrus's IGNOREQUOTA on RCPT.
  *
  * Bounds: a command line of LOGIN_LINE_MAX, LMTPD_RCPTS_MAX recipients, LMTPD_ERRORS_MAX commands in error,
- * maxmessagesize; a client that says nothing for LMTPD_TIMEOUT_MS is left. */
+ * maxmessagesize; a client that says nothing for LMTPD_TIMEOUT_MS (at least lmtptxn_timeout and a minute) is
+ * left. */
 #ifndef IMAP_LMTP_ENGINE_FRONT_H
 #define IMAP_LMTP_ENGINE_FRONT_H
 

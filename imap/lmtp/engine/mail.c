@@ -120,6 +120,7 @@ static void txn_begin(struct lmtpd_front *f)
     f->txn = txn;
     f->rcpt_tail = &txn->rcpts;
     f->trusted = false;
+    f->rcpts_tried = 0;
 }
 
 void lmtpd_txn_end(struct lmtpd_front *f)
@@ -198,7 +199,7 @@ enum lmtpd_progress lmtpd_rcpt(struct lmtpd_front *f, const char *args)
 
     if (f->txn == NULL)
         return lmtpd_error(f, 503, "5.5.1", "Need MAIL before RCPT");
-    if (f->txn->rcpt_count >= LMTPD_RCPTS_MAX)
+    if (f->txn->rcpt_count >= LMTPD_RCPTS_MAX || ++f->rcpts_tried > LMTPD_TRIED_MAX)
         return lmtpd_error(f, 452, "4.5.3", "Too many recipients");
     params = read_path(args, "TO:", &path);
     if (params == NULL || path.len == 0) {

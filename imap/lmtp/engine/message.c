@@ -43,7 +43,7 @@ void lmtpd_trace_fields(const struct lmtpd_front *f, struct buf *to)
     buf_printf(to, "Return-Path: <%s>\r\nReceived: from ", f->txn->from);
     append_client(to, f->client);
     if (peer[0] != '\0')
-        buf_printf(to, " ([%s])", peer);
+        buf_printf(to, " ([%s%s])", strchr(peer, ':') != NULL ? "IPv6:" : "", peer);
     buf_printf(to, "\r\n\tby %s (iatlas %s) with %s;\r\n\t%s\r\n", config_servername(), PACKAGE_VERSION,
                with_protocol(f), date);
 }

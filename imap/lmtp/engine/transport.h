@@ -23,7 +23,11 @@
 struct login;
 struct session;
 
-enum { LMTPD_SLOT = 1, LMTPD_RCPTS_MAX = 1000 };
+enum {
+    LMTPD_SLOT = 1,
+    LMTPD_RCPTS_MAX = 1000,  /* accepted in a transaction */
+    LMTPD_TRIED_MAX = 10000, /* asked for in it */
+};
 
 enum lmtpd_verdict { LMTPD_DONE, LMTPD_MORE, LMTPD_WAIT };
 

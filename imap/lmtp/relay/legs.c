@@ -192,15 +192,18 @@ static enum lmtpd_verdict step_talking(struct lmtpd_txn *txn, struct relay_state
     return LMTPD_MORE;
 }
 
-/* As far as the leg gets without waiting. */
-static void step_leg(struct lmtpd_txn *txn, struct relay_state *s, struct leg *leg)
+static enum lmtpd_verdict step_leg(struct lmtpd_txn *txn, struct relay_state *s, struct leg *leg)
 {
-    enum lmtpd_verdict v = LMTPD_MORE;
-
     if (leg->phase != LEG_OVER && clock_ms() >= leg->deadline)
         leg_fail(txn, s, leg, ERR_TIMEOUT);
-    while (leg->phase != LEG_OVER && v == LMTPD_MORE)
-        v = leg->phase == LEG_CONNECTING ? step_connecting(txn, s, leg) : step_talking(txn, s, leg);
+    switch (leg->phase) {
+    case LEG_CONNECTING:
+        return step_connecting(txn, s, leg);
+    case LEG_TALKING:
+        return step_talking(txn, s, leg);
+    default:
+        return LMTPD_DONE;
+    }
 }
 
 /* ---- all of them ---- */
@@ -240,7 +243,7 @@ static int make_legs(struct lmtpd_txn *txn, struct relay_state *s)
 
 enum lmtpd_verdict relay_legs_step(struct lmtpd_txn *txn, struct relay_state *s)
 {
-    bool over = true;
+    enum lmtpd_verdict all = LMTPD_DONE;
 
     if (s->epoll < 0 && make_legs(txn, s) < 0) {
         for (struct lmtpd_rcpt *r = txn->rcpts; r != NULL; r = r->next)
@@ -248,10 +251,12 @@ enum lmtpd_verdict relay_legs_step(struct lmtpd_txn *txn, struct relay_state *s)
         return LMTPD_DONE;
     }
     for (struct leg *leg = s->legs; leg != NULL; leg = leg->next) {
-        step_leg(txn, s, leg);
-        over &= leg->phase == LEG_OVER;
+        enum lmtpd_verdict v = step_leg(txn, s, leg);
+
+        if (v == LMTPD_MORE || (v == LMTPD_WAIT && all == LMTPD_DONE))
+            all = v;
     }
-    return over ? LMTPD_DONE : LMTPD_WAIT;
+    return all;
 }
 
 int64_t relay_legs_deadline(const struct relay_state *s)
