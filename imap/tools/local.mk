@@ -8,6 +8,10 @@ imap_tools_mbpath_SOURCES = imap/tools/mbpath.c $(TOOL_SOURCES)
 imap_tools_mbpath_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 imap_tools_mbpath_LDADD = $(MBOXOP_LIBS)
 
+sbin_PROGRAMS += imap/tools/ctl_mboxlist
+imap_tools_ctl_mboxlist_SOURCES = imap/tools/ctl_mboxlist.c $(TOOL_SOURCES)
+imap_tools_ctl_mboxlist_LDADD = $(MBOXOP_LIBS)
+
 sbin_PROGRAMS += imap/tools/mbexamine
 imap_tools_mbexamine_SOURCES = imap/tools/mbexamine.c $(TOOL_SOURCES)
 imap_tools_mbexamine_LDADD = $(MBOXOP_LIBS)
