@@ -301,6 +301,7 @@ def test_master_stopped_and_started(murder):
         while anna.command("CREATE new").status != "OK":
             assert time.monotonic() < deadline
             time.sleep(0.1)
+        murder.wait_listed("user/anna/new")
         assert anna.list("", "*") == ["INBOX", "new"]
 
 
