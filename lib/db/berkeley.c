@@ -1,9 +1,11 @@
 /* berkeley.c: the engine for what one process owns.
  *
  * The environment is private to the process that has its owner file locked, and recovered at each open.
- * Write transactions are taken one after the other; a commit ends the transaction first and syncs the log
- * behind the mutex, so that the syncs of threads that commit together become one.  Read transactions see a
- * snapshot and never wait for the writer. */
+ * A lock of ours, for one writer or many readers, is held from the beginning of a transaction to its end, so that
+ * nobody meets a deadlock; transactions are short, and none lives across a call to a socket.  A commit ends the
+ * library's transaction and our lock first and syncs the log behind them, so that the syncs of threads that commit
+ * together become one.  Readers have no transaction of the library's: its snapshots keep old pages in the cache,
+ * and what they allocate is not given back when the environment closes. */
 #include <db.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +24,7 @@ enum {
     BERKELEY_LOG_BUFFER = 4 * 1024 * 1024,
     BERKELEY_PAGE = 8192,
     BERKELEY_LOCKS = 50000, /* pages of one write transaction, about */
-    BERKELEY_TXNS = 4096    /* at once; a snapshot counts until its pages have left the cache */
+    BERKELEY_TXNS = 64
 };
 
 struct berkeley_env {
@@ -30,12 +32,12 @@ struct berkeley_env {
     DB_ENV *bdb;
     DB *db[DB_TABLES_MAX];
     int owner_fd;
-    pthread_mutex_t write_mutex;
+    pthread_rwlock_t lock;
 };
 
 struct berkeley_txn {
     struct db_txn base;
-    DB_TXN *bdb;
+    DB_TXN *bdb; /* NULL for reading */
     void *value; /* what the last get gave, from malloc */
 };
 
@@ -52,8 +54,6 @@ static int berkeley_error(int rc)
         return ERR_NOTFOUND;
     case DB_KEYEXIST:
         return ERR_EXISTS;
-    case DB_LOCK_DEADLOCK:
-    case DB_LOCK_NOTGRANTED:
     case EBUSY:
         return ERR_BUSY;
     case DB_VERSION_MISMATCH:
@@ -103,8 +103,6 @@ static int configure(DB_ENV *bdb, unsigned flags)
     if (rc == 0)
         rc = bdb->set_lk_max_objects(bdb, BERKELEY_LOCKS);
     if (rc == 0)
-        rc = bdb->set_lk_detect(bdb, DB_LOCK_DEFAULT);
-    if (rc == 0)
         rc = bdb->set_tx_max(bdb, BERKELEY_TXNS);
     if (rc == 0)
         rc = bdb->log_set_config(bdb, DB_LOG_AUTO_REMOVE, 1);
@@ -137,8 +135,7 @@ static int open_table(struct berkeley_env *env, unsigned table)
         env->db[table] = db;
         rc = db->set_pagesize(db, BERKELEY_PAGE);
         if (rc == 0)
-            rc = db->open(db, NULL, file, NULL, DB_BTREE,
-                          DB_CREATE | DB_AUTO_COMMIT | DB_THREAD | DB_MULTIVERSION, 0600);
+            rc = db->open(db, NULL, file, NULL, DB_BTREE, DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, 0600);
     }
     free(file);
     return rc;
@@ -153,6 +150,17 @@ static void close_all(struct berkeley_env *env)
         env->bdb->close(env->bdb, 0);
     if (env->owner_fd >= 0)
         close(env->owner_fd);
+}
+
+/* Writers first: readers come without end. */
+static void init_lock(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attributes;
+
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
 }
 
 static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_env **env_r, char **error_r)
@@ -175,7 +183,7 @@ static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_
         free(env);
         return berkeley_error(rc);
     }
-    pthread_mutex_init(&env->write_mutex, NULL);
+    init_lock(&env->lock);
     *env_r = &env->base;
     return 0;
 }
@@ -193,7 +201,7 @@ static void berkeley_close(struct db_env *base)
 
     berkeley_sync(base);
     close_all(env);
-    pthread_mutex_destroy(&env->write_mutex);
+    pthread_rwlock_destroy(&env->lock);
     free(env);
 }
 
@@ -206,14 +214,16 @@ static int berkeley_begin(struct db_env *base, bool write, struct db_txn **txn_r
 {
     struct berkeley_env *env = (struct berkeley_env *)base;
     struct berkeley_txn *txn = xcalloc(1, sizeof(*txn));
-    int rc;
+    int rc = 0;
 
-    if (write)
-        pthread_mutex_lock(&env->write_mutex);
-    rc = env->bdb->txn_begin(env->bdb, NULL, &txn->bdb, write ? DB_TXN_NOSYNC : DB_TXN_SNAPSHOT);
+    if (write) {
+        pthread_rwlock_wrlock(&env->lock);
+        rc = env->bdb->txn_begin(env->bdb, NULL, &txn->bdb, DB_TXN_NOSYNC);
+    } else {
+        pthread_rwlock_rdlock(&env->lock);
+    }
     if (rc != 0) {
-        if (write)
-            pthread_mutex_unlock(&env->write_mutex);
+        pthread_rwlock_unlock(&env->lock);
         free(txn);
         return berkeley_error(rc);
     }
@@ -225,8 +235,7 @@ static int berkeley_begin(struct db_env *base, bool write, struct db_txn **txn_r
 /* After the engine's part of the end. */
 static void end_txn(struct berkeley_txn *txn)
 {
-    if (txn->base.write)
-        pthread_mutex_unlock(&((struct berkeley_env *)txn->base.env)->write_mutex);
+    pthread_rwlock_unlock(&((struct berkeley_env *)txn->base.env)->lock);
     free(txn->value);
     free(txn);
 }
@@ -235,7 +244,8 @@ static void berkeley_abort(struct db_txn *base)
 {
     struct berkeley_txn *txn = (struct berkeley_txn *)base;
 
-    txn->bdb->abort(txn->bdb);
+    if (txn->bdb != NULL)
+        txn->bdb->abort(txn->bdb);
     end_txn(txn);
 }
 
@@ -244,7 +254,7 @@ static int berkeley_commit(struct db_txn *base)
     struct berkeley_txn *txn = (struct berkeley_txn *)base;
     struct berkeley_env *env = (struct berkeley_env *)base->env;
     bool sync = base->write && !(env->base.flags & DB_NO_SYNC);
-    int rc = txn->bdb->commit(txn->bdb, DB_TXN_NOSYNC);
+    int rc = txn->bdb != NULL ? txn->bdb->commit(txn->bdb, DB_TXN_NOSYNC) : 0;
 
     end_txn(txn);
     if (rc == 0 && sync)

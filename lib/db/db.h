@@ -47,6 +47,8 @@ unsigned db_table(const struct db_env *env, const char *name);
 /* LMDB: reader slots of dead processes freed.  Called at open and every minute by services. */
 void db_reader_check(struct db_env *env);
 
+/* Write transactions exclude one another.  A read transaction sees one state: in LMDB while writers go on; in
+ * Berkeley DB they wait for its end, as it waits for theirs. */
 int db_begin(struct db_env *env, bool write, struct db_txn **txn_r);
 /* Durable when it returns 0, unless the environment is DB_NO_SYNC.  Either way *txn = NULL. */
 int db_commit(struct db_txn **txn);

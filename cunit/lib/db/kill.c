@@ -238,14 +238,14 @@ static unsigned kills_wanted(unsigned standard)
 
 static void test_lmdb(void)
 {
-    struct kill_test t = {.engine = DB_LMDB, .workers = WORKERS, .kills = kills_wanted(150)};
+    struct kill_test t = {.engine = DB_LMDB, .workers = WORKERS, .kills = kills_wanted(100)};
 
     run(&t);
 }
 
 static void test_berkeley(void)
 {
-    struct kill_test t = {.engine = DB_BERKELEY, .workers = 1, .kills = kills_wanted(150) / 10};
+    struct kill_test t = {.engine = DB_BERKELEY, .workers = 1, .kills = kills_wanted(100) / 10};
 
     run(&t);
 }

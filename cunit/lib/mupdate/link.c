@@ -261,6 +261,26 @@ static void test_barrier(void)
     end(&link, &script);
 }
 
+/* One that is asked for while another is under way is sent when that is answered. */
+static void test_second_barrier(void)
+{
+    struct mupdate_request *r[2];
+    struct script script;
+    struct mupdate_link *link = start(&script);
+
+    r[0] = mupdate_barrier(link, NULL, NULL);
+    while (script.noops == 0)
+        usleep(500);
+    r[1] = mupdate_barrier(link, NULL, NULL);
+    CU_ASSERT_TRUE(mupdate_request_wait(r[1], soon()));
+    CU_ASSERT_TRUE(mupdate_request_done(r[0]));
+    CU_ASSERT_EQUAL(mupdate_request_result(r[1]), 0);
+    CU_ASSERT_EQUAL(script.noops, 2);
+    mupdate_request_free(&r[0]);
+    mupdate_request_free(&r[1]);
+    end(&link, &script);
+}
+
 /* The server closes under a request; the link comes back by itself. */
 static void test_lost(void)
 {
@@ -356,8 +376,9 @@ static void test_backoff(void)
 }
 
 static const struct unit_case cases[] = {
-    {"verbs", test_verbs},         {"FIND", test_find},        {"LIST", test_list}, {"order", test_order},
-    {"barrier", test_barrier},     {"lost", test_lost},        {"mute", test_mute}, {"away", test_away},
+    {"verbs", test_verbs},         {"FIND", test_find},        {"LIST", test_list},
+    {"order", test_order},         {"barrier", test_barrier},  {"a second barrier", test_second_barrier},
+    {"lost", test_lost},           {"mute", test_mute},        {"away", test_away},
     {"forgotten", test_forgotten}, {"back-off", test_backoff}, {NULL, NULL},
 };
 
