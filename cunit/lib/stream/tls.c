@@ -32,119 +32,84 @@ static void shake(struct link *l, struct tls_context *client, struct tls_context
     } while (idle < 3);
 }
 
+struct verify_row {
+    const char *what;
+    struct tls_config client, server;
+    const char *name;
+    int r; /* of both sides */
+    const char *peer;
+    bool verified;
+};
+
+static void check_verified(const struct verify_row *row, struct link *l, int r)
+{
+    CU_ASSERT_EQUAL(stream_tls_verified(l->client), row->verified);
+    if (row->peer != NULL && stream_tls_peer(l->server) != NULL)
+        CU_ASSERT_STRING_EQUAL(stream_tls_peer(l->server), row->peer);
+    CU_ASSERT_EQUAL(stream_tls_peer(l->server) != NULL, row->peer != NULL);
+    if (r == 0) {
+        CU_ASSERT(strncmp(stream_tls_protocol(l->client), "TLSv1.", 6) == 0);
+        CU_ASSERT(stream_tls_bits(l->client) >= 128);
+        CU_ASSERT_STRING_NOT_EQUAL(stream_tls_cipher(l->client), "");
+    } else {
+        CU_ASSERT_STRING_NOT_EQUAL(stream_error(l->client), "");
+        CU_ASSERT_EQUAL(stream_fill(l->client), ERR_TLS);
+    }
+}
+
+static void verify(const struct verify_row *row, bool bytewise)
+{
+    struct tls_context *client = NULL, *server = NULL;
+    struct link l;
+    int client_r, server_r;
+
+    link_open(&l, bytewise ? 1 : 0);
+    CU_ASSERT_EQUAL_FATAL(tls_context_new(&row->client, false, &client, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(tls_context_new(&row->server, true, &server, NULL), 0);
+    shake(&l, client, server, row->name, &client_r, &server_r);
+    if (client_r != row->r || server_r != row->r)
+        printf("\n    %s: %d (%s) %d (%s)\n", row->what, client_r, stream_error(l.client), server_r,
+               stream_error(l.server));
+    CU_ASSERT(client_r == row->r && server_r == row->r);
+    check_verified(row, &l, client_r);
+    tls_context_free(&client);
+    tls_context_free(&server);
+    link_close(&l);
+}
+
 static void test_verify(void)
 {
     const struct certs *c = certs();
-    enum tls_peer_cert optional = TLS_PEER_CERT_OPTIONAL, require = TLS_PEER_CERT_REQUIRE;
-    const struct {
-        const char *what;
-        struct tls_config client, server;
-        const char *name;
-        int client_r, server_r;
-        const char *peer;
-        bool verified;
-    } rows[] = {
-        {"by name", {.ca_file = c->ca}, {.cert = c->server}, "be1.lab", 0, 0, NULL, true},
-        {"by address", {.ca_file = c->ca}, {.cert = c->server}, "127.0.0.1", 0, 0, NULL, true},
-        {"other name", {.ca_file = c->ca}, {.cert = c->server}, "be2.lab", ERR_TLS, ERR_TLS, NULL, false},
-        {"other address", {.ca_file = c->ca}, {.cert = c->server}, "::1", ERR_TLS, ERR_TLS, NULL, false},
-        {"other CA", {.ca_file = c->stranger}, {.cert = c->server}, "be1.lab", ERR_TLS, ERR_TLS, NULL, false},
-        {"no CA", {0}, {.cert = c->server}, "be2.lab", 0, 0, NULL, false},
-        {"client's certificate",
-         {.cert = c->client},
-         {.cert = c->server, .ca_file = c->ca, .peer_cert = optional},
-         "be1.lab",
-         0,
-         0,
-         "murder",
-         false},
-        {"none, optional",
-         {0},
-         {.cert = c->server, .ca_file = c->ca, .peer_cert = optional},
-         "be1.lab",
-         0,
-         0,
-         NULL,
-         false},
-        {"none, required",
-         {0},
-         {.cert = c->server, .ca_file = c->ca, .peer_cert = require},
-         "be1.lab",
-         ERR_TLS,
-         ERR_TLS,
-         NULL,
-         false},
-        {"not asked for",
-         {.cert = c->client},
-         {.cert = c->server, .ca_file = c->ca},
-         "be1.lab",
-         0,
-         0,
-         NULL,
-         false},
-        {"a stranger's",
-         {.cert = c->stranger},
-         {.cert = c->server, .ca_file = c->ca, .peer_cert = optional},
-         "be1.lab",
-         ERR_TLS,
-         ERR_TLS,
-         NULL,
-         false},
-        {"revoked",
-         {.cert = c->client},
-         {.cert = c->server, .ca_file = c->ca, .crl_file = c->crl, .peer_cert = optional},
-         "be1.lab",
-         ERR_TLS,
-         ERR_TLS,
-         NULL,
-         false},
-        {"versions",
-         {.versions = "tls1_2"},
-         {.cert = c->server, .versions = "tls1_3"},
-         "be1.lab",
-         ERR_TLS,
-         ERR_TLS,
-         NULL,
-         false},
-        {"ciphers",
-         {.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256", .versions = "tls1_2"},
-         {.cert = c->server, .ciphers = "TLS_AES_128_GCM_SHA256:HIGH", .curve = "X25519:prime256v1"},
-         "be1.lab",
-         0,
-         0,
-         NULL,
-         false},
+    const struct tls_config with_ca = {.ca_file = c->ca};
+    const struct tls_config plain = {.cert = c->server}, asks_not = {.cert = c->server, .ca_file = c->ca};
+    const struct tls_config asks = {.cert = c->server, .ca_file = c->ca, .peer_cert = TLS_PEER_CERT_OPTIONAL};
+    const struct tls_config insists = {
+        .cert = c->server, .ca_file = c->ca, .peer_cert = TLS_PEER_CERT_REQUIRE};
+    const struct tls_config revokes = {
+        .cert = c->server, .ca_file = c->ca, .crl_file = c->crl, .peer_cert = TLS_PEER_CERT_OPTIONAL};
+    const struct tls_config modern = {.cert = c->server, .versions = "tls1_3"};
+    const struct tls_config picky = {
+        .cert = c->server, .ciphers = "TLS_AES_128_GCM_SHA256:HIGH", .curve = "X25519:prime256v1"};
+    const struct tls_config old = {.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256", .versions = "tls1_2"};
+    const struct verify_row rows[] = {
+        {"by name", with_ca, plain, "be1.lab", 0, NULL, true},
+        {"by address", with_ca, plain, "127.0.0.1", 0, NULL, true},
+        {"other name", with_ca, plain, "be2.lab", ERR_TLS, NULL, false},
+        {"other address", with_ca, plain, "::1", ERR_TLS, NULL, false},
+        {"other CA", {.ca_file = c->stranger}, plain, "be1.lab", ERR_TLS, NULL, false},
+        {"no CA", {0}, plain, "be2.lab", 0, NULL, false},
+        {"client's certificate", {.cert = c->client}, asks, "be1.lab", 0, "murder", false},
+        {"none, optional", {0}, asks, "be1.lab", 0, NULL, false},
+        {"none, required", {0}, insists, "be1.lab", ERR_TLS, NULL, false},
+        {"not asked for", {.cert = c->client}, asks_not, "be1.lab", 0, NULL, false},
+        {"a stranger's", {.cert = c->stranger}, asks, "be1.lab", ERR_TLS, NULL, false},
+        {"revoked", {.cert = c->client}, revokes, "be1.lab", ERR_TLS, NULL, false},
+        {"versions", {.versions = "tls1_2"}, modern, "be1.lab", ERR_TLS, NULL, false},
+        {"ciphers", old, picky, "be1.lab", 0, NULL, false},
     };
 
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct tls_context *client = NULL, *server = NULL;
-        struct link l;
-        int cr, sr;
-
-        link_open(&l, i % 2 != 0 ? 1 : 0);
-        CU_ASSERT_EQUAL_FATAL(tls_context_new(&rows[i].client, false, &client, NULL), 0);
-        CU_ASSERT_EQUAL_FATAL(tls_context_new(&rows[i].server, true, &server, NULL), 0);
-        shake(&l, client, server, rows[i].name, &cr, &sr);
-        if (cr != rows[i].client_r || sr != rows[i].server_r)
-            printf("\n    %s: %d (%s) %d (%s)\n", rows[i].what, cr, stream_error(l.client), sr,
-                   stream_error(l.server));
-        CU_ASSERT(cr == rows[i].client_r && sr == rows[i].server_r);
-        CU_ASSERT_EQUAL(stream_tls_verified(l.client), rows[i].verified);
-        if (rows[i].peer != NULL && stream_tls_peer(l.server) != NULL)
-            CU_ASSERT_STRING_EQUAL(stream_tls_peer(l.server), rows[i].peer);
-        CU_ASSERT_EQUAL(stream_tls_peer(l.server) != NULL, rows[i].peer != NULL);
-        if (cr == 0) {
-            CU_ASSERT(strncmp(stream_tls_protocol(l.client), "TLSv1.", 6) == 0);
-            CU_ASSERT(stream_tls_bits(l.client) >= 128);
-            CU_ASSERT_STRING_NOT_EQUAL(stream_tls_cipher(l.client), "");
-        } else {
-            CU_ASSERT_STRING_NOT_EQUAL(stream_error(l.client), "");
-            CU_ASSERT_EQUAL(stream_fill(l.client), ERR_TLS);
-        }
-        tls_context_free(&client);
-        tls_context_free(&server);
-        link_close(&l);
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        verify(&rows[i], i % 2 != 0);
 }
 
 static void test_bad_config(void)
