@@ -1,6 +1,19 @@
 # man pages, made from the option tables and written by hand
 nodist_man_MANS = man/imapd.conf.5
-dist_man_MANS = man/ctl_cyrusdb.8 man/ctl_mboxlist.8 man/cyrus.conf.5 man/deliver.8 man/imapd.8 man/lmtpd.8 man/lmtpproxyd.8 man/master.8 man/mbpath.8 man/proxyd.8
+dist_man_MANS = \
+	man/ctl_cyrusdb.8 \
+	man/ctl_mboxlist.8 \
+	man/cyrus.conf.5 \
+	man/deliver.8 \
+	man/imapd.8 \
+	man/lmtpd.8 \
+	man/lmtpproxyd.8 \
+	man/master.8 \
+	man/mbexamine.8 \
+	man/mbpath.8 \
+	man/mupdate.8 \
+	man/mupdatetest.1 \
+	man/proxyd.8
 nodist_doc_DATA = man/imapd.conf.sample
 CLEANFILES += man/imapd.conf.5 man/imapd.conf.sample
 
