@@ -16,6 +16,7 @@
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "master/user.h"
 
 /* Descriptors of our own stay away from the numbers that children get. */
 enum { FIRST_OWN_FD = 64 };
@@ -156,7 +157,7 @@ static int bind_unix(const struct sockaddr_un *a, struct listen_set *to)
     return r;
 }
 
-static int open_unix(const char *path, struct listen_set *to)
+static int place_unix(const char *path, struct listen_set *to)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     struct stat st;
@@ -175,6 +176,18 @@ static int open_unix(const char *path, struct listen_set *to)
     if (r == 0)
         to->unix_path = xstrdup(path);
     return r;
+}
+
+/* The socket and its directory belong to the user who is to replace and remove them, where that user may make
+ * them. */
+static int open_unix(const char *path, struct listen_set *to)
+{
+    bool assumed = user_assume();
+    int r = place_unix(path, to);
+
+    if (assumed)
+        user_resume();
+    return assumed && r == ERR_DENIED ? place_unix(path, to) : r;
 }
 
 int listen_open(const char *listen, const char *proto, struct listen_set *to, char **error_r)

@@ -67,25 +67,35 @@ void user_give(const char *path)
         return;
 }
 
+bool user_assume(void)
+{
+    uid_t uid;
+    gid_t gid;
+
+    if (geteuid() != 0 || !find_user(&uid, &gid) || uid == 0 || setegid(gid) != 0)
+        return false;
+    BUG_ON(seteuid(uid) != 0);
+    return true;
+}
+
+void user_resume(void)
+{
+    BUG_ON(seteuid(0) != 0 || setegid(0) != 0);
+}
+
 bool user_may_make(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *dir;
-    uid_t uid;
-    gid_t gid;
     bool may;
 
-    if (geteuid() != 0 || !find_user(&uid, &gid))
+    if (!user_assume())
         return true;
     dir = slash == NULL ? xstrdup(".") : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
-    if (setegid(gid) != 0 || seteuid(uid) != 0) {
-        free(dir);
-        return false;
-    }
     may = faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0
               ? faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0
               : faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == 0;
-    BUG_ON(seteuid(0) != 0 || setegid(0) != 0);
+    user_resume();
     free(dir);
     return may;
 }

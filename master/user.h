@@ -11,6 +11,11 @@ int user_check(char **error_r);
 /* As root: gives the file to that user.  Never fails loudly: what matters shows later. */
 void user_give(const char *path);
 
+/* As root: acts as that user for a while, in what files it may touch.  True: it does, and user_resume() has
+ * to follow; false: nothing to do (we are not root, or there is no such user). */
+bool user_assume(void);
+void user_resume(void);
+
 /* Will that user be able to make or write the file?  True when we are not root. */
 bool user_may_make(const char *path);
 

@@ -636,7 +636,8 @@ def test_root_becomes_the_user(make_master, workdir):
     m = make_master()
     m.conf["cyrus_user"] = "nobody"
     subprocess.run(["chown", "-R", "nobody", workdir], check=True)
-    m.services = {"echo": m.echo("prefork=1")}
+    unix = m.path("config", "socket", "echo")
+    m.services = {"echo": m.echo("prefork=1"), "unix": 'cmd="echod" listen="%s"' % unix}
     os.chmod(os.path.dirname(node.program("echod")), 0o755)
     pid_file = os.path.join("/run", "iatlas-test-%s.pid" % m.id)
     r = m.run_master("-d", "-p", pid_file)
@@ -646,8 +647,12 @@ def test_root_becomes_the_user(make_master, workdir):
             pid = int(f.read())
         assert os.stat("/proc/%d" % pid).st_uid == 65534
         assert os.stat("/proc/%d" % m.connect().pid).st_uid == 65534
+        assert m.service("unix")["listen"] == unix
+        for folder, _, files in os.walk(m.path("config")):
+            assert {os.lstat(os.path.join(folder, f)).st_uid for f in ["", *files]} <= {65534}, folder
         os.kill(pid, signal.SIGTERM)
         wait_for(lambda: not m.pids(), "the end")
+        assert not os.path.exists(unix)
     finally:
         for path in (pid_file, pid_file + ".lock"):
             if os.path.exists(path):
