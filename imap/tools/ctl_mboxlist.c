@@ -1,5 +1,5 @@
-/* ctl_mboxlist: the mailbox list as a whole: -m compares it with the MUPDATE master's, -d and -u write and
- * read it as JSON. */
+/* ctl_mboxlist: the mailbox list as a whole: -m compares it with the MUPDATE master's, -v with the files, -d and -u
+ * write and read it as JSON. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "imap/mboxop/push.h"
+#include "imap/store/mailbox.h"
 #include "imap/tools/tool.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/mboxlist/dump.h"
 #include "lib/mboxlist/mboxlist.h"
 #include "lib/mupdate/link.h"
@@ -21,8 +23,8 @@ static const char program[] = "ctl_mboxlist";
 enum { MASTER_WAIT_MS = 10 * 1000 };
 
 struct request {
-    char action; /* m, d, u */
-    bool authoritative, show_only, interactive;
+    char action; /* m, d, u, v */
+    bool authoritative, show_only, interactive, verbose;
     const char *config, *partition, *file;
 };
 
@@ -56,13 +58,13 @@ static bool ask(enum push_finding finding, const char *name, const char *locatio
     return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-/* Without -w only what an administrator must know: what was moved away, and what did not succeed. */
+/* Without -w or -v only what an administrator must know: what was moved away, and what did not succeed. */
 static void report(enum push_finding finding, const char *name, const char *location, int result,
                    void *context)
 {
     const struct request *request = context;
 
-    if (!request->show_only && finding != PUSH_ELSEWHERE && result == 0)
+    if (!request->show_only && !request->verbose && finding != PUSH_ELSEWHERE && result == 0)
         return;
     printf("%s: %s%s%s%s", name, findings[finding], *location != '\0' ? " (" : "", location,
            *location != '\0' ? ")" : "");
@@ -71,7 +73,14 @@ static void report(enum push_finding finding, const char *name, const char *loca
     putchar('\n');
 }
 
-/* With the master away the server starts all the same; its services push the list when they can. */
+/* A backend must start when the master is away or refuses us: its services push the list when they can. */
+static int away(const char *why)
+{
+    LOG(LOG_WARNING, CTL_MBOXLIST_AWAY, LOG_STR(ERROR, why));
+    fprintf(stderr, "%s: the MUPDATE master is away (%s); the list will be pushed later\n", program, why);
+    return 0;
+}
+
 static int push(const struct request *request, struct mboxop_env *env)
 {
     const struct push_options options = {
@@ -82,7 +91,7 @@ static int push(const struct request *request, struct mboxop_env *env)
         .context = (void *)request,
     };
     struct buf why = BUF_INIT;
-    int r;
+    int r, status = 0;
 
     if (env->link == NULL || config_role() == CONFIG_FRONTEND) {
         fprintf(stderr, "%s: -m is for backends: mupdate_server and proxyservers in imapd.conf\n", program);
@@ -91,13 +100,41 @@ static int push(const struct request *request, struct mboxop_env *env)
     r = mupdate_link_wait_up(env->link, clock_deadline(MASTER_WAIT_MS), &why);
     if (r == 0)
         r = mboxop_push(env, &options, NULL);
-    if (r == ERR_UNAVAILABLE || r == ERR_TIMEOUT)
-        fprintf(stderr, "%s: the MUPDATE master is away (%s); the list will be pushed later\n", program,
-                why.len > 0 ? buf_cstr(&why) : error_text(r));
-    else if (r != 0)
-        failed(r, buf_cstr(&why));
+    if (r == ERR_UNAVAILABLE || r == ERR_TIMEOUT || r == ERR_AUTH)
+        status = away(why.len > 0 ? buf_cstr(&why) : error_text(r));
+    else if (r != 0 && r != ERR_BUSY) /* who works on a name tells the master himself */
+        status = failed(r, buf_cstr(&why));
     buf_free(&why);
-    return r == 0 || r == ERR_UNAVAILABLE || r == ERR_TIMEOUT ? 0 : EX_TEMPFAIL;
+    return status;
+}
+
+/* ---- -v ---- */
+
+/* 1: the record's files are there and sound; 0: told that they are not. */
+static int verify_one(const struct mboxop_env *env, const struct mboxlist_record *record)
+{
+    struct mailbox *mailbox;
+    int r = mailbox_open(env->store, record->partition, record->id, &mailbox);
+
+    if (r == 0) {
+        mailbox_close(&mailbox);
+        return 1;
+    }
+    printf("%s: %s (id %s, partition %s)\n", record->name, error_text(r), record->id, record->partition);
+    return 0;
+}
+
+static int verify(const struct mboxop_env *env)
+{
+    struct mboxlist_iter *it = mboxlist_iter_all(env->list, NULL, MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));
+    const struct mboxlist_record *record;
+    int r, status = 0;
+
+    while ((r = mboxlist_iter_next(it, &record)) == 1)
+        if (env->store != NULL && !verify_one(env, record))
+            status = EX_DATAERR;
+    mboxlist_iter_free(&it);
+    return r == 0 ? status : failed(r, NULL);
 }
 
 /* ---- -d, -u ---- */
@@ -153,6 +190,8 @@ static int run(const struct request *request)
     if (status == 0) {
         if (request->action == 'm')
             status = push(request, &env);
+        else if (request->action == 'v')
+            status = verify(&env);
         else
             status = request->action == 'd' ? dump(request, env.list) : undump(request, env.list);
     }
@@ -163,10 +202,11 @@ static int run(const struct request *request)
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: %s [-C imapd.conf] -m [-a] [-w] [-i]\n"
+            "usage: %s [-C imapd.conf] -m [-a] [-w] [-i] [-v]\n"
+            "       %s [-C imapd.conf] -v\n"
             "       %s [-C imapd.conf] -d [-p partition] [-f file]\n"
             "       %s [-C imapd.conf] -u [-f file]\n",
-            program, program, program);
+            program, program, program, program);
     return EX_USAGE;
 }
 
@@ -174,7 +214,7 @@ static bool parse(int argc, char **argv, struct request *request)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "C:mawidup:f:")) != -1) {
+    while ((c = getopt(argc, argv, "C:mawidup:f:v")) != -1) {
         switch (c) {
         case 'C':
             request->config = optarg;
@@ -195,6 +235,9 @@ static bool parse(int argc, char **argv, struct request *request)
         case 'i':
             request->interactive = true;
             break;
+        case 'v':
+            request->verbose = true;
+            break;
         case 'p':
             request->partition = optarg;
             break;
@@ -205,6 +248,8 @@ static bool parse(int argc, char **argv, struct request *request)
             return false;
         }
     }
+    if (request->action == '\0' && request->verbose)
+        request->action = 'v';
     return request->action != '\0' && optind == argc;
 }
 
