@@ -1,71 +1,30 @@
 #include "imap/session/process.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <time.h>
-
 #include "imap/session/front.h"
 #include "lib/base/clock.h"
-#include "lib/base/error.h"
+#include "lib/base/ticker.h"
 #include "lib/mboxlist/mboxlist.h"
 
 enum { HOUSEKEEPING_MS = 60 * 1000 };
 
-/* Set by start and end, read by others only between them; `stopping` is guarded by the lock. */
+/* Set by start and end, read by others only between them; housekeeping_due is the ticker's. */
 static struct {
     struct front_process config;
     struct front_context context;
     struct login_service *login;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool running, stopping;
-} process = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct ticker *ticker;
+    int64_t housekeeping_due;
+} process;
 
-/* Waits a tick; false: the process stops. */
-static bool wait_tick(void)
+static void keep_house(void *unused)
 {
-    struct timespec until;
-    bool go_on;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += FRONT_TICK_MS / 1000;
-    pthread_mutex_lock(&process.lock);
-    while (!process.stopping && pthread_cond_timedwait(&process.cond, &process.lock, &until) != ETIMEDOUT)
-        ;
-    go_on = !process.stopping;
-    pthread_mutex_unlock(&process.lock);
-    return go_on;
-}
-
-static void *keep_house(void *unused)
-{
-    int64_t due = clock_deadline(HOUSEKEEPING_MS);
-
     (void)unused;
-    do {
-        if (process.config.tick != NULL)
-            process.config.tick(process.config.context);
-        if (clock_ms() >= due) {
-            mboxlist_housekeeping(process.context.list);
-            due = clock_deadline(HOUSEKEEPING_MS);
-        }
-    } while (wait_tick());
-    return NULL;
-}
-
-static int start_thread(void)
-{
-    pthread_condattr_t attr;
-    int r;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&process.cond, &attr);
-    pthread_condattr_destroy(&attr);
-    r = pthread_create(&process.thread, NULL, keep_house, NULL);
-    process.running = r == 0;
-    return r == 0 ? 0 : error_from_errno(r);
+    if (process.config.tick != NULL)
+        process.config.tick(process.config.context);
+    if (clock_left(process.housekeeping_due) != 0)
+        return;
+    mboxlist_housekeeping(process.context.list);
+    process.housekeeping_due = clock_deadline(HOUSEKEEPING_MS);
 }
 
 int front_process_start(const struct front_process *config, char **error_r)
@@ -83,7 +42,8 @@ int front_process_start(const struct front_process *config, char **error_r)
     r = mboxlist_open(NULL, &process.context.list, error_r);
     if (r == 0)
         r = login_service_new(&login, &process.login, error_r);
-    return r == 0 ? start_thread() : r;
+    process.housekeeping_due = clock_deadline(HOUSEKEEPING_MS);
+    return r == 0 ? ticker_start(FRONT_TICK_MS, keep_house, NULL, &process.ticker) : r;
 }
 
 void front_process_accepted(struct engine *e, int fd, void *context)
@@ -94,14 +54,7 @@ void front_process_accepted(struct engine *e, int fd, void *context)
 
 void front_process_stop(void)
 {
-    if (!process.running)
-        return;
-    pthread_mutex_lock(&process.lock);
-    process.stopping = true;
-    pthread_cond_signal(&process.cond);
-    pthread_mutex_unlock(&process.lock);
-    pthread_join(process.thread, NULL);
-    process.running = false;
+    ticker_stop(&process.ticker);
 }
 
 void front_process_end(void)

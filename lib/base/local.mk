@@ -7,6 +7,7 @@ lib_base_libbase_a_SOURCES = \
 	lib/base/mem.c lib/base/mem.h \
 	lib/base/pool.c lib/base/pool.h \
 	lib/base/str.c lib/base/str.h \
+	lib/base/ticker.c lib/base/ticker.h \
 	lib/base/clock.c lib/base/clock.h \
 	lib/base/config.c lib/base/config.h lib/base/config-lines.c lib/base/config-private.h \
 	lib/base/digest.c lib/base/digest.h \
