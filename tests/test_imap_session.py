@@ -1,5 +1,6 @@
 """The IMAP front: states, parsing, literals, limits, pipelining, the end of sessions."""
 
+import os
 import re
 import signal
 import time
@@ -260,3 +261,36 @@ def test_readonly_server(make_imapd):
     c.no("CREATE x")
     c.no(["APPEND INBOX ", message()])
     assert c.body(1).startswith(b"From: ")
+
+
+def test_long_words(make_imapd):
+    c = make_imapd({"maxword": "100", "maxquoted": "200"}).imap("fred")
+    for name in ("x" * 101, '"%s"' % ("x" * 201), '"%s"' % ("\\\\" * 101)):
+        c.bad("STATUS %s (MESSAGES)" % name)
+    c.no("STATUS %s (MESSAGES)" % ("x" * 100))
+    c.no('STATUS "%s" (MESSAGES)' % ("x" * 200))
+    c.no(["STATUS ", b"x" * 201, " (MESSAGES)"])
+
+
+def keepalive_timer(server, client):
+    """The seconds that the kernel waits before it probes the client; None: it does not (proc(5), tcp)."""
+    while True:
+        with open("/proc/net/tcp") as f:
+            rows = [line.split() for line in f.readlines()[1:]]
+        row = next(r for r in rows if [int(a.split(":")[1], 16) for a in r[1:3]] == [server, client])
+        timer, when = row[5].split(":")
+        if timer != "01":  # the last answer has been acknowledged
+            return int(when, 16) // os.sysconf("SC_CLK_TCK") if timer == "02" else None
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("conf, least, most", [
+    ({}, None, None),
+    ({"tcp_keepalive": "yes"}, 3600, 7200),
+    ({"tcp_keepalive": "yes", "tcp_keepalive_idle": "90s"}, 60, 90),
+])
+def test_keepalive(make_imapd, conf, least, most):
+    imapd = make_imapd(conf)
+    c = imapd.imap("fred")
+    timer = keepalive_timer(imapd.port, c.sock.getsockname()[1])
+    assert timer is None if least is None else least < timer <= most

@@ -96,7 +96,7 @@ static int parse(struct command *cmd, struct append_state *s)
     const char *ignored;
     size_t count;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     s->flags = none;
     if (imap_args_mailbox(&args, &ignored) < 0 || imap_args_char(&args, ' ') < 0 ||
         (imap_args_peek(&args) == '(' &&

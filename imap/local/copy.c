@@ -86,7 +86,7 @@ static int parse(struct command *cmd, const char **set_r, struct local_mailbox *
     const char *external, *internal;
     int r;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_seqset(&args, set_r) < 0 || imap_args_space(&args) < 0 ||
         imap_args_mailbox(&args, &external) < 0 || imap_args_end(&args) < 0) {
         command_bad(cmd, "%s", imap_args_error(&args));

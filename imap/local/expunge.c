@@ -15,7 +15,7 @@ enum step local_expunge(struct command *cmd)
     const char *set = NULL;
     int r = 0;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (cmd->uid)
         r = imap_args_seqset(&args, &set);
     if (r < 0 || imap_args_end(&args) < 0)

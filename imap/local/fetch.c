@@ -399,7 +399,7 @@ enum step local_fetch(struct command *cmd)
     const char *set;
     int r;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_seqset(&args, &set) < 0 || imap_args_space(&args) < 0 || fetch_parse(&args, &f->items) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
     cmd->state = f;

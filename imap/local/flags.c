@@ -164,7 +164,7 @@ static int parse_store(struct command *cmd, const char **set_r, struct flag_chan
     const char *const *flags;
     size_t count;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_seqset(&args, set_r) < 0 || imap_args_space(&args) < 0 ||
         parse_item(&args, &change->operation, silent_r) < 0 || imap_args_space(&args) < 0 ||
         imap_args_flags(&args, true, &flags, &count) < 0 || imap_args_end(&args) < 0) {

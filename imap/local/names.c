@@ -92,7 +92,7 @@ static int skip_mailbox(struct command *cmd, struct imap_args *args)
 {
     const char *ignored;
 
-    imap_args_init(args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, args);
     return imap_args_mailbox(args, &ignored);
 }
 

@@ -62,7 +62,7 @@ static int only_mailbox(struct command *cmd)
     struct imap_args args;
     const char *ignored;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_mailbox(&args, &ignored) == 0 && imap_args_end(&args) == 0)
         return 0;
     command_bad(cmd, "%s", imap_args_error(&args));
@@ -145,7 +145,7 @@ static int parse_limits(struct command *cmd, struct quota_limits *limits, bool *
     for (size_t i = 0; i < QUOTA_RESOURCES; i++)
         limits->limit[i] = QUOTA_UNLIMITED;
     *empty_r = true;
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     r = imap_args_mailbox(&args, &s);
     if (r == 0 && (r = imap_args_space(&args)) == 0)
         r = imap_args_char(&args, '(');

@@ -347,7 +347,7 @@ enum step local_search(struct command *cmd)
 
     s->l = local_of(cmd);
     s->pool = cmd->pool;
-    imap_args_init(&s->args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &s->args);
     cmd->state = s;
     cmd->cleanup = search_cleanup;
     r = parse_charset(s);

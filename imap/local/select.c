@@ -113,7 +113,7 @@ enum step local_close_mailbox(struct command *cmd)
     struct imap_args args;
     int r = 0;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_end(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
     if (cmd->def->id == COMMAND_CLOSE && !view_is_read_only(l->view) && (l->rights & ACL_EXPUNGE) != 0)

@@ -32,7 +32,7 @@ static unsigned parse(struct command *cmd)
     const char *ignored;
     unsigned wanted = 0, item = 1;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_mailbox(&args, &ignored) == 0 && imap_args_space(&args) == 0 &&
         imap_args_char(&args, '(') == 0) {
         do {

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,17 @@ static const char *address_text(struct pool *pool, const struct sockaddr_storage
     return pool_strdup(pool, text);
 }
 
+/* A peer whose machine is gone without a word is noticed by the kernel, long before the inactivity timer. */
+static void keep_alive(int fd)
+{
+    int on = 1, seconds = (int)(opt_duration_ms(OPT_TCP_KEEPALIVE_IDLE) / 1000);
+
+    if (!opt_switch(OPT_TCP_KEEPALIVE) || setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
+        return;
+    if (seconds > 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds)); /* no TCP: not needed */
+}
+
 static void find_addresses(struct login *l, int fd)
 {
     struct sockaddr_storage address = {0};
@@ -151,6 +163,7 @@ static struct login *login_new(struct login_service *service, int fd)
     l->p = p;
     l->pool = pool_new(256);
     find_addresses(l, fd);
+    keep_alive(fd);
     l->stream = stream_new(fd);
     p->number = atomic_fetch_add(&service->sessions, 1) + 1;
     l->id = session_id_make(l->pool, service, p->number);

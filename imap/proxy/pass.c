@@ -150,7 +150,7 @@ static void pass_create(struct command *cmd, struct outgoing *out)
     struct buf text = BUF_INIT;
 
     proxy_outgoing(out, cmd->args, cmd->args_len);
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_mailbox(&args, &name) < 0 || imap_args_space(&args) < 0 ||
         imap_args_astring(&args, &place) < 0)
         return;

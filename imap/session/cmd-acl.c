@@ -53,7 +53,7 @@ static enum step begin(struct command *cmd, const struct acl_command *how, bool 
     const char *external;
     int r;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_mailbox(&args, &external) < 0 || (with_identifier && imap_args_space(&args) < 0) ||
         (with_identifier && imap_args_astring(&args, &a->identifier) < 0) || imap_args_end(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));

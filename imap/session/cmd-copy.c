@@ -259,7 +259,7 @@ enum step cmd_copy(struct command *cmd)
     const char *external;
     int r;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_seqset(&args, &cp->set) < 0 || imap_args_space(&args) < 0 ||
         imap_args_mailbox(&args, &external) < 0 || imap_args_end(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));

@@ -239,7 +239,7 @@ enum step cmd_list(struct command *cmd)
     struct list *l = pool_alloc(cmd->pool, sizeof(*l));
     struct imap_args args;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (list_pattern_parse(cmd, &args, &l->pattern) < 0)
         return STEP_DONE;
     list_levels_init(&l->levels);

@@ -17,7 +17,7 @@ static int no_arguments(struct command *cmd)
 {
     struct imap_args args;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_end(&args) == 0)
         return 0;
     command_bad(cmd, "%s", imap_args_error(&args));
@@ -43,7 +43,7 @@ enum step cmd_enable(struct command *cmd)
     const char *name;
     int r;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     do {
         r = imap_args_atom(&args, &name);
     } while (r == 0 && imap_args_skip(&args, ' '));
@@ -77,7 +77,7 @@ enum step cmd_id(struct command *cmd)
 {
     struct imap_args args;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (parse_id(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
     stream_puts(cmd->client->stream, opt_switch(OPT_IMAPIDRESPONSE)

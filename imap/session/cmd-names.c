@@ -30,7 +30,7 @@ enum step cmd_select(struct command *cmd)
     struct imap_args args;
     const char *ignored;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_mailbox(&args, &ignored) < 0 || imap_args_end(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
     if (c->selected != NULL)
@@ -99,7 +99,7 @@ enum step cmd_create(struct command *cmd)
     struct imap_args args;
     int r = 0;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (read_name(cmd, &args, &cmd->mailbox) < 0)
         return STEP_DONE;
     if (imap_args_skip(&args, ' '))
@@ -142,7 +142,7 @@ enum step cmd_rename(struct command *cmd)
     const char *to, *partition;
     int r = 0;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (read_name(cmd, &args, &cmd->mailbox) < 0)
         return STEP_DONE;
     if (imap_args_space(&args) < 0)

@@ -68,7 +68,7 @@ enum step cmd_lsub(struct command *cmd)
     struct client *c = cmd->client;
     struct imap_args args;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (list_pattern_parse(cmd, &args, &l->pattern) < 0)
         return STEP_DONE;
     l->cmd = cmd;
@@ -121,7 +121,7 @@ enum step cmd_subscribe(struct command *cmd)
     bool any = cmd->def->id == COMMAND_UNSUBSCRIBE || opt_switch(OPT_ALLOWALLSUBSCRIBE);
     int r;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_mailbox(&args, &external) < 0 || imap_args_end(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
     r = client_name_in(cmd->client, cmd->pool, external, &cmd->mailbox);

@@ -8,6 +8,7 @@
 #include "imap/session/commands.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 #include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 #include "lib/imapwire/out.h"
@@ -44,6 +45,19 @@ const struct command_def *command_find(const char *name, size_t len)
         if (strlen(table[i].name) == len && str_ieq_n(table[i].name, name, len))
             return &table[i];
     return NULL;
+}
+
+/* ---- arguments ---- */
+
+void command_args(const struct command *cmd, struct imap_args *args)
+{
+    int64_t word = opt_bytes(OPT_MAXWORD), quoted = opt_bytes(OPT_MAXQUOTED);
+
+    imap_args_init(args, cmd->pool, cmd->args, cmd->args_len);
+    if (word > 0)
+        args->max_word = (size_t)word;
+    if (quoted > 0)
+        args->max_quoted = (size_t)quoted;
 }
 
 /* ---- counters ---- */

@@ -17,6 +17,7 @@
 
 struct client;
 struct command;
+struct imap_args;
 struct leg;
 struct stream;
 
@@ -119,6 +120,9 @@ struct command {
     bool literal_over;  /* the message literal and its line's end have been taken */
     int64_t began_us;
 };
+
+/* Begins to read the arguments, within the bounds of the options maxword and maxquoted. */
+void command_args(const struct command *cmd, struct imap_args *args);
 
 /* ---- ending: each returns STEP_DONE ---- */
 

@@ -218,7 +218,7 @@ void login_command(struct command *cmd)
 {
     struct imap_args args;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     switch (cmd->def->id) {
     case COMMAND_STARTTLS:
         starttls(cmd, &args);

@@ -135,7 +135,7 @@ enum step route_start(struct command *cmd)
     const char *external;
     int r;
 
-    imap_args_init(&args, cmd->pool, cmd->args, cmd->args_len);
+    command_args(cmd, &args);
     if (imap_args_mailbox(&args, &external) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
     r = client_name_in(cmd->client, cmd->pool, external, &cmd->mailbox);
