@@ -1,5 +1,6 @@
 """The discrete murder: one MUPDATE master, two backends, frontends, seen by clients of a frontend."""
 
+import os
 import re
 import shutil
 import signal
@@ -7,7 +8,7 @@ import time
 
 import pytest
 
-from iatlas import Imap, Lmtp, message, net
+from iatlas import Imap, Lmtp, Murder, message, net
 from iatlas.node import ADMIN, PASSWORD, PROXY
 
 NEW = message(subject="one")
@@ -395,3 +396,57 @@ def test_graceful_stop_says_bye(murder):
         c.select("INBOX")
         murder.fe[0].master.send_signal(signal.SIGQUIT)
         assert c.read_response().startswith(b"* BYE")
+
+
+# ---- roles are configuration ----
+
+
+def test_imapd_and_lmtpd_on_a_frontend(workdir, network):
+    """The ordinary programs on a node with mupdate_server and without proxyservers are the frontend."""
+    murder = Murder(workdir, network)
+    fe = murder.fe[0]
+    for name in ("imap", "lmtp", "lmtpunix"):
+        fe.services[name] = fe.services[name].replace("proxyd", "imapd" if name == "imap" else "d")
+    assert "lmtpd" in fe.services["lmtp"]
+    try:
+        murder.start()
+        two_users(murder)
+        with murder.lmtp() as lmtp:
+            assert [c for c, _ in lmtp.deliver("s@example.org", ["anna", "ben"], NEW)] == [250, 250]
+        with murder.imap("anna") as anna, murder.imap("ben") as ben:
+            assert anna.select("INBOX") == 1 and ben.select("INBOX") == 1
+            ben.ok("SETACL INBOX anna lrswipkxte")
+            assert "COPYUID" in anna.ok('COPY 1 "Other Users/ben"').text
+        assert not [d for d, _, files in os.walk(fe.dir) if any(f.endswith(".") for f in files)]
+    finally:
+        murder.cleanup()
+
+
+def test_unified_node_serves_its_own_and_proxies_the_rest(workdir, network):
+    murder = Murder(workdir, network, conf={"mupdate_config": "unified"}, frontends=0)
+    try:
+        for node in murder.be:
+            node.services["mupdate"] = 'cmd="mupdate" listen="%s:%d" prefork=1' % (node.address, net.MUPDATE)
+            node.conf.update({"proxy_authname": PROXY, "proxy_password": PASSWORD})
+        murder.start()
+        unified_nodes(murder)
+    finally:
+        murder.cleanup()
+
+
+def unified_nodes(murder):
+    for node in murder.nodes:
+        node.add_user("anna", "ben")
+    for i, user in enumerate(("anna", "ben")):
+        with Imap(murder.be[i].address).login(ADMIN) as c:
+            c.ok("CREATE user/%s" % user)
+    for i in (0, 1):
+        for user in ("anna", "ben"):
+            deadline = time.monotonic() + 20
+            with Imap(murder.be[i].address).login(user) as c:
+                while c.command("SELECT INBOX").status != "OK":
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+                c.append("INBOX", NEW)
+    with Imap(murder.be[1].address).login("anna") as c:
+        assert c.select("INBOX") == 2

@@ -35,6 +35,9 @@ int proxy_place(struct client *c, struct command *cmd, const char *mailbox, cons
         digest_random(&chance, sizeof(chance));
         server = list.items[chance % list.count];
     }
+    *server_r = NULL;
+    if (server == NULL && leg_program()->local != NULL)
+        return 0; /* a unified node: here */
     if (server == NULL) {
         cmd->failure = "[CANNOT] No server for new mailboxes is configured (serverlist, defaultserver)";
         return ERR_CONFIG;
