@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "lib/base/error.h"
-#include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "master/user.h"
@@ -141,11 +140,30 @@ static bool is_served(const struct sockaddr_un *a)
     return yes;
 }
 
+/* The directories that are missing above a socket become the user's that master runs as: services make sockets
+ * beside it, and a later master its own anew. */
+static int make_parents(const char *path)
+{
+    char *copy = xstrdup(path);
+    int r = 0;
+
+    for (char *slash = strchr(copy + 1, '/'); r == 0 && slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(copy, 0755) == 0)
+            user_give(copy);
+        else if (errno != EEXIST)
+            r = error_from_errno(errno);
+        *slash = '/';
+    }
+    free(copy);
+    return r;
+}
+
 static int bind_unix(const struct sockaddr_un *a, struct listen_set *to)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     mode_t before = umask(0); /* who may connect is for the directories' modes to say */
-    int r = fd < 0 ? ERR_IO : file_make_parents(a->sun_path, 0755, 0);
+    int r = fd < 0 ? ERR_IO : make_parents(a->sun_path);
 
     if (r == 0 && bind(fd, (const struct sockaddr *)a, sizeof(*a)) != 0)
         r = error_from_errno(errno);
