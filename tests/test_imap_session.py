@@ -42,6 +42,7 @@ def test_states(imapd):
     c.ok("ID NIL")
     c.bad("STARTTLS")
     assert "AUTHENTICATIONFAILED" in c.no("LOGIN fred wrong").text
+    assert 'peer="127.0.0.1" mech="LOGIN" user="fred"' in imapd.log()
     c.no("AUTHENTICATE NONESUCH")
     c.login("fred")
     for command in ("LOGIN fred secret", "AUTHENTICATE PLAIN", "STARTTLS"):

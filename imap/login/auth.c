@@ -175,8 +175,10 @@ static void fail(struct login *l, enum login_code code, const char *text)
 {
     bool guessing = code == LOGIN_FAILED || code == LOGIN_DENIED;
 
+    const char *user = l->p->sasl != NULL ? sasl_srv_authid(l->p->sasl) : NULL;
+
     LOG(guessing ? LOG_NOTICE : LOG_INFO, LOGIN_FAILED, LOG_STR(PEER, l->peer), LOG_STR(MECH, l->mech),
-        LOG_STR(ERROR, failure_detail(l, code)));
+        LOG_STR(USER, user != NULL ? user : ""), LOG_STR(ERROR, failure_detail(l, code)));
     l->p->failures++;
     identity_free(&l->identity);
     set_outcome(l, code, text, guessing ? l->service->failed_pause_ms : 0);
