@@ -217,7 +217,7 @@ def test_long_set(imapd):
 
 
 def test_timeout(make_imapd):
-    imapd = make_imapd({"timeout": "1s"})
+    imapd = make_imapd({"timeout": "5s"})
     c = imapd.imap("fred")
     line = c.read_line()
     assert line.startswith(b"* BYE"), line

@@ -14,6 +14,7 @@ import pytest
 
 from iatlas import net
 from iatlas.clients import Imap, Lmtp, message
+from iatlas.direct import wait_for
 from iatlas.node import ADMIN, PASSWORD, PROXY
 
 
@@ -293,7 +294,7 @@ def test_farewell(server, sig):
         pass
     began = time.monotonic()
     server.stop(sig)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     for f in files:
         assert f.read().startswith(b"421 ")
     server.start()
@@ -368,7 +369,7 @@ def test_swaks(server):
         + ["--to", "fred@x,jane@x", "--from", "me@x", "--h-Subject", "swaks"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert r.returncode == 0, r.stdout + r.stderr
     for user in ("fred", "jane"):
@@ -492,9 +493,9 @@ def test_dead_backend(murder):
         began = time.monotonic()
         got = c.deliver("", ["u1", "u2", "u1+x"], message("half"))
         assert codes(got) == [250, 451, 250] and b"4.4.3" in got[1][1]
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
     murder.be[1].start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     with murder.lmtp() as c:
         while codes(c.deliver("", ["u2"], message("later"))) != [250]:
             assert time.monotonic() < deadline
@@ -504,7 +505,7 @@ def test_dead_backend(murder):
 
 def test_hung_backend(make_murder):
     """A backend that accepts and says nothing costs its own recipients a 4xx after the limit."""
-    murder = make_murder(conf={"lmtptxn_timeout": "3s", "client_timeout": "3s"})
+    murder = make_murder(conf={"lmtptxn_timeout": "10s", "client_timeout": "10s"})
     murder.add_user("u1", 0)
     murder.add_user("u2", 1)
     stopped = [p for p in murder.be[1].pids()]
@@ -525,7 +526,7 @@ def test_master_away(murder):
     with murder.lmtp() as c:
         assert codes(c.deliver("", ["u1", "nobody"], message("alone"))) == [250, 451]
     murder.m.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     with murder.lmtp() as c:
         while codes(c.deliver("", ["nobody"], b"x\r\n")) != [550]:
             assert time.monotonic() < deadline
@@ -564,8 +565,7 @@ def test_connections_are_reused(murder):
     with murder.lmtp() as c:
         for i in range(5):
             assert codes(c.deliver("", ["u1"], message("m%d" % i))) == [250]
-        time.sleep(0.2)
-        assert connections(murder.be[0].address) == 1
+        wait_for(lambda: connections(murder.be[0].address) == 1)
     for pid in murder.be[0].processes("lmtpd"):
         os.kill(pid, signal.SIGKILL)  # the resting connection dies unnoticed
     with murder.lmtp() as c:

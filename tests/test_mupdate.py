@@ -60,7 +60,7 @@ def local(node):
     return Mupdate(path=node.path("config", "socket", "mupdate.target"))
 
 
-def eventually(what, timeout=10):
+def eventually(what, timeout=60):
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -221,7 +221,7 @@ def test_slow_reader_does_not_stop_others(master):
             if i % 100 == 99:
                 while writer.read()[0] != "A%d" % i:
                     pass
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
         seen = set()
         while len(seen) < 2000:
             seen.add(slow.read()[2])
@@ -251,7 +251,7 @@ def test_slave_follows_at_once(master, nodes):
             began = time.monotonic()
             eventually(lambda: s.find(name) == ("MAILBOX", "be1!p", "u\tlrs\t"))
             delays.append(time.monotonic() - began)
-        assert sorted(delays)[10] < 0.1
+        assert sorted(delays)[10] < 1
         w.ok('DELETE "user.u0"')
         w.ok('DEACTIVATE "user.u1" "be1!p"')
         eventually(lambda: s.find("user.u0") is None)
@@ -302,7 +302,7 @@ def test_master_restart(master, nodes):
     assert s.find("user.a") and s.find("user.b")  # the master is away: as it was
     began = time.monotonic()
     s.ok("NOOP")
-    assert time.monotonic() - began < 1  # nothing to wait for
+    assert time.monotonic() - began < 10  # nothing to wait for
     master.start()
     eventually(lambda: s.find("user.c"))
     eventually(lambda: s.find("user.a") is None)
@@ -376,7 +376,7 @@ def test_a_hundred_thousand_names(master, nodes):
 
 def run_mupdatetest(node, *args, text="", check=True):
     argv = [program("mupdatetest"), "-p", str(net.MUPDATE), *args, node.address]
-    r = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=30)
+    r = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=120)
     assert not check or r.returncode == 0, r.stdout + r.stderr
     return r
 

@@ -272,7 +272,7 @@ def test_backend_stopped(murder):
             replies = lmtp.deliver("s@example.org", ["anna", "ben", "nobody"], NEW)
         assert [c // 100 for c, _ in replies] == [2, 4, 5]
         murder.be[1].start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while ben.command("SELECT INBOX").status != "OK":
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -298,7 +298,7 @@ def test_master_stopped_and_started(murder):
         with murder.lmtp() as lmtp:
             assert lmtp.deliver("s@example.org", ["nobody"], NEW)[0][0] // 100 == 4
         murder.m.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while anna.command("CREATE new").status != "OK":
             assert time.monotonic() < deadline
             time.sleep(0.1)
@@ -315,7 +315,7 @@ def test_backend_starts_without_the_master(murder):
     with directly(murder, 0, "anna") as c:
         c.append("INBOX", NEW)
     murder.m.start()
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     with murder.imap("anna") as c:
         while c.command("CREATE after").status != "OK":
             assert time.monotonic() < deadline
@@ -340,7 +340,7 @@ def test_lost_master_database_is_rebuilt_by_the_backends(murder):
     murder.m.stop()
     shutil.rmtree(murder.m.path("config"))
     murder.m.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 90
     with murder.imap("anna") as c:
         while c.command("CREATE after").status != "OK":
             assert time.monotonic() < deadline

@@ -60,7 +60,7 @@ static void change(struct node *n, enum mupdate_verb verb, const char *name, con
 static void wait_applied(struct node *n)
 {
     uint64_t ticket = follower_barrier_ask(n->follower);
-    int64_t deadline = clock_deadline(5000);
+    int64_t deadline = clock_deadline(30000);
 
     while (!follower_barrier_done(n->follower, ticket) && clock_left(deadline) > 0)
         usleep(1000);

@@ -67,7 +67,7 @@ static void hear(struct play *p, const char *text)
 {
     char heard[256];
     size_t len = 0;
-    int64_t deadline = clock_deadline(5000);
+    int64_t deadline = clock_deadline(30000);
 
     while (p->fd < 0 && clock_left(deadline) > 0)
         usleep(1000);
@@ -97,7 +97,7 @@ static int type_of(struct play *p, const char *name)
 
 static void wait_type(struct play *p, const char *name, int type)
 {
-    int64_t deadline = clock_deadline(5000);
+    int64_t deadline = clock_deadline(30000);
 
     while (type_of(p, name) != type && clock_left(deadline) > 0)
         usleep(1000);
@@ -150,7 +150,7 @@ static void test_broken_list(void)
 
 static void test_barrier(void)
 {
-    int64_t deadline = clock_deadline(5000);
+    int64_t deadline = clock_deadline(30000);
     uint64_t first, second;
     struct play p;
 
@@ -225,7 +225,7 @@ static void test_nonsense(void)
         fd = p.fd;
         p.fd = -1;
         CU_ASSERT(send(fd, lines[i], strlen(lines[i]), MSG_NOSIGNAL) > 0);
-        for (int64_t deadline = clock_deadline(5000); p.fd < 0 && clock_left(deadline) > 0;)
+        for (int64_t deadline = clock_deadline(30000); p.fd < 0 && clock_left(deadline) > 0;)
             usleep(1000);
         close(fd);
     }

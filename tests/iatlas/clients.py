@@ -34,7 +34,7 @@ class Response:
 
 
 class Imap:
-    def __init__(self, host, port=net.IMAP, timeout=30, tls=False):
+    def __init__(self, host, port=net.IMAP, timeout=90, tls=False):
         self.sock = socket.create_connection((host, port), timeout)
         if tls:
             self.start_tls_socket()
@@ -170,7 +170,7 @@ class Imap:
 class Lmtp(smtplib.LMTP):
     """LMTP over TCP or a Unix socket; deliver() gives one reply code per recipient."""
 
-    def __init__(self, host, port=net.LMTP, timeout=60):
+    def __init__(self, host, port=net.LMTP, timeout=120):
         smtplib.SMTP.__init__(self, host="", timeout=timeout)
         if host.startswith("/"):
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -48,7 +48,7 @@ class Service(Node):
         os.close(told)
         return self
 
-    def stop(self, sig=signal.SIGTERM, timeout=20):
+    def stop(self, sig=signal.SIGTERM, timeout=60):
         if self.process is None:
             return None
         if self.process.poll() is None:
@@ -81,7 +81,7 @@ class Service(Node):
                 admin.ok("CREATE user/" + name)
 
 
-def wait_for(condition, timeout=10):
+def wait_for(condition, timeout=60):
     """Polls until it is true."""
     deadline = time.monotonic() + timeout
     while not condition():

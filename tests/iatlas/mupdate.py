@@ -12,7 +12,7 @@ TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|\{(\d+)\+?\}\r\n|([^\s"{]+)')
 class Mupdate:
     """`path`: a Unix socket in place of an address."""
 
-    def __init__(self, host=None, port=net.MUPDATE, path=None, timeout=30):
+    def __init__(self, host=None, port=net.MUPDATE, path=None, timeout=90):
         if path is None:
             self.sock = socket.create_connection((host, port), timeout)
         else:

@@ -95,7 +95,7 @@ class Murder:
     def lmtp(self, frontend=0):
         return Lmtp(self.fe[frontend].address)
 
-    def wait_listed(self, name, frontend=0, present=True, timeout=10):
+    def wait_listed(self, name, frontend=0, present=True, timeout=60):
         """Waits until an administrator's LIST at a frontend shows (or no longer shows) the mailbox."""
         deadline = time.monotonic() + timeout
         with self.imap(ADMIN, frontend) as c:

@@ -136,7 +136,7 @@ class Node:
 
     def command(self, *argv, check=True, **kw):
         """Runs one of our tools with this node's imapd.conf; the completed process."""
-        kw.setdefault("timeout", 60)
+        kw.setdefault("timeout", 120)
         kw.setdefault("capture_output", True)
         kw.setdefault("text", True)
         args = [program(argv[0]), "-C", self.path("imapd.conf"), *argv[1:]]
@@ -145,7 +145,7 @@ class Node:
             raise AssertionError("%s: exit %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout, r.stderr))
         return r
 
-    def start(self, timeout=30):
+    def start(self, timeout=120):
         self.write_configuration()
         ready = self.path("ready")
         if os.path.exists(ready):
@@ -197,7 +197,7 @@ class Node:
                 continue
         return found
 
-    def stop(self, sig=signal.SIGTERM, timeout=10):
+    def stop(self, sig=signal.SIGTERM, timeout=60):
         """Stops the master as an administrator would and waits for every process to go."""
         if self.master is None:
             return

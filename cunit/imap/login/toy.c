@@ -22,7 +22,7 @@
 #include "lib/stream/stream.h"
 #include "lib/stream/tls.h"
 
-enum { TOY_WAIT_MS = 10 * 1000 };
+enum { TOY_WAIT_MS = 30 * 1000 };
 
 /* ---- the toy protocol ---- */
 

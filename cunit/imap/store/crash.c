@@ -1,5 +1,6 @@
 /* Processes are killed at any instruction, threads and processes work at once: what was acknowledged is there,
  * no UID is used twice, no number goes back. */
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -249,12 +250,24 @@ static void verify(unsigned children)
     free(there);
 }
 
+static unsigned acks;
+
 static void read_acks(int fd)
 {
     struct ack ack;
 
-    while (read(fd, &ack, sizeof(ack)) == sizeof(ack))
+    for (; read(fd, &ack, sizeof(ack)) == sizeof(ack); acks++)
         learn(&ack);
+}
+
+/* Every other time a busy machine's children get as far as an answer before they are killed. */
+static void let_them_work(int fd, unsigned round)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    if (round % 2 == 0)
+        poll(&p, 1, 30000);
+    usleep(20000 + (round * 7919) % 60000);
 }
 
 static void run_and_kill(unsigned children, unsigned round)
@@ -274,7 +287,7 @@ static void run_and_kill(unsigned children, unsigned round)
         }
     }
     close(fds[1]);
-    usleep(20000 + (round * 7919) % 60000);
+    let_them_work(fds[0], round);
     for (unsigned i = 0; i < children; i++) {
         int status;
 
@@ -291,10 +304,9 @@ static void test_kill(void)
 {
     struct mailbox *m;
     int n = rounds("STORE_TEST_KILLS", 12);
-    uint32_t last;
 
     memset(&known, 0, sizeof(known));
-    wrong = 0;
+    wrong = acks = 0;
     fixture_begin(&f);
     f.options.session_ms = -2000;
     fixture_reopen(&f);
@@ -309,10 +321,7 @@ static void test_kill(void)
         verify(children);
         CU_ASSERT_EQUAL(wrong, 0);
     }
-    CU_ASSERT_EQUAL(mailbox_open(f.store, "one", FIXTURE_ID, &m), 0);
-    last = mailbox_header(m)->last_uid;
-    CU_ASSERT(last > (uint32_t)n); /* it did work */
-    mailbox_close(&m);
+    CU_ASSERT(acks >= (unsigned)n / 2); /* it did work */
     fixture_end(&f);
 }
 
@@ -330,7 +339,7 @@ static void *reader(void *context)
 
     (void)context;
     BUG_ON(mailbox_open(f.store, "one", FIXTURE_ID, &m) < 0);
-    while (!stop) {
+    for (unsigned done = 0; !stop || done < 10; done++) {
         const struct mailbox_header *h = mailbox_header(m);
         struct mailbox_record batch[RECORD_BATCH];
         uint32_t from = h->records > RECORD_BATCH ? h->records - RECORD_BATCH : 0, n = h->records - from;
@@ -399,7 +408,7 @@ static void test_threads(void)
     for (int i = 0; i < 2; i++)
         pthread_join(readers[i], NULL);
     CU_ASSERT_EQUAL(bad_reads, 0);
-    CU_ASSERT(good_reads > 10);
+    CU_ASSERT(good_reads >= 20);
     CU_ASSERT_EQUAL(mailbox_refresh(m), 0);
     CU_ASSERT_EQUAL(mailbox_header(m)->last_uid, 75);
     for (uint32_t i = 0; i < mailbox_header(m)->records; i++) {

@@ -13,7 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/stream/stream.h"
 
-enum { PATIENCE_MS = 3000 };
+enum { PATIENCE_MS = 30000 };
 
 static void say(struct peer *p, struct stream *s, const char *text)
 {

@@ -121,7 +121,7 @@ static void *count(void *context)
         int fd = open_file(), before;
         struct lock *l;
 
-        if (lock_acquire(fd, LOCK_EXCLUSIVE, 10000, &l) != 0) {
+        if (lock_acquire(fd, LOCK_EXCLUSIVE, 60000, &l) != 0) {
             ++*failed;
             close(fd);
             continue;

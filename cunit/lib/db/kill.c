@@ -21,7 +21,7 @@
 #include "lib/base/mem.h"
 #include "lib/db/db.h"
 
-enum { WORKERS = 4, MAP = 256 * 1024 * 1024, HANG_SECONDS = 60 };
+enum { WORKERS = 4, MAP = 256 * 1024 * 1024, HANG_SECONDS = 300 };
 
 static const char *const tables[] = {"rows", "counters", NULL};
 
@@ -192,7 +192,7 @@ static uint32_t committed(const struct kill_test *t)
 static void let_them_work(struct kill_test *t, unsigned round)
 {
     uint32_t before = committed(t);
-    int64_t deadline = clock_deadline(5000);
+    int64_t deadline = clock_deadline(30000);
 
     while (round % 2 == 0 && committed(t) == before && clock_left(deadline) > 0)
         pause_us(500);

@@ -10,7 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 
-enum { HELPER_WAIT_MS = 5000 };
+enum { HELPER_WAIT_MS = 30000 };
 
 struct engine *helper_engine(unsigned workers_min, unsigned workers_max, unsigned sessions_max)
 {

@@ -29,9 +29,9 @@ bool echo_works(struct echo *echo);
 /* Closes the test's end and waits until the session is gone. */
 void echo_stop(struct echo *echo);
 
-/* Waits (5 s) until *counter is at least n. */
+/* Waits (30 s) until *counter is at least n. */
 bool helper_reach(const atomic_uint *counter, unsigned n);
-/* Waits (5 s) until so many sessions are parked. */
+/* Waits (30 s) until so many sessions are parked. */
 bool helper_parked(struct engine *e, unsigned n);
 void helper_sleep(int ms);
 

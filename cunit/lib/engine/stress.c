@@ -165,7 +165,7 @@ static void *driver_main(void *arg)
 {
     struct driver *d = arg;
 
-    while (!atomic_load(d->stop))
+    while (!atomic_load(d->stop) || d->ended == 0)
         driver_step(d);
     return NULL;
 }

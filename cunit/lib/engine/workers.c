@@ -73,15 +73,18 @@ static void pool_grows_and_shrinks(void)
         busy[i].hold_ms = 50;
         session_new(e, &busy_ops, &busy[i], "busy-1");
     }
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 10; i++)
         CU_ASSERT(helper_reach(&busy[i].runs, 1));
+    until = clock_deadline(30000);
+    for (int settled = 0; settled < 10 && clock_ms() < until; settled += most == 6) {
+        helper_sleep(1);
         engine_counters(e, &c);
         most = c.threads > most ? c.threads : most;
     }
     CU_ASSERT_EQUAL(most, 6);
     for (int i = 0; i < 10; i++)
         busy[i].stop = true;
-    until = clock_deadline(5000);
+    until = clock_deadline(30000);
     do {
         helper_sleep(20);
         engine_counters(e, &c);
@@ -165,7 +168,7 @@ static void full_process_waits(void)
     engine_stop_listening(e);
     /* The socket itself still listens for others. */
     close(listener_connect(&l));
-    CU_ASSERT_EQUAL(engine_drain(e, clock_deadline(5000)), 0);
+    CU_ASSERT_EQUAL(engine_drain(e, clock_deadline(30000)), 0);
     close(fd[1]);
     close(fd[2]);
     engine_stop(&e);

@@ -32,7 +32,7 @@ static void begin(struct scene *s)
 {
     *s = (struct scene){.loop = loop_new()};
     s->limit = loop_timer_new(s->loop, give_up, s);
-    loop_timer_set(s->limit, clock_deadline(4000));
+    loop_timer_set(s->limit, clock_deadline(30000));
 }
 
 static void tick(void *context)

@@ -328,7 +328,7 @@ static unsigned give(struct lmtp *c, size_t i, struct source *source)
                              .size = 77,
                              .read = read_source,
                              .context = source,
-                             .step_ms = 5000};
+                             .step_ms = 60000};
     unsigned n;
 
     *source = (struct source){.text = dialogues[i].text, .n = strlen(dialogues[i].text)};
@@ -429,7 +429,7 @@ static void test_reuse(void)
     struct source source = {.text = "", .n = 0};
     struct stream *s = open_server(&v, script, 3);
     struct lmtp *c = lmtp_new(s, &none, NULL);
-    struct lmtp_message m = {.from = "s", .read = read_source, .context = &source, .step_ms = 5000};
+    struct lmtp_message m = {.from = "s", .read = read_source, .context = &source, .step_ms = 60000};
     static const int verdicts[] = {0, 0, ERR_UNAVAILABLE, ERR_UNAVAILABLE}, codes[] = {550, 250, 451, 451};
 
     for (int i = 0; i < 4; i++) {
@@ -482,7 +482,7 @@ static void test_silence(void)
             poll(&p, 1, clock_left(lmtp_deadline(c)));
     }
     CU_ASSERT_EQUAL(r, ERR_TIMEOUT);
-    CU_ASSERT(clock_ms() - began >= 39 && clock_ms() - began < 2000);
+    CU_ASSERT(clock_ms() - began >= 39 && clock_ms() - began < 30000);
     CU_ASSERT_EQUAL(lmtp_result_get(c, 0).code, 451);
     CU_ASSERT_STRING_EQUAL(lmtp_result_get(c, 0).text, "no answer in time");
     lmtp_free(&c);
@@ -509,8 +509,8 @@ static void test_body(void)
         size_t dots = 0, want = 0;
         int r;
 
-        lmtp_begin(
-            c, &(struct lmtp_message){.from = "s", .read = read_source, .context = &source, .step_ms = 5000});
+        lmtp_begin(c, &(struct lmtp_message){
+                          .from = "s", .read = read_source, .context = &source, .step_ms = 60000});
         lmtp_rcpt(c, "a");
         while ((r = lmtp_step(c)) > 0) {
             CU_ASSERT(stream_unsent(s) < STREAM_OUT_HIGH + 2 * 8192 + 100);

@@ -216,17 +216,17 @@ static void test_waiting(void)
     CU_ASSERT_EQUAL(stream_fill_wait(s, clock_deadline(20)), ERR_TIMEOUT);
     CU_ASSERT(clock_ms() - began >= 19);
     say(peer, "one\r\ntw");
-    CU_ASSERT_EQUAL(stream_line_wait(s, 100, clock_deadline(1000), &line, &n), 1);
+    CU_ASSERT_EQUAL(stream_line_wait(s, 100, clock_deadline(30000), &line, &n), 1);
     CU_ASSERT(n == 3 && memcmp(line, "one", 3) == 0);
     CU_ASSERT_EQUAL(stream_line_wait(s, 100, clock_deadline(10), &line, &n), ERR_TIMEOUT);
     say(peer, "o\n");
-    CU_ASSERT_EQUAL(stream_line_wait(s, 100, clock_deadline(1000), &line, &n), 1);
+    CU_ASSERT_EQUAL(stream_line_wait(s, 100, clock_deadline(30000), &line, &n), 1);
     CU_ASSERT(n == 3 && memcmp(line, "two", 3) == 0);
     stream_puts(s, "x");
-    CU_ASSERT_EQUAL(stream_flush_wait(s, clock_deadline(1000)), 0);
+    CU_ASSERT_EQUAL(stream_flush_wait(s, clock_deadline(30000)), 0);
     CU_ASSERT_EQUAL(read(peer, &n, 1), 1);
     close(peer);
-    CU_ASSERT_EQUAL(stream_line_wait(s, 100, clock_deadline(1000), &line, &n), ERR_EOF);
+    CU_ASSERT_EQUAL(stream_line_wait(s, 100, clock_deadline(30000), &line, &n), ERR_EOF);
     stream_free(&s);
 }
 
