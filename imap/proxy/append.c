@@ -66,6 +66,22 @@ static int listen_to_backend(struct command *cmd, const char **text_r, size_t *l
     return proxy_waiting(a->p, cmd, reply);
 }
 
+/* Parks for the client's bytes, and for what the backend may say meanwhile: its end, at best. */
+static int await_client(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    const char *text = "";
+    size_t len = 0;
+    enum reply reply = proxy_relay(a->p, cmd->client->stream, &text, &len);
+
+    if (reply != REPLY_NONE)
+        return proxy_early(a->p, cmd, reply, text, len);
+    cmd->wants_input = true;
+    proxy_arm(a->p, cmd, true);
+    cmd->wake_at = CLOCK_NEVER; /* the client may take its time */
+    return ERR_AGAIN;
+}
+
 /* Moves the message; then ends the command's line.  What the client said behind the literal, if it was
  * nonsense, makes the backend's command nonsense too, so that nothing is stored. */
 static int send_message(struct command *cmd)
@@ -73,22 +89,16 @@ static int send_message(struct command *cmd)
     struct append *a = cmd->state;
     int r;
 
-    cmd->wants_input = true;
     while (cmd->literal.left > 0) {
         r = proxy_push(a->p, cmd);
         if (r < 0)
             return r;
-        if (command_literal_move(cmd, a->p->stream, STREAM_OUT_HIGH) == 0) {
-            proxy_arm(a->p, cmd, false);
-            cmd->wake_at = CLOCK_NEVER; /* the client may take its time */
-            return ERR_AGAIN;
-        }
-        a->p->silent_at = clock_deadline(PROXY_SILENCE_MS);
+        if (command_literal_move(cmd, a->p->stream, STREAM_OUT_HIGH) == 0)
+            return await_client(cmd);
     }
     r = command_literal_end(cmd);
     if (r == ERR_AGAIN)
-        return r;
-    cmd->wants_input = false;
+        return await_client(cmd);
     stream_puts(a->p->stream, r == 0 ? "\r\n" : " )\r\n");
     a->phase = ANSWER;
     return 0;

@@ -10,35 +10,39 @@
 #include "lib/engine/engine.h"
 #include "lib/name/identity.h"
 
+/* A connection has a slot of the engine only while somebody waits for it: of the servers that a session may
+ * talk to there are more than slots. */
 static void unwatch(struct proxy_leg *p)
 {
-    if (p->watched_fd >= 0)
-        session_watch(p->leg.client->session, (unsigned)p->slot, -1, 0);
-    p->watched_fd = -1;
+    if (p->slot >= 0)
+        client_slot_put(p->leg.client, p->slot);
+    p->slot = -1;
 }
 
 static void watch(struct proxy_leg *p, int fd, unsigned events)
 {
-    if (fd != p->watched_fd)
+    if (fd < 0) {
         unwatch(p);
-    if (fd < 0)
         return;
+    }
+    if (p->slot < 0)
+        p->slot = client_slot_get(p->leg.client);
+    BUG_ON(p->slot < 0);
     session_watch(p->leg.client->session, (unsigned)p->slot, fd, events);
-    p->watched_fd = fd;
 }
 
 static void close_connection(struct proxy_leg *p)
 {
     unwatch(p);
-    if (p->slot >= 0)
-        client_slot_put(p->leg.client, p->slot);
-    p->slot = -1;
     p->stream = NULL;
     backend_free(&p->backend);
     buf_free(&p->line);
     p->line_complete = p->drop = false;
     p->tag = p->open = p->ignore = 0;
     p->phase = 0;
+    if (p->passing)
+        client_bye(p->leg.client, "UNAVAILABLE", "The mailbox's server went away in the middle of an answer");
+    p->passing = false;
 }
 
 void proxy_disconnect(struct proxy_leg *p, const char *why)
@@ -64,43 +68,59 @@ int proxy_fail(struct proxy_leg *p, struct command *cmd, int error)
     return ERR_UNAVAILABLE;
 }
 
-/* A connection that was kept may have ended meanwhile: what has arrived tells. */
-static void check_kept(struct proxy_leg *p)
+/* Is a command meaningless on a connection without the selection? */
+static bool needs_selection(const struct command *cmd)
 {
-    int r = stream_fill(p->stream);
-
-    if (r < 0 && r != ERR_AGAIN && r != ERR_TOOBIG)
-        proxy_disconnect(p, error_text(r));
+    switch (cmd->def->id) {
+    case COMMAND_CHECK:
+    case COMMAND_COPY:
+    case COMMAND_IDLE:
+    case COMMAND_MOVE:
+    case COMMAND_NOOP:
+        return true;
+    default:
+        return cmd->def->route == ROUTE_SELECTED;
+    }
 }
 
-static int open_connection(struct proxy_leg *p, struct command *cmd)
+/* A connection that was kept may have ended meanwhile: all that has arrived tells, a BYE before the end too. */
+static int check_kept(struct proxy_leg *p, struct command *cmd)
 {
-    struct client *c = p->leg.client;
+    bool selected = p->selected;
+    const char *text;
+    size_t len;
+    enum reply reply = proxy_relay(p, selected ? p->leg.client->stream : NULL, &text, &len);
+
+    if (reply == REPLY_NONE || reply == REPLY_BLOCKED)
+        return 0;
+    proxy_disconnect(p, "closed by the server");
+    if (!selected || !needs_selection(cmd))
+        return 0;
+    cmd->failure = CLIENT_LOST_TEXT;
+    return ERR_UNAVAILABLE;
+}
+
+static void open_connection(struct proxy_leg *p)
+{
     const struct backend_config config = {
         .protocol = BACKEND_IMAP,
         .server = p->leg.server,
-        .authzid = c->identity->userid,
+        .authzid = p->leg.client->identity->userid,
     };
 
-    p->slot = client_slot_get(c);
-    if (p->slot < 0) {
-        cmd->failure = "[LIMIT] Too many servers in use by this session";
-        return ERR_UNAVAILABLE;
-    }
     p->backend = backend_new(&config);
-    return 0;
 }
 
 int proxy_connect(struct proxy_leg *p, struct command *cmd)
 {
     int r;
 
-    if (p->stream != NULL && p->open == 0)
-        check_kept(p);
+    if (p->stream != NULL && p->open == 0 && (r = check_kept(p, cmd)) < 0)
+        return r;
     if (p->stream != NULL)
         return 0;
-    if (p->backend == NULL && (r = open_connection(p, cmd)) < 0)
-        return r;
+    if (p->backend == NULL)
+        open_connection(p);
     while ((r = backend_step(p->backend)) == BACKEND_MORE)
         ;
     if (r == BACKEND_DONE) {
@@ -122,6 +142,8 @@ void proxy_abandon(struct proxy_leg *p)
     p->ignore = p->open;
     p->open = 0;
     p->drop = true;
+    buf_reset(&p->line);
+    p->line_complete = false;
 }
 
 void proxy_begin(struct proxy_leg *p)
@@ -129,7 +151,14 @@ void proxy_begin(struct proxy_leg *p)
     proxy_abandon(p);
     p->open = ++p->tag;
     stream_printf(p->stream, "P%u ", p->open);
-    p->silent_at = clock_deadline(PROXY_SILENCE_MS);
+    p->silent_at = 0;
+}
+
+bool proxy_is_silent(struct proxy_leg *p)
+{
+    if (p->silent_at == 0)
+        p->silent_at = clock_deadline(PROXY_SILENCE_MS);
+    return clock_ms() >= p->silent_at;
 }
 
 void proxy_arm(struct proxy_leg *p, struct command *cmd, bool input)
@@ -153,20 +182,36 @@ void proxy_rest(struct proxy_leg *p)
     p->line_complete = false;
 }
 
+int proxy_early(struct proxy_leg *p, struct command *cmd, enum reply reply, const char *text, size_t len)
+{
+    if (reply != REPLY_TAGGED)
+        return proxy_waiting(p, cmd, reply);
+    if (proxy_judge(p, cmd, text, len, NULL) == 0)
+        return proxy_fail(p, cmd, ERR_PROTOCOL);
+    proxy_disconnect(p, "answer in the middle of a command");
+    return ERR_UNAVAILABLE;
+}
+
+/* It takes nothing more: perhaps as it has to say something first. */
+static int hear_out(struct proxy_leg *p, struct command *cmd)
+{
+    const char *text = "";
+    size_t len = 0;
+    enum reply reply = proxy_relay(p, proxy_listener(p, cmd), &text, &len);
+
+    return proxy_early(p, cmd, reply, text, len);
+}
+
 int proxy_push(struct proxy_leg *p, struct command *cmd)
 {
+    size_t before = stream_unsent(p->stream);
     int r = stream_flush(p->stream);
 
     if (r < 0 && r != ERR_AGAIN)
         return proxy_fail(p, cmd, r);
-    if (stream_unsent(p->stream) < STREAM_OUT_HIGH) {
-        p->silent_at = clock_deadline(PROXY_SILENCE_MS);
-        return 0;
-    }
-    if (clock_ms() >= p->silent_at)
-        return proxy_fail(p, cmd, ERR_TIMEOUT);
-    proxy_arm(p, cmd, false);
-    return ERR_AGAIN;
+    if (stream_unsent(p->stream) < before || before < STREAM_OUT_HIGH)
+        p->silent_at = 0;
+    return stream_unsent(p->stream) < STREAM_OUT_HIGH ? 0 : hear_out(p, cmd);
 }
 
 /* ---- the leg ---- */
@@ -175,7 +220,7 @@ static void leg_close(struct leg *leg)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
 
-    p->selected = false;
+    p->selected = p->passing = false;
     close_connection(p);
     free(p);
 }
@@ -193,7 +238,13 @@ static int leg_sync(struct leg *leg, bool expunges)
     case REPLY_BLOCKED:
         return ERR_AGAIN;
     case REPLY_NONE:
-        break;
+        if (!p->passing)
+            break;
+        if (session_slice_over(leg->client->session))
+            return ERR_AGAIN;
+        /* Half a response that nobody asked for: no answer can be put behind it. */
+        proxy_disconnect(p, "unfinished response");
+        return 0;
     default:
         proxy_disconnect(p, "unexpected answer");
         return 0;
@@ -220,7 +271,7 @@ static void leg_unselect(struct leg *leg)
     if (!p->selected || p->stream == NULL)
         return;
     p->selected = false;
-    if (!backend_has(p->backend, "UNSELECT")) {
+    if (p->passing || !backend_has(p->backend, "UNSELECT")) {
         close_connection(p);
         return;
     }
@@ -228,6 +279,7 @@ static void leg_unselect(struct leg *leg)
     stream_puts(p->stream, "UNSELECT\r\n");
     proxy_abandon(p);
     stream_flush(p->stream);
+    proxy_rest(p);
 }
 
 const struct leg_ops proxy_leg_ops = {
@@ -262,6 +314,6 @@ struct leg *proxy_leg_new(struct client *c, const char *server)
     BUG_ON(server == NULL);
     p->leg = (struct leg){
         .magic = LEG_MAGIC, .ops = &proxy_leg_ops, .client = c, .server = pool_strdup(c->pool, server)};
-    p->slot = p->watched_fd = -1;
+    p->slot = -1;
     return &p->leg;
 }

@@ -8,6 +8,8 @@
 #include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 
+enum { SET_MAX = 4000 }; /* bytes of a set in a command of ours: RFC 2683 3.2.1.5 wants lines below 8,000 */
+
 /* Sends a command's text unless it has been sent. */
 static int begin_once(struct proxy_leg *p, struct command *cmd, const char *text)
 {
@@ -59,27 +61,28 @@ int proxy_idle_run(struct leg *leg, struct command *cmd)
     struct proxy_leg *p = (struct proxy_leg *)leg;
     const char *text;
     size_t len;
-    int r;
+    enum reply reply;
 
     if (p->stream == NULL)
         return ERR_UNAVAILABLE;
+    reply = proxy_relay(p, leg->client->stream, &text, &len);
     p->silent_at = CLOCK_NEVER; /* nothing to say is nothing wrong */
-    r = proxy_waiting(p, cmd, proxy_relay(p, leg->client->stream, &text, &len));
-    return r;
+    return proxy_waiting(p, cmd, reply);
 }
 
 int proxy_idle_stop(struct leg *leg, struct command *cmd)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
+    int r;
 
     if (p->stream == NULL)
         return ERR_UNAVAILABLE;
     if (p->phase == 0) {
         stream_puts(p->stream, "DONE\r\n");
-        p->silent_at = clock_deadline(PROXY_SILENCE_MS);
+        p->silent_at = 0;
         p->phase = 1;
     }
-    int r = proxy_answer(p, cmd, leg->client->stream, NULL);
+    r = proxy_answer(p, cmd, leg->client->stream, NULL);
     if (r != ERR_AGAIN)
         p->phase = 0;
     return r;
@@ -87,11 +90,33 @@ int proxy_idle_stop(struct leg *leg, struct command *cmd)
 
 /* ---- removing messages ---- */
 
-/* Steps through a list of commands; p->phase tells which one is under way. */
-static int run_script(struct proxy_leg *p, struct command *cmd, struct stream *to, const char *const *script)
+/* The nth piece of a compact set, cut between its ranges, so that a command's line stays short; NULL: no more. */
+static const char *set_piece(struct pool *pool, const char *set, unsigned n)
 {
-    while (script[p->phase] != NULL) {
-        int r = proxy_exchange(p, cmd, to, NULL, script[p->phase]);
+    while (*set != '\0') {
+        size_t len = strlen(set);
+
+        if (len > SET_MAX)
+            for (len = SET_MAX; len > 1 && set[len] != ',';)
+                len--;
+        if (n-- == 0)
+            return pool_strndup(pool, set, len);
+        set += len;
+        set += *set == ',';
+    }
+    return NULL;
+}
+
+/* Marks and expunges; p->phase tells which command is under way. */
+static int remove_uids(struct proxy_leg *p, struct command *cmd, struct stream *to, const char *uids)
+{
+    const char *piece;
+
+    while ((piece = set_piece(cmd->pool, uids, p->phase / 2)) != NULL) {
+        const char *text = p->phase % 2 == 0
+                               ? pool_printf(cmd->pool, "UID STORE %s +FLAGS.SILENT (\\Deleted)", piece)
+                               : pool_printf(cmd->pool, "UID EXPUNGE %s", piece);
+        int r = proxy_exchange(p, cmd, to, NULL, text);
 
         if (r == ERR_AGAIN)
             return r;
@@ -107,13 +132,7 @@ static int run_script(struct proxy_leg *p, struct command *cmd, struct stream *t
 
 int proxy_expunge_uids(struct leg *leg, struct command *cmd, const char *uids)
 {
-    const char *const script[] = {
-        pool_printf(cmd->pool, "UID STORE %s +FLAGS.SILENT (\\Deleted)", uids),
-        pool_printf(cmd->pool, "UID EXPUNGE %s", uids),
-        NULL,
-    };
-
-    return run_script((struct proxy_leg *)leg, cmd, leg->client->stream, script);
+    return remove_uids((struct proxy_leg *)leg, cmd, leg->client->stream, uids);
 }
 
 int proxy_may_expunge(struct leg *leg)
@@ -124,12 +143,15 @@ int proxy_may_expunge(struct leg *leg)
 /* SELECT of the mailbox where something is to be undone: its UIDVALIDITY must be the one of before. */
 static int undo_select(struct proxy_leg *p, struct command *cmd, const char *mailbox, uint32_t uidvalidity)
 {
-    const char *name = client_name_out(p->leg.client, cmd->pool, mailbox), *ok;
+    const char *name = client_name_out(p->leg.client, cmd->pool, mailbox);
     struct imap_response response;
     enum reply reply;
     uint32_t found;
-    int r = begin_once(p, cmd, pool_printf(cmd->pool, "SELECT %s", name));
+    int r;
 
+    if (name == NULL)
+        return ERR_BADNAME;
+    r = begin_once(p, cmd, pool_printf(cmd->pool, "SELECT %s", name));
     if (r < 0)
         return r;
     r = stream_flush(p->stream);
@@ -137,36 +159,38 @@ static int undo_select(struct proxy_leg *p, struct command *cmd, const char *mai
         return proxy_fail(p, cmd, r);
     while ((reply = proxy_collect(p, &response)) == REPLY_UNTAGGED) {
         if (imap_slice_is(response.code, "UIDVALIDITY") &&
-            str_parse_u32(response.code_args.s, response.code_args.n, &found) == 0 && found != uidvalidity)
-            p->mismatch = true;
+            str_parse_u32(response.code_args.s, response.code_args.n, &found) == 0)
+            p->same = found == uidvalidity;
     }
     if (reply != REPLY_TAGGED)
         return proxy_waiting(p, cmd, reply);
-    r = proxy_judge(p, cmd, response.rest.s, response.rest.n, &ok);
-    return r == 0 && p->mismatch ? ERR_CONFLICT : r;
+    r = proxy_judge(p, cmd, response.rest.s, response.rest.n, NULL);
+    return r == 0 && !p->same ? ERR_CONFLICT : r;
+}
+
+/* The connection has another mailbox selected than the client knows: it is not kept. */
+static int undo_end(struct proxy_leg *p, int r)
+{
+    p->undoing = p->same = false;
+    proxy_disconnect(p, "copies undone");
+    return r;
 }
 
 int proxy_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
                const char *uids)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
-    const char *const script[] = {
-        "", /* phase 0: SELECT */
-        pool_printf(cmd->pool, "UID STORE %s +FLAGS.SILENT (\\Deleted)", uids),
-        pool_printf(cmd->pool, "UID EXPUNGE %s", uids),
-        "UNSELECT",
-        NULL,
-    };
+    int r;
 
     BUG_ON(p->selected);
-    if (p->phase == 0) {
-        int r = undo_select(p, cmd, mailbox, uidvalidity);
-
+    if (!p->undoing) {
+        r = undo_select(p, cmd, mailbox, uidvalidity);
         if (r < 0)
-            return r;
-        p->phase = 1;
+            return r == ERR_AGAIN ? r : undo_end(p, r);
+        p->undoing = true;
     }
-    return run_script(p, cmd, NULL, script);
+    r = remove_uids(p, cmd, NULL, uids);
+    return r == ERR_AGAIN ? r : undo_end(p, r);
 }
 
 /* ---- subscriptions ---- */

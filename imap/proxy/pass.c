@@ -169,6 +169,8 @@ enum step proxy_start(struct leg *leg, struct command *cmd)
     struct proxy_leg *p = (struct proxy_leg *)leg;
     struct pass *pass;
 
+    if (!proxy_is_balanced(cmd->args, cmd->args_len))
+        return command_bad(cmd, "Missing closing quote");
     if (cmd->def->id == COMMAND_APPEND)
         return proxy_append_start(p, cmd);
     pass = pool_alloc(cmd->pool, sizeof(*pass));

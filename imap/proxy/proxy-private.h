@@ -17,19 +17,20 @@ struct proxy_leg {
     struct leg leg;          /* first */
     struct backend *backend; /* NULL: no connection */
     struct stream *stream;   /* backend's, once it is authenticated; NULL before */
-    int slot;                /* of the engine; -1 */
-    int watched_fd;          /* -1 */
+    int slot;                /* of the engine, while it is waited for; -1 */
     bool selected;           /* the backend has the client's mailbox selected */
     bool drop;               /* the response that is passing is not for the client */
+    bool passing;            /* the client has got the beginning of a response, and not its end */
     uint32_t tag;            /* of the last command sent: "P<tag>" */
     uint32_t open;           /* of the command that is under way, 0: none */
     uint32_t ignore;         /* answers up to this tag are dropped, untagged ones before them too; 0: none */
-    int64_t silent_at;       /* when the backend will have been silent too long */
+    int64_t silent_at;       /* when the backend will have been silent too long; 0: not waited for yet */
     struct imap_reader reader;
     struct buf line; /* a whole response, see proxy_collect() */
     bool line_complete;
     unsigned phase; /* of a primitive that takes several exchanges */
-    bool mismatch;  /* undo: another UIDVALIDITY than expected */
+    bool undoing;   /* undo: the mailbox is selected, */
+    bool same;      /* its UIDVALIDITY is the expected one */
 };
 
 /* ---- conn.c: the connection ---- */
@@ -49,20 +50,24 @@ void proxy_abandon(struct proxy_leg *p);
 /* Begins a command: appends "P<n> " to the output.  The answer to one that was left open is dropped. */
 void proxy_begin(struct proxy_leg *p);
 
+/* Has the backend been waited for too long?  Counts from the first call after the last byte of either side. */
+bool proxy_is_silent(struct proxy_leg *p);
+
 /* Arms the connection's descriptor for input if wanted, and for output that is left; sets cmd->wake_at.
  * Buffers go back, as the session may park now. */
 void proxy_arm(struct proxy_leg *p, struct command *cmd, bool input);
 /* The same when no command is under way there. */
 void proxy_rest(struct proxy_leg *p);
 
-/* Hands output over: 0 when less than STREAM_OUT_HIGH is left; ERR_AGAIN (armed); ERR_UNAVAILABLE. */
+/* Hands output over: 0 when less than STREAM_OUT_HIGH is left; ERR_AGAIN (armed); ERR_UNAVAILABLE.  While the
+ * backend takes nothing, what it says is read, so that two full pipes do not wait for each other. */
 int proxy_push(struct proxy_leg *p, struct command *cmd);
 
 /* ---- relay.c: responses ---- */
 
 enum reply {
     REPLY_NONE,     /* more bytes must come: arm and wait */
-    REPLY_BLOCKED,  /* the client's output is full: STEP_MORE */
+    REPLY_BLOCKED,  /* the client's output is full: dispatch calls again when it has drained */
     REPLY_TAGGED,   /* the answer to our command */
     REPLY_CONTINUE, /* "+" */
     REPLY_UNTAGGED, /* proxy_collect() only */
@@ -73,20 +78,30 @@ enum reply {
 /* What a response is by its first line or piece. */
 enum reply proxy_classify(struct proxy_leg *p, const char *line, size_t len, struct imap_response *response);
 
+/* Whom untagged responses to a command are for: the client; NULL when the command is our own, on a server whose
+ * mailbox the client has not selected. */
+struct stream *proxy_listener(const struct proxy_leg *p, const struct command *cmd);
+
 /* Reads responses and passes untagged ones to `to` (NULL: drops them), as many as have arrived, up to
  * REPLY_TAGGED or REPLY_CONTINUE: *text_r is what follows the tag, valid until the next call. */
 enum reply proxy_relay(struct proxy_leg *p, struct stream *to, const char **text_r, size_t *len_r);
 
 /* Reads one whole response of at most PROXY_LINE_MAX bytes into p->line, for what must be understood;
- * *response_r points into it.  Never REPLY_BLOCKED. */
+ * *response_r points into it.  REPLY_BLOCKED: the client's output is full, what comes may be for it. */
 enum reply proxy_collect(struct proxy_leg *p, struct imap_response *response_r);
 /* stream_fill(), noting that the backend lives. */
 int proxy_fill(struct proxy_leg *p);
+/* Writes a piece of a response to the client, noting whether more of it must follow. */
+void proxy_pass_piece(struct proxy_leg *p, const struct imap_piece *piece);
 /* It was for the client after all. */
 void proxy_pass_line(struct proxy_leg *p);
 
 /* What to return when a reply is not the awaited one: ERR_AGAIN (armed if need be), ERR_UNAVAILABLE. */
 int proxy_waiting(struct proxy_leg *p, struct command *cmd, enum reply reply);
+
+/* What proxy_relay() gave while a command was still being sent: ERR_AGAIN, or ERR_UNAVAILABLE; an answer too comes
+ * too early: what is left of a literal would be read as commands, so the connection ends. */
+int proxy_early(struct proxy_leg *p, struct command *cmd, enum reply reply, const char *text, size_t len);
 
 /* A tagged answer: 0 with an OK; ERR_REFUSED with cmd->failure the backend's words.  *ok_r (ok_r may be
  * NULL) gets what follows the tag, in the command's pool.  The connection rests then. */
@@ -103,6 +118,9 @@ struct outgoing {
     bool waiting;     /* a synchronising literal was announced: "+" must come */
     uint64_t literal; /* its bytes */
 };
+
+/* May arguments be passed on: are quotes closed at each end of a line? */
+bool proxy_is_balanced(const char *args, size_t len);
 
 void proxy_outgoing(struct outgoing *out, const char *args, size_t len);
 /* Sends what can be sent, literals in the form that the backend takes: 0 when all of it is in the output

@@ -7,7 +7,9 @@
 #include "imap/proxy/proxy-private.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/engine/engine.h"
 
 /* A tagged answer.  What answers a command that nobody waits for is dropped. */
 static enum reply tagged(struct proxy_leg *p, const struct imap_response *response)
@@ -28,6 +30,58 @@ static enum reply tagged(struct proxy_leg *p, const struct imap_response *respon
     return REPLY_IGNORED;
 }
 
+/* Does a response speak of the selected mailbox? */
+static bool is_of_selection(const struct imap_response *r)
+{
+    static const char *const words[] = {"FLAGS", "SEARCH", "SORT", "THREAD", "ESEARCH", "VANISHED"};
+
+    if (r->has_number)
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (imap_slice_is(r->word, words[i]))
+            return true;
+    return false;
+}
+
+/* Whose selection is the one that the client sees? */
+static bool shows_selection(const struct proxy_leg *p)
+{
+    const struct command *cmd = p->leg.client->command;
+
+    if (cmd != NULL && (cmd->def->id == COMMAND_SELECT || cmd->def->id == COMMAND_EXAMINE))
+        return cmd->leg == &p->leg;
+    return p->selected;
+}
+
+/* RFC 3501 7.4.1: no EXPUNGE while nothing runs, nor during FETCH, STORE, SEARCH with sequence numbers, which the
+ * client could not understand any more. */
+static bool may_tell_expunge(const struct proxy_leg *p)
+{
+    const struct command *cmd = p->leg.client->command;
+
+    return cmd != NULL && ((cmd->def->flags & CMD_QUIET) == 0 || cmd->uid);
+}
+
+/* CLOSE and UNSELECT tell nothing of what they remove. */
+static bool is_leaving(const struct proxy_leg *p)
+{
+    const struct command *cmd = p->leg.client->command;
+
+    return cmd != NULL && (cmd->def->id == COMMAND_CLOSE || cmd->def->id == COMMAND_UNSELECT);
+}
+
+static enum reply untagged(struct proxy_leg *p, const struct imap_response *r)
+{
+    /* Capabilities are those of the connection between the servers: not for the client. */
+    if (p->ignore != 0 || imap_slice_is(r->word, "CAPABILITY") || imap_slice_is(r->code, "CAPABILITY"))
+        return REPLY_IGNORED;
+    if (is_of_selection(r) && !shows_selection(p))
+        return REPLY_IGNORED;
+    if (r->has_number && imap_slice_is(r->word, "EXPUNGE") && !may_tell_expunge(p))
+        return is_leaving(p) ? REPLY_IGNORED : REPLY_LOST;
+    return REPLY_UNTAGGED;
+}
+
 enum reply proxy_classify(struct proxy_leg *p, const char *line, size_t len, struct imap_response *response)
 {
     if (imap_response_parse(line, len, response) < 0)
@@ -40,10 +94,7 @@ enum reply proxy_classify(struct proxy_leg *p, const char *line, size_t len, str
     default:
         break;
     }
-    if (response->status == IMAP_BYE)
-        return REPLY_LOST;
-    /* A capability list speaks of the connection between the servers: not for the client. */
-    return p->ignore != 0 || imap_slice_is(response->word, "CAPABILITY") ? REPLY_IGNORED : REPLY_UNTAGGED;
+    return response->status == IMAP_BYE ? REPLY_LOST : untagged(p, response);
 }
 
 int proxy_fill(struct proxy_leg *p)
@@ -51,8 +102,29 @@ int proxy_fill(struct proxy_leg *p)
     int r = stream_fill(p->stream);
 
     if (r > 0)
-        p->silent_at = clock_deadline(PROXY_SILENCE_MS);
+        p->silent_at = 0;
     return r;
+}
+
+/* The next bytes, unless this session has run long: then others get their turn first. */
+static int fill_in_turn(struct proxy_leg *p)
+{
+    return session_slice_over(p->leg.client->session) ? ERR_AGAIN : proxy_fill(p);
+}
+
+static bool is_full(struct proxy_leg *p, const struct stream *to)
+{
+    if (to == NULL || stream_unsent(to) < STREAM_OUT_HIGH)
+        return false;
+    p->silent_at = 0; /* the client lets it wait */
+    return true;
+}
+
+struct stream *proxy_listener(const struct proxy_leg *p, const struct command *cmd)
+{
+    bool ours = cmd->def->route == ROUTE_SPANS || cmd->def->route == ROUTE_INBOX;
+
+    return p->selected || !ours ? p->leg.client->stream : NULL;
 }
 
 enum reply proxy_relay(struct proxy_leg *p, struct stream *to, const char **text_r, size_t *len_r)
@@ -62,10 +134,10 @@ enum reply proxy_relay(struct proxy_leg *p, struct stream *to, const char **text
         struct imap_piece piece;
         int r;
 
-        if (to != NULL && stream_unsent(to) >= STREAM_OUT_HIGH)
+        if (is_full(p, to))
             return REPLY_BLOCKED;
         r = imap_reader_next(&p->reader, &piece);
-        if (r == 0 && (r = proxy_fill(p)) > 0)
+        if (r == 0 && (r = fill_in_turn(p)) > 0)
             continue;
         if (r < 0)
             return r == ERR_AGAIN ? REPLY_NONE : REPLY_LOST;
@@ -80,8 +152,24 @@ enum reply proxy_relay(struct proxy_leg *p, struct stream *to, const char **text
             p->drop = reply == REPLY_IGNORED;
         }
         if (!p->drop && to != NULL)
-            stream_write(to, piece.data, piece.len);
+            proxy_pass_piece(p, &piece);
     }
+}
+
+/* What is left of a response that proxy_relay() has begun.  As imap_reader_next(). */
+static int skip_rest(struct proxy_leg *p)
+{
+    struct imap_piece piece;
+    int r;
+
+    while (p->reader.inside && p->line.len == 0) {
+        r = imap_reader_next(&p->reader, &piece);
+        if (r != 1)
+            return r;
+        if (p->passing)
+            proxy_pass_piece(p, &piece);
+    }
+    return 1;
 }
 
 enum reply proxy_collect(struct proxy_leg *p, struct imap_response *response_r)
@@ -94,8 +182,12 @@ enum reply proxy_collect(struct proxy_leg *p, struct imap_response *response_r)
             buf_reset(&p->line);
             p->line_complete = false;
         }
-        r = imap_reader_collect(&p->reader, PROXY_LINE_MAX, &p->line);
-        if (r == 0 && (r = proxy_fill(p)) > 0)
+        if (is_full(p, p->leg.client->stream))
+            return REPLY_BLOCKED;
+        r = skip_rest(p);
+        if (r == 1)
+            r = imap_reader_collect(&p->reader, PROXY_LINE_MAX, &p->line);
+        if (r == 0 && (r = fill_in_turn(p)) > 0)
             continue;
         if (r < 0)
             return r == ERR_AGAIN ? REPLY_NONE : REPLY_LOST;
@@ -104,6 +196,12 @@ enum reply proxy_collect(struct proxy_leg *p, struct imap_response *response_r)
         if (reply != REPLY_IGNORED)
             return reply;
     }
+}
+
+void proxy_pass_piece(struct proxy_leg *p, const struct imap_piece *piece)
+{
+    stream_write(p->leg.client->stream, piece->data, piece->len);
+    p->passing = !piece->last;
 }
 
 void proxy_pass_line(struct proxy_leg *p)
@@ -143,7 +241,7 @@ int proxy_waiting(struct proxy_leg *p, struct command *cmd, enum reply reply)
         return ERR_AGAIN;
     if (reply != REPLY_NONE)
         return proxy_fail(p, cmd, reply == REPLY_LOST ? ERR_UNAVAILABLE : ERR_PROTOCOL);
-    if (clock_ms() >= p->silent_at)
+    if (proxy_is_silent(p))
         return proxy_fail(p, cmd, ERR_TIMEOUT);
     proxy_arm(p, cmd, true);
     return ERR_AGAIN;

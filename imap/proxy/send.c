@@ -35,6 +35,27 @@ static uint64_t literal_before(const char *begin, const char *end, const char **
     return n;
 }
 
+/* Is every quoted string closed where its line ends?  If not, what looks like a literal to the assembler is the
+ * rest of a string to the backend, and the literal's bytes are commands. */
+bool proxy_is_balanced(const char *args, size_t len)
+{
+    const char *s = args, *end = args + len, *brace;
+    bool quoted = false;
+
+    for (; s < end; s++) {
+        if (*s == '"')
+            quoted = !quoted;
+        else if (*s == '\\' && quoted && s + 1 < end && s[1] != '\r')
+            s++;
+        else if (*s == '\r' && s + 1 < end && s[1] == '\n') {
+            if (quoted)
+                return false;
+            s += 1 + literal_before(args, s, &brace);
+        }
+    }
+    return !quoted;
+}
+
 /* Writes the next text and, where the backend takes it at once, the literal behind it. */
 static void send_piece(struct proxy_leg *p, struct outgoing *out)
 {

@@ -13,16 +13,18 @@ struct leg_sink {
     bool begun, announced, ended;
 };
 
-static void announce(struct leg_sink *s, const struct leg_append *what, bool nonsync)
+static int announce(struct leg_sink *s, const struct leg_append *what, bool nonsync)
 {
-    struct client *c = s->p->leg.client;
+    const char *name = client_name_out(s->p->leg.client, s->cmd->pool, what->mailbox);
 
+    if (name == NULL)
+        return ERR_BADNAME;
     proxy_begin(s->p);
-    stream_printf(s->p->stream, "APPEND %s (%s) \"%s\" {%" PRIu64 "%s}\r\n",
-                  client_name_out(c, s->cmd->pool, what->mailbox), what->flags, what->internal_date,
-                  what->size, nonsync ? "+" : "");
+    stream_printf(s->p->stream, "APPEND %s (%s) \"%s\" {%" PRIu64 "%s}\r\n", name, what->flags,
+                  what->internal_date, what->size, nonsync ? "+" : "");
     s->begun = true;
     s->announced = nonsync;
+    return 0;
 }
 
 int proxy_sink_open(struct leg *leg, struct command *cmd, const struct leg_append *what,
@@ -41,8 +43,8 @@ int proxy_sink_open(struct leg *leg, struct command *cmd, const struct leg_appen
     r = proxy_connect(s->p, cmd);
     if (r < 0)
         return r;
-    if (!s->begun)
-        announce(s, what, proxy_nonsync(s->p, what->size));
+    if (!s->begun && (r = announce(s, what, proxy_nonsync(s->p, what->size))) < 0)
+        return r;
     if (s->announced)
         return 0;
     r = stream_flush(s->p->stream);

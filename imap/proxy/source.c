@@ -11,7 +11,9 @@
 #include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 
-enum { BATCH = 64 };
+#define DATE_CHARS "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz :+-"
+
+enum { BATCH = 64, DATE_MAX = 32 };
 
 struct leg_source {
     struct proxy_leg *p;
@@ -48,12 +50,22 @@ static int read_flags(struct imap_args *args, struct pool *pool, const char **fl
     return r;
 }
 
+/* RFC 3501 date-time, which goes into a command for another server as it is. */
+static int read_date(struct imap_args *args, const char **date_r)
+{
+    int r = imap_args_string(args, date_r);
+
+    if (r == 0 && (strlen(*date_r) > DATE_MAX || (*date_r)[strspn(*date_r, DATE_CHARS)] != '\0'))
+        r = ERR_SYNTAX;
+    return r;
+}
+
 static int read_item(struct imap_args *args, struct pool *pool, const char *item, struct leg_message *m)
 {
     if (str_ieq(item, "UID"))
         return imap_args_nz_number(args, &m->uid);
     if (str_ieq(item, "INTERNALDATE"))
-        return imap_args_string(args, &m->internal_date);
+        return read_date(args, &m->internal_date);
     if (str_ieq(item, "RFC822.SIZE"))
         return imap_args_number64(args, &m->size);
     if (str_ieq(item, "FLAGS"))
@@ -104,6 +116,8 @@ static int ask(struct leg_source *s, bool (*take)(struct leg_source *s, const st
         if (!imap_slice_is(response.word, "FETCH") || read_fetch(s->batch_pool, &response, &m) < 0 ||
             !take(s, &m))
             proxy_pass_line(p);
+        if (s->phase == UIDS)
+            pool_reset(s->batch_pool); /* of any number of responses nothing is kept but the UIDs */
     }
     if (reply != REPLY_TAGGED)
         return proxy_waiting(p, s->cmd, reply);
@@ -202,6 +216,7 @@ static int check_body(struct leg_source *s, const struct imap_piece *piece,
 /* A response begins.  0: it passes; or an error. */
 static int begin_response(struct leg_source *s, const struct imap_piece *piece)
 {
+    static const char body[] = "BODY[]";
     struct imap_response response;
 
     s->in_body = s->passing = false;
@@ -218,7 +233,8 @@ static int begin_response(struct leg_source *s, const struct imap_piece *piece)
     default:
         return proxy_fail(s->p, s->cmd, ERR_UNAVAILABLE);
     }
-    if (s->at < s->count && !piece->last && imap_slice_is(response.word, "FETCH"))
+    if (s->at < s->count && imap_slice_is(response.word, "FETCH") &&
+        (!piece->last || memmem(piece->data, piece->len, body, sizeof(body) - 1) != NULL))
         return check_body(s, piece, &response);
     s->passing = true; /* the mailbox's news */
     return 0;
@@ -232,6 +248,8 @@ static int next_piece(struct leg_source *s, struct imap_piece *piece)
 
     if (p->stream == NULL)
         return ERR_UNAVAILABLE;
+    if (stream_unsent(p->leg.client->stream) >= STREAM_OUT_HIGH)
+        return proxy_waiting(p, s->cmd, REPLY_BLOCKED);
     while ((r = imap_reader_next(&p->reader, piece)) == 0) {
         r = stream_flush(p->stream);
         if (r == 0 || r == ERR_AGAIN)
@@ -244,7 +262,7 @@ static int next_piece(struct leg_source *s, struct imap_piece *piece)
     if (piece->first && (r = begin_response(s, piece)) < 0)
         return r;
     if (s->passing)
-        stream_write(p->leg.client->stream, piece->data, piece->len);
+        proxy_pass_piece(p, piece);
     return s->phase == BODIES;
 }
 

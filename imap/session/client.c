@@ -72,6 +72,13 @@ void client_slot_put(struct client *c, int slot)
     session_watch(c->session, (unsigned)slot, -1, 0);
 }
 
+void client_slots_off(struct client *c)
+{
+    for (unsigned slot = 1; slot < SESSION_SLOTS; slot++)
+        if ((c->slots_used & (1u << slot)) != 0)
+            session_disarm(c->session, slot);
+}
+
 /* ---- the selection ---- */
 
 void client_selected(struct client *c, struct leg *leg, const char *name, bool read_only)

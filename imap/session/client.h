@@ -65,9 +65,15 @@ struct leg *client_leg(struct client *c, const char *server);
 int client_slot_get(struct client *c);
 void client_slot_put(struct client *c, int slot);
 
+/* No leg's descriptor is waited for until its leg arms it again: dispatch does this whenever the session runs,
+ * as a ready descriptor that nobody reads would wake it for ever. */
+void client_slots_off(struct client *c);
+
 /* A leg tells what became of the selection.  `name`: internal name, copied. */
 void client_selected(struct client *c, struct leg *leg, const char *name, bool read_only);
 void client_unselected(struct client *c);
+
+#define CLIENT_LOST_TEXT "[UNAVAILABLE] The mailbox's server went away: select again"
 
 /* The selected mailbox's server went away (DESIGN 7): the client keeps its session; all that needs the
  * mailbox is answered NO [UNAVAILABLE] until it selects again. */

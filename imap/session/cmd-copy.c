@@ -56,6 +56,11 @@ static enum step answer_failure(struct command *cmd, int error)
     return command_error(cmd, error);
 }
 
+static enum step half_way(struct command *cmd)
+{
+    return command_no(cmd, "CANNOT", "Copying failed half way, and the copies made could not be removed");
+}
+
 static enum step undo_step(struct command *cmd)
 {
     struct copy *cp = cmd->state;
@@ -65,8 +70,10 @@ static enum step undo_step(struct command *cmd)
     cmd->failure = failure; /* the first failure is what the client is told */
     if (r == ERR_AGAIN)
         return STEP_WAIT;
-    if (r < 0)
-        return command_no(cmd, "CANNOT", "Copying failed half way, and the copies made could not be removed");
+    if (r < 0) {
+        cmd->failure = NULL;
+        return half_way(cmd);
+    }
     return answer_failure(cmd, cp->error);
 }
 
@@ -78,8 +85,10 @@ static enum step fail(struct command *cmd, int error)
     cp->error = error;
     cp->to->ops->sink_close(&cp->sink);
     cp->from->ops->source_close(&cp->source);
-    if (seqset_is_empty(&cp->to_uids))
+    if (seqset_is_empty(&cp->from_uids))
         return answer_failure(cmd, error);
+    if (!cp->uids_known)
+        return half_way(cmd);
     cp->uids = print_set(cmd, &cp->to_uids);
     cmd->step = undo_step;
     return undo_step(cmd);
@@ -264,7 +273,7 @@ enum step cmd_copy(struct command *cmd)
         imap_args_mailbox(&args, &external) < 0 || imap_args_end(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
     if (c->selected == NULL)
-        return command_no(cmd, "UNAVAILABLE", "The mailbox's server went away: select again");
+        return command_lost(cmd);
     r = client_name_in(c, cmd->pool, external, &cp->append.mailbox);
     if (r < 0)
         return command_error(cmd, r);

@@ -19,6 +19,10 @@ static enum step stop_step(struct command *cmd)
     login_set_timeout(cmd->client->login, opt_duration_ms(OPT_TIMEOUT));
     if (cmd->state == NULL)
         return command_bad(cmd, "Expected DONE");
+    if (cmd->client->selected_lost)
+        return command_lost(cmd);
+    if (r < 0)
+        return command_error(cmd, r);
     return command_ok(cmd, NULL, "Completed");
 }
 
@@ -44,8 +48,12 @@ static enum step idle_step(struct command *cmd)
     r = stream_line(c->stream, DONE_LINE_MAX, &line, &n);
     if (r != 0)
         return stop(cmd, r == 1 && n == 4 && str_ieq_n(line, "DONE", 4));
-    if (c->selected != NULL)
+    if (c->selected != NULL) {
         c->selected->ops->idle_run(c->selected, cmd);
+        /* The answer waits for DONE; a client that idles should not wait for mail that will not come. */
+        if (c->selected_lost)
+            stream_puts(c->stream, "* NO " CLIENT_LOST_TEXT "\r\n");
+    }
     cmd->wants_input = true;
     return STEP_WAIT;
 }
@@ -71,6 +79,8 @@ enum step cmd_idle(struct command *cmd)
 {
     if (cmd->args_len > 0)
         return command_bad(cmd, "Unexpected extra arguments");
+    if (cmd->client->selected_lost)
+        return command_lost(cmd);
     cmd->step = start_step;
     return start_step(cmd);
 }

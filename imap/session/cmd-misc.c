@@ -118,6 +118,15 @@ enum step cmd_namespace(struct command *cmd)
     return command_ok(cmd, NULL, "Completed");
 }
 
+/* NOOP never fails (RFC 3501 6.1.2), but whoever polls so must learn that there will be no news. */
+static enum step answer_lost(struct command *cmd)
+{
+    if (cmd->def->id == COMMAND_CHECK)
+        return command_lost(cmd);
+    stream_puts(cmd->client->stream, "* NO " CLIENT_LOST_TEXT "\r\n");
+    return command_ok(cmd, NULL, "Completed");
+}
+
 static enum step poll_step(struct command *cmd)
 {
     struct leg *leg = cmd->client->selected;
@@ -125,6 +134,8 @@ static enum step poll_step(struct command *cmd)
 
     if (r == ERR_AGAIN)
         return STEP_WAIT;
+    if (cmd->client->selected_lost)
+        return answer_lost(cmd);
     if (r < 0)
         return command_error(cmd, r);
     return command_ok(cmd, NULL, "Completed");
@@ -134,8 +145,6 @@ enum step cmd_noop(struct command *cmd)
 {
     if (no_arguments(cmd) < 0)
         return STEP_DONE;
-    if (cmd->def->id == COMMAND_CHECK && cmd->client->selected_lost)
-        return command_no(cmd, "UNAVAILABLE", "The mailbox's server went away: select again");
     cmd->step = poll_step;
     return poll_step(cmd);
 }

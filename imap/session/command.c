@@ -143,6 +143,13 @@ enum step command_pass(struct command *cmd, const char *rest, size_t len)
     return STEP_DONE;
 }
 
+enum step command_lost(struct command *cmd)
+{
+    static const char no[] = "NO " CLIENT_LOST_TEXT;
+
+    return command_pass(cmd, no, sizeof(no) - 1);
+}
+
 /* What a client is told about an error (RFC 5530). */
 static const struct {
     int error;

@@ -137,6 +137,9 @@ enum step command_bad(struct command *cmd, const char *fmt, ...) __attribute__((
  * for a client; command.failure, if set, wins. */
 enum step command_error(struct command *cmd, int error);
 
+/* NO [UNAVAILABLE]: the selected mailbox's server went away (client_selection_lost). */
+enum step command_lost(struct command *cmd);
+
 /* The tagged answer came from a backend: `rest` is what follows the tag ("OK [COPYUID ...] done", no
  * CRLF, copied).  Told as it is. */
 enum step command_pass(struct command *cmd, const char *rest, size_t len);

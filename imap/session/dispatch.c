@@ -177,7 +177,7 @@ static enum step start_selected(struct command *cmd)
     struct client *c = cmd->client;
 
     if (c->selected_lost)
-        return command_no(cmd, "UNAVAILABLE", "The mailbox's server went away: select again");
+        return command_lost(cmd);
     cmd->leg = c->selected;
     cmd->mailbox = c->selected_name;
     return c->selected->ops->start(c->selected, cmd);
@@ -354,14 +354,15 @@ enum engine_verdict dispatch_one(struct client *c)
 
 /* ---- authenticated ---- */
 
-/* Takes bytes from the client.  1: some came; 0: none now; else the client is gone. */
-static int fill(struct client *c)
+/* Takes bytes from the client.  1: some came; 0: none now; else the client is gone.  With more of them than
+ * the stream holds, no more are wanted. */
+static int fill(struct client *c, bool *want_input)
 {
     int r = stream_fill(c->stream);
 
     if (r == ERR_TOOBIG)
-        return 0;
-    return r > 0 ? 1 : (r == ERR_AGAIN ? 0 : r);
+        *want_input = false;
+    return r > 0 ? 1 : (r == ERR_AGAIN || r == ERR_TOOBIG ? 0 : r);
 }
 
 /* True while the output is so far behind that nothing more may be written. */
@@ -375,8 +376,16 @@ static bool is_blocked(struct client *c)
 /* To the tail of the queue; what has been written goes out meanwhile. */
 static enum engine_verdict yield(struct client *c)
 {
-    stream_flush(c->stream);
-    return ENGINE_AGAIN;
+    int r = stream_flush(c->stream);
+
+    return r < 0 && r != ERR_AGAIN ? ENGINE_CLOSE : ENGINE_AGAIN;
+}
+
+/* A leg stops in the middle when its time is over or the output full: then its sources may not tell that there
+ * is more. */
+static bool must_go_on(struct client *c)
+{
+    return c->bye != NULL || session_slice_over(c->session) || stream_unsent(c->stream) >= STREAM_OUT_HIGH;
 }
 
 static enum engine_verdict park(struct client *c, bool want_input, int64_t deadline)
@@ -385,9 +394,9 @@ static enum engine_verdict park(struct client *c, bool want_input, int64_t deadl
         int64_t again = c->selected->ops->between(c->selected);
 
         deadline = again < deadline ? again : deadline;
+        if (must_go_on(c))
+            return ENGINE_AGAIN;
     }
-    if (c->bye != NULL)
-        return ENGINE_AGAIN;
     return login_park(c->login, want_input, deadline);
 }
 
@@ -395,7 +404,7 @@ static enum engine_verdict park(struct client *c, bool want_input, int64_t deadl
 static bool wait_command(struct client *c, enum engine_verdict *verdict_r)
 {
     bool want_input = c->command->wants_input;
-    int r = want_input ? fill(c) : 0;
+    int r = want_input ? fill(c, &want_input) : 0;
 
     if (r > 0)
         return true;
@@ -406,6 +415,7 @@ static bool wait_command(struct client *c, enum engine_verdict *verdict_r)
 /* Nothing runs: the next command, or more bytes.  True: go on at once. */
 static bool wait_client(struct client *c, enum engine_verdict *verdict_r)
 {
+    bool want_input = true;
     int r;
 
     if (session_stopping(c->session)) {
@@ -414,10 +424,10 @@ static bool wait_client(struct client *c, enum engine_verdict *verdict_r)
     }
     if (next_command(c))
         return true;
-    r = fill(c);
+    r = fill(c, &want_input);
     if (r > 0)
         return true;
-    *verdict_r = r < 0 ? ENGINE_CLOSE : park(c, true, CLOCK_NEVER);
+    *verdict_r = r < 0 ? ENGINE_CLOSE : park(c, want_input, CLOCK_NEVER);
     return false;
 }
 
@@ -450,12 +460,13 @@ enum engine_verdict dispatch_run(struct client *c)
     enum engine_verdict verdict;
 
     for (;;) {
+        client_slots_off(c);
         if (run_first(c, &verdict))
             return verdict;
         if (c->command == NULL) {
             if (!wait_client(c, &verdict))
                 return verdict;
-        } else if (step_command(c) == STEP_WAIT && !wait_command(c, &verdict)) {
+        } else if (step_command(c) == STEP_WAIT && !must_go_on(c) && !wait_command(c, &verdict)) {
             return verdict;
         }
     }

@@ -62,6 +62,16 @@ static enum input_verdict end_skipped(struct input *in)
     return INPUT_BAD;
 }
 
+/* A client may end lines with a bare LF; in the text a literal's announcement always ends in CRLF, which is how
+ * it is found again. */
+static void end_with_crlf(struct buf *text)
+{
+    size_t n = line_length(text);
+
+    buf_truncate(text, n);
+    buf_puts(text, "\r\n");
+}
+
 /* A literal was announced at the end of a complete line; the text ends before its "{" for `decide`. */
 static enum input_verdict begin_literal(struct input *in, struct stream *stream,
                                         const struct input_limits *limits, input_literal_fn *decide,
@@ -80,6 +90,7 @@ static enum input_verdict begin_literal(struct input *in, struct stream *stream,
         start_skipping(in, INPUT_SKIP_LITERAL, "No literal expected");
     } else {
         in->state = INPUT_LITERAL;
+        end_with_crlf(&in->text);
         if (l->synchronising)
             stream_puts(stream, "+ go ahead\r\n");
     }

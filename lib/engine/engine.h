@@ -86,6 +86,9 @@ struct engine *session_engine(const struct session *s);
 enum { SESSION_SLOTS = 8 };
 void session_watch(struct session *s, unsigned slot, int fd, unsigned events);
 
+/* The slot's descriptor is not waited for until session_watch() is called again. */
+void session_disarm(struct session *s, unsigned slot);
+
 /* The kernel's notice (inotify) that a file was written, replaced or removed; NULL ends it.  One
  * watch an inode and process, shared.  0; ERR_LIMIT: no more watches: poll by deadline instead. */
 int session_watch_file(struct session *s, const char *path);

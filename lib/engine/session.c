@@ -285,6 +285,12 @@ void session_watch(struct session *s, unsigned slot, int fd, unsigned events)
     source->events = (uint16_t)events;
 }
 
+void session_disarm(struct session *s, unsigned slot)
+{
+    BUG_ON(slot >= SESSION_SLOTS);
+    session_watch(s, slot, s->source[slot].fd, 0);
+}
+
 void session_set_deadline(struct session *s, int64_t deadline)
 {
     s->deadline = deadline;

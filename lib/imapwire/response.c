@@ -41,7 +41,7 @@ static int end_line(struct imap_reader *r)
 
     while (n > 0 && (r->tail[n - 1] == '\n' || r->tail[n - 1] == '\r'))
         n--;
-    found = imap_literal_at_end(r->tail, n, &literal);
+    found = r->text ? 0 : imap_literal_at_end(r->tail, n, &literal);
     r->tail_len = 0;
     if (found < 0)
         return ERR_PROTOCOL;
@@ -57,6 +57,15 @@ static int next_literal(struct imap_reader *r, const char *data, size_t n, struc
     r->consume = n;
     *piece_r = (struct imap_piece){.data = data, .len = n, .literal = true};
     return 1;
+}
+
+/* A tagged line, a "+", a status response end in free text, which may well look like a literal's count. */
+static bool ends_in_text(const char *data, size_t n)
+{
+    struct imap_response response;
+
+    return imap_response_parse(data, n, &response) == 0 &&
+           (response.kind != IMAP_UNTAGGED || response.status != IMAP_STATUS_NONE);
 }
 
 int imap_reader_next(struct imap_reader *r, struct imap_piece *piece_r)
@@ -79,6 +88,8 @@ int imap_reader_next(struct imap_reader *r, struct imap_piece *piece_r)
     if (lf != NULL)
         n = (size_t)(lf - data) + 1;
     *piece_r = (struct imap_piece){.data = data, .len = n, .first = !r->inside};
+    if (!r->inside)
+        r->text = ends_in_text(data, n);
     r->consume = n;
     r->inside = true;
     keep_tail(r, data, n);

@@ -17,6 +17,7 @@ struct stream;
 struct imap_reader {
     struct stream *stream;
     bool inside;      /* in the middle of a response */
+    bool text;        /* ... that has no literals */
     uint64_t literal; /* bytes of a literal still to come */
     char tail[32];    /* the last bytes of an unfinished line */
     size_t tail_len;

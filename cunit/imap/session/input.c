@@ -95,6 +95,8 @@ static void test_table(void)
         {"a {3+}\r\nxyz\r\n", "C(a {3+}\r\nxyz);"},
         {"a {3}\r\nxyz z\r\n", "C(a {3}\r\nxyz z);"},
         {"a {0+}\r\n\r\n", "C(a {0+}\r\n);"},
+        /* a bare LF ends a line; whoever passes the command on finds literals by CRLF */
+        {"a {6+}\nxy\r\nz {1+}\n\n\n", "C(a {6+}\r\nxy\r\nz {1+}\r\n\n);"},
         {"a {2+}\r\n\r\n {1+}\r\nx\r\n", "C(a {2+}\r\n\r\n {1+}\r\nx);"},
         /* bytes that look like an end are part of the literal */
         {"a {8+}\r\nb NOOP\r\n\r\nc NOOP\r\n", "C(a {8+}\r\nb NOOP\r\n);C(c NOOP);"},

@@ -108,6 +108,19 @@ static void test_reader(void)
     buf_free(&bytes);
 }
 
+/* The text of a status response may end like a literal's count. */
+static void test_text(void)
+{
+    static const char text[] =
+        "a NO no such folder x{9}\r\n* OK [ALERT] {9}\r\n+ {9}\r\n* 1 FETCH (X {1}\r\n{)\r\n";
+    struct buf bytes = BUF_INIT;
+    int responses;
+
+    read_in_steps(text, sizeof(text) - 1, 3, &bytes, &responses);
+    CU_ASSERT_EQUAL(responses, 4);
+    buf_free(&bytes);
+}
+
 /* A line longer than the stream holds comes in pieces; a literal at its end is still seen. */
 static void test_long_line(void)
 {
@@ -163,9 +176,9 @@ static void test_slices(void)
     CU_ASSERT(!imap_slice_has((struct imap_slice){"", 0}, "IDLE"));
 }
 
-static const struct unit_case cases[] = {{"parse", test_parse},         {"reader", test_reader},
-                                         {"long line", test_long_line}, {"collect", test_collect},
-                                         {"slices", test_slices},       {NULL, NULL}};
+static const struct unit_case cases[] = {
+    {"parse", test_parse},     {"reader", test_reader}, {"text", test_text}, {"long line", test_long_line},
+    {"collect", test_collect}, {"slices", test_slices}, {NULL, NULL}};
 
 extern const struct unit_suite response_suite;
 const struct unit_suite response_suite = {"response", cases};
