@@ -15,6 +15,9 @@ struct compaction {
     struct rewriter w;
     struct mailbox *m;
     int64_t before;
+    bool flags; /* look for user flags that no record has */
+    unsigned char used[USER_FLAGS_BYTES];
+    uint32_t unused; /* how many slots no record needs */
     struct uid_set removed;
     uint64_t purged;
     struct buf entry;
@@ -45,8 +48,11 @@ static int each_record(struct compaction *c, uint32_t from, each_fn *fn)
 
 static int find_removed(struct compaction *c, struct mailbox_record *record)
 {
-    if (!goes(c, record))
+    if (!goes(c, record)) {
+        for (unsigned i = 0; i < USER_FLAGS_BYTES; i++)
+            c->used[i] |= record->user[i];
         return 0;
+    }
     if (record->modseq > c->purged)
         c->purged = record->modseq;
     return uid_set_add(&c->removed, record->uid, record->uid);
@@ -70,15 +76,32 @@ static void unlink_removed(struct compaction *c)
     }
 }
 
+/* Every record is looked at for its flags, expunged ones too: unexpunge brings them back. */
+static int look(struct compaction *c)
+{
+    const struct mailbox_header *h = &c->m->next;
+    int r = 0;
+
+    if (c->flags)
+        r = each_record(c, 0, find_removed);
+    else if (h->expunged != 0)
+        r = each_record(c, h->first_expunged, find_removed);
+    for (unsigned i = 0; c->flags && i < USER_FLAGS_BYTES; i++)
+        c->unused += (uint32_t)__builtin_popcount(h->flag_slots[i] & (unsigned char)~c->used[i]);
+    return r;
+}
+
 static int compact_locked(struct compaction *c)
 {
-    int r = c->m->next.expunged == 0 ? 0 : each_record(c, c->m->next.first_expunged, find_removed);
+    int r = look(c);
 
-    if (r < 0 || c->removed.count == 0)
+    if (r < 0 || (c->removed.count == 0 && c->unused == 0))
         return r;
     r = rewrite_begin(c->m, &c->w);
     if (r < 0)
         return r;
+    for (unsigned i = 0; c->unused != 0 && i < USER_FLAGS_BYTES; i++)
+        c->w.header.flag_slots[i] &= c->used[i];
     if (c->purged > c->w.header.purged_modseq)
         c->w.header.purged_modseq = c->purged;
     c->w.header.last_compact = clock_wall();
@@ -90,7 +113,8 @@ static int compact_locked(struct compaction *c)
     return rewrite_finish(&c->w);
 }
 
-static int compact(struct mailbox *m, int64_t before, int64_t timeout_ms, uint32_t *removed_r)
+static int compact(struct mailbox *m, int64_t before, bool flags, int64_t timeout_ms, uint32_t *removed_r,
+                   uint32_t *flags_r)
 {
     struct compaction *c = xcalloc(1, sizeof(*c));
     int64_t keep = clock_wall() - m->store->options.session_ms / 1000;
@@ -98,6 +122,7 @@ static int compact(struct mailbox *m, int64_t before, int64_t timeout_ms, uint32
 
     c->m = m;
     c->before = before < keep ? before : keep;
+    c->flags = flags;
     if (r == 0) {
         r = compact_locked(c);
         index_end(m);
@@ -106,6 +131,8 @@ static int compact(struct mailbox *m, int64_t before, int64_t timeout_ms, uint32
         unlink_removed(c);
     if (removed_r != NULL)
         *removed_r = r == 0 ? (uint32_t)uid_set_size(&c->removed) : 0;
+    if (flags_r != NULL)
+        *flags_r = r == 0 ? c->unused : 0;
     uid_set_free(&c->removed);
     buf_free(&c->entry);
     free(c);
@@ -114,7 +141,12 @@ static int compact(struct mailbox *m, int64_t before, int64_t timeout_ms, uint32
 
 int mailbox_compact(struct mailbox *m, int64_t before, uint32_t *removed_r)
 {
-    return compact(m, before, m->store->options.lock_ms, removed_r);
+    return compact(m, before, false, m->store->options.lock_ms, removed_r, NULL);
+}
+
+int mailbox_drop_flags(struct mailbox *m, uint32_t *dropped_r)
+{
+    return compact(m, INT64_MIN, true, m->store->options.lock_ms, NULL, dropped_r);
 }
 
 int mailbox_maintain(struct mailbox *m)
@@ -126,5 +158,5 @@ int mailbox_maintain(struct mailbox *m)
     if (h->expunged < MAINTAIN_MIN || h->expunged < h->records / 4 ||
         h->last_compact > clock_wall() - MAINTAIN_EVERY)
         return 0;
-    return compact(m, INT64_MAX, 0, NULL);
+    return compact(m, INT64_MAX, false, 0, NULL, NULL);
 }

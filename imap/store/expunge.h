@@ -29,6 +29,10 @@ int expunge_uids(struct mailbox *mailbox, const struct uid_set *uids, struct uid
  * *removed_r (may be NULL): how many.  0, ERR_TIMEOUT, ERR_NOTFOUND, ERR_CORRUPT, ERR_DISKFULL, ERR_IO. */
 int mailbox_compact(struct mailbox *mailbox, int64_t before, uint32_t *removed_r);
 
+/* Frees the slots of user flags that no message has, expunged ones that are still there included; nothing is
+ * written when there are none.  *dropped_r (may be NULL): how many.  As mailbox_compact(). */
+int mailbox_drop_flags(struct mailbox *mailbox, uint32_t *dropped_r);
+
 /* Compacts if it is worth it, expunge_mode is immediate and nobody has the lock: for CLOSE, UNSELECT and
  * disconnections (view_close() does it). */
 int mailbox_maintain(struct mailbox *mailbox);

@@ -81,6 +81,11 @@ static void forget_flag_names(struct mailbox *m)
         free(m->flag_names[i]);
         m->flag_names[i] = NULL;
     }
+    for (size_t i = 0; i < m->old_flag_name_count; i++)
+        free(m->old_flag_names[i]);
+    free(m->old_flag_names);
+    m->old_flag_names = NULL;
+    m->old_flag_name_count = 0;
 }
 
 void mailbox_close(struct mailbox **mailbox)

@@ -32,6 +32,9 @@ struct mailbox {
     uint32_t incarnation;      /* grows when another index file was opened: record numbers are others */
     struct mailbox_header header;
     char *flag_names[USER_FLAGS_MAX]; /* read so far */
+    uint32_t flag_names_of;           /* the incarnation that they were compared with last */
+    char **old_flag_names;            /* of slots that are another flag's now: callers may have them still */
+    size_t old_flag_name_count;
 
     /* while writing */
     struct lock *lock;          /* NULL: not writing */

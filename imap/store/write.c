@@ -202,16 +202,34 @@ int index_commit(struct mailbox *m, bool sync)
 
 /* ---- the names of user flags ---- */
 
-/* Reads the names of slots in use that are not known yet. */
+/* name NULL: the slot is free. */
+static void set_flag_name(struct mailbox *m, unsigned n, const char *name)
+{
+    char *old = m->flag_names[n];
+
+    if (old != NULL && name != NULL && strcmp(old, name) == 0)
+        return;
+    if (old != NULL) {
+        m->old_flag_names = xreallocarray(m->old_flag_names, m->old_flag_name_count + 1, sizeof(char *));
+        m->old_flag_names[m->old_flag_name_count++] = old;
+    }
+    m->flag_names[n] = name != NULL ? xstrdup(name) : NULL;
+}
+
+/* Reads the names of slots in use that are not known yet; of another index file all, since a slot may have
+ * become another flag's (mailbox_drop_flags()). */
 static int load_flag_names(struct mailbox *m, const struct mailbox_header *h)
 {
     unsigned char raw[INDEX_FLAG_NAME_SIZE];
     char name[USER_FLAG_NAME_MAX + 1];
+    bool all = m->flag_names_of != m->incarnation;
 
     for (unsigned n = 0; n < USER_FLAGS_MAX; n++) {
         int r;
 
-        if (!slot_used(h, n) || m->flag_names[n] != NULL)
+        if (all && !slot_used(h, n))
+            set_flag_name(m, n, NULL);
+        if (!slot_used(h, n) || (!all && m->flag_names[n] != NULL))
             continue;
         r = file_pread(m->fd, raw, sizeof(raw), INDEX_FLAG_NAMES_AT + (int64_t)n * INDEX_FLAG_NAME_SIZE);
         if (r == ERR_EOF)
@@ -219,8 +237,9 @@ static int load_flag_names(struct mailbox *m, const struct mailbox_header *h)
         if (r < 0)
             return r;
         if (flag_name_decode(raw, name) >= 0)
-            m->flag_names[n] = xstrdup(name);
+            set_flag_name(m, n, name);
     }
+    m->flag_names_of = m->incarnation;
     return 0;
 }
 
@@ -268,7 +287,6 @@ int index_flag_slot(struct mailbox *m, const char *name)
     if (r < 0)
         return r;
     m->next.flag_slots[n / 8] |= (unsigned char)(1u << (n % 8));
-    free(m->flag_names[n]);
-    m->flag_names[n] = xstrdup(name);
+    set_flag_name(m, n, name);
     return (int)n;
 }

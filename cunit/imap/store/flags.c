@@ -248,6 +248,52 @@ static void test_expunge(void)
     buf_free(&text);
 }
 
+/* Flags of expunged messages stay as long as these; another handle learns that a slot is another's. */
+static void test_drop_flags(void)
+{
+    const char *names[USER_FLAGS_MAX];
+    struct mailbox *m, *other;
+    struct uid_set gone = UID_SET_INIT;
+    struct view *view;
+    uint32_t dropped;
+    int first;
+
+    fixture_begin(&f);
+    f.store->options.session_ms = -2000;
+    f.store->options.expunge_mode = STORE_EXPUNGE_DELAYED;
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    CU_ASSERT_EQUAL_FATAL(mailbox_open(f.store, "one", FIXTURE_ID, &other), 0);
+    fixture_append(m, 0, 3, 0);
+    view = fixture_view(&f, FIXTURE_ID);
+    fixture_store(view, 1, FLAGS_ADD, 0, "first");
+    fixture_store(view, 2, FLAGS_ADD, 0, "second");
+    fixture_store(view, 3, FLAGS_ADD, 0, "third");
+    CU_ASSERT_EQUAL(mailbox_drop_flags(m, &dropped), 0);
+    CU_ASSERT_EQUAL(dropped, 0);
+    CU_ASSERT_EQUAL(mailbox_refresh(other), 0);
+    first = mailbox_flag_number(other, "first");
+    CU_ASSERT(first >= 0);
+    uid_set_add(&gone, 2, 2);
+    CU_ASSERT_EQUAL(expunge_uids(m, &gone, NULL), 0);
+    fixture_store(view, 1, FLAGS_REMOVE, 0, "first");
+    CU_ASSERT_EQUAL(mailbox_drop_flags(m, &dropped), 0);
+    CU_ASSERT_EQUAL(dropped, 1);
+    CU_ASSERT_EQUAL(mailbox_flag_number(m, "first"), ERR_NOTFOUND);
+    CU_ASSERT(mailbox_flag_number(m, "second") >= 0 && mailbox_flag_number(m, "third") >= 0);
+    fixture_store(view, 3, FLAGS_ADD, 0, "fresh");
+    CU_ASSERT_EQUAL(mailbox_refresh(other), 0);
+    CU_ASSERT_EQUAL(mailbox_flag_names(other, names), 0);
+    CU_ASSERT_STRING_EQUAL(names[first], "fresh");
+    CU_ASSERT_EQUAL(mailbox_compact(m, INT64_MAX, NULL), 0);
+    CU_ASSERT_EQUAL(mailbox_drop_flags(m, &dropped), 0);
+    CU_ASSERT_EQUAL(dropped, 1); /* "second" */
+    uid_set_free(&gone);
+    view_close(&view);
+    mailbox_close(&other);
+    mailbox_close(&m);
+    fixture_end(&f);
+}
+
 static void test_maintain(void)
 {
     struct mailbox *m;
@@ -351,6 +397,7 @@ static const struct unit_case cases[] = {
     {"unchangedsince", test_unchanged_since},
     {"syncs", test_syncs},
     {"expunge, compact", test_expunge},
+    {"unused flags", test_drop_flags},
     {"maintain", test_maintain},
     {"quota", test_quota},
     {NULL, NULL},
