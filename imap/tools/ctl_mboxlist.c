@@ -20,7 +20,7 @@
 
 static const char program[] = "ctl_mboxlist";
 
-enum { MASTER_WAIT_MS = 10 * 1000 };
+enum { MASTER_WAIT_MS = 10 * 1000 }; /* then the services push later */
 
 struct request {
     char action; /* m, d, u, v */

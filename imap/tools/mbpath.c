@@ -12,9 +12,7 @@
 #include "lib/base/error.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
-#include "lib/charset/utf7.h"
 #include "lib/mboxlist/mboxlist.h"
-#include "lib/name/namespace.h"
 
 static const char program[] = "mbpath";
 
@@ -22,47 +20,6 @@ struct wish {
     const char *config;
     bool json, utf7, is_user;
 };
-
-/* ---- the mailbox that is meant ---- */
-
-/* As an administrator names it, else in internal form. */
-static int lookup_name(struct mboxop_env *env, const char *name, struct pool *pool,
-                       struct mboxlist_record *record)
-{
-    struct buf internal = BUF_INIT;
-    struct namespace ns;
-    int r;
-
-    namespace_init(&ns, env->config, NULL, true, pool);
-    r = namespace_to_internal(&ns, name, &internal);
-    if (r == 0)
-        r = mboxlist_lookup(env->list, internal.data, pool, record);
-    if (r != 0 && mboxname_check(name) == 0)
-        r = mboxlist_lookup(env->list, name, pool, record);
-    buf_free(&internal);
-    return r;
-}
-
-static int lookup(struct mboxop_env *env, const struct wish *wish, const char *given, struct pool *pool,
-                  struct mboxlist_record *record)
-{
-    struct buf name = BUF_INIT;
-    int r;
-
-    if (wish->is_user) {
-        r = mboxname_inbox(env->config, given, &name);
-        if (r == 0)
-            r = mboxlist_lookup(env->list, name.data, pool, record);
-    } else if (wish->utf7) {
-        r = lookup_name(env, given, pool, record);
-    } else {
-        r = utf7_from_utf8(given, strlen(given), &name);
-        if (r == 0)
-            r = lookup_name(env, buf_cstr(&name), pool, record);
-    }
-    buf_free(&name);
-    return r == ERR_BADNAME || r == ERR_SYNTAX || r == ERR_TOOBIG ? ERR_NOTFOUND : r;
-}
 
 /* ---- JSON ---- */
 
@@ -164,7 +121,8 @@ static int print_one(struct mboxop_env *env, const struct wish *wish, const char
     struct pool *pool = pool_new(0);
     struct buf directory = BUF_INIT;
     struct mboxlist_record record;
-    int r = lookup(env, wish, given, pool, &record);
+    int r = wish->is_user ? tool_lookup_user(env, given, pool, &record)
+                          : tool_lookup(env, given, wish->utf7, pool, &record);
 
     if (r == 0 && record.type != MBOXLIST_LOCAL) {
         fprintf(stderr, "%s: Mailbox is on %s\n", given, record.server);

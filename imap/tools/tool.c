@@ -10,11 +10,16 @@
 #include <unistd.h>
 
 #include "imap/store/store.h"
+#include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/options.h"
+#include "lib/charset/utf7.h"
 #include "lib/mboxlist/mboxlist.h"
 #include "lib/mupdate/link.h"
+#include "lib/name/namespace.h"
+
+enum { MASTER_WAIT_MS = 10 * 1000 };
 
 static int become_user(const char *program)
 {
@@ -80,4 +85,151 @@ void tool_close(struct mboxop_env *env)
         store_close(&env->store);
     if (env->list != NULL)
         mboxlist_close(&env->list);
+}
+
+bool tool_has_store(const char *program, const struct mboxop_env *env)
+{
+    if (env->store != NULL)
+        return true;
+    printf("%s: a frontend has no mailboxes of its own: nothing to do\n", program);
+    return false;
+}
+
+int tool_wait_master(const char *program, const struct mboxop_env *env)
+{
+    struct buf why = BUF_INIT;
+    int r;
+
+    if (env->link == NULL)
+        return 0;
+    r = mupdate_link_wait_up(env->link, clock_deadline(MASTER_WAIT_MS), &why);
+    if (r != 0)
+        fprintf(stderr, "%s: the MUPDATE master is away (%s)\n", program,
+                why.len > 0 ? buf_cstr(&why) : error_text(r));
+    buf_free(&why);
+    return r;
+}
+
+bool tool_duration(const char *program, const char *text, int64_t *seconds_r)
+{
+    int64_t ms;
+
+    if (option_parse_duration(text, "d", &ms) != 0 || ms < 0) {
+        fprintf(stderr, "%s: no duration: %s (as in 3d, 12h, 1d12h; a bare number is days)\n", program, text);
+        return false;
+    }
+    *seconds_r = ms / 1000;
+    return true;
+}
+
+/* ---- names ---- */
+
+static int lookup_utf7(struct mboxop_env *env, const char *name, struct pool *pool,
+                       struct mboxlist_record *record_r)
+{
+    struct buf internal = BUF_INIT;
+    struct namespace ns;
+    int r;
+
+    namespace_init(&ns, env->config, NULL, true, pool);
+    r = namespace_to_internal(&ns, name, &internal);
+    if (r == 0)
+        r = mboxlist_lookup(env->list, internal.data, pool, record_r);
+    if (r != 0 && mboxname_check(name) == 0)
+        r = mboxlist_lookup(env->list, name, pool, record_r);
+    buf_free(&internal);
+    return r;
+}
+
+static int no_name_is_not_found(int r)
+{
+    return r == ERR_BADNAME || r == ERR_SYNTAX || r == ERR_TOOBIG ? ERR_NOTFOUND : r;
+}
+
+int tool_lookup(struct mboxop_env *env, const char *given, bool utf7, struct pool *pool,
+                struct mboxlist_record *record_r)
+{
+    struct buf name = BUF_INIT;
+    int r = 0;
+
+    if (utf7)
+        buf_puts(&name, given);
+    else
+        r = utf7_from_utf8(given, strlen(given), &name);
+    if (r == 0)
+        r = lookup_utf7(env, buf_cstr(&name), pool, record_r);
+    buf_free(&name);
+    return no_name_is_not_found(r);
+}
+
+int tool_lookup_user(struct mboxop_env *env, const char *userid, struct pool *pool,
+                     struct mboxlist_record *record_r)
+{
+    struct buf name = BUF_INIT;
+    int r = mboxname_inbox(env->config, userid, &name);
+
+    if (r == 0)
+        r = mboxlist_lookup(env->list, name.data, pool, record_r);
+    buf_free(&name);
+    return no_name_is_not_found(r);
+}
+
+const char *tool_external(const struct mboxop_env *env, const char *name, struct pool *pool)
+{
+    struct buf external = BUF_INIT;
+    struct namespace ns;
+
+    namespace_init(&ns, env->config, NULL, true, pool);
+    if (namespace_to_external(&ns, name, &external) == 0)
+        name = buf_cstr(&external);
+    name = pool_strdup(pool, name);
+    buf_free(&external);
+    return name;
+}
+
+/* ---- many mailboxes ---- */
+
+static int each_below(struct mboxop_env *env, const char *prefix, const char *userid,
+                      int (*fn)(struct mboxop_env *env, const struct mboxlist_record *record, void *context),
+                      void *context)
+{
+    struct mboxlist_iter *it = mboxlist_iter_all(env->list, prefix, MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));
+    const struct mboxlist_record *record;
+    int r;
+
+    while ((r = mboxlist_iter_next(it, &record)) == 1) {
+        if (userid != NULL && !mboxname_is_owner(env->config, record->name, userid))
+            continue;
+        r = fn(env, record, context);
+        if (r != 0)
+            break;
+    }
+    mboxlist_iter_free(&it);
+    return r;
+}
+
+int tool_each_local(struct mboxop_env *env, const char *userid,
+                    int (*fn)(struct mboxop_env *env, const struct mboxlist_record *record, void *context),
+                    void *context)
+{
+    struct buf inbox = BUF_INIT, deleted = BUF_INIT, owner = BUF_INIT;
+    const char *local;
+    int r;
+
+    if (userid == NULL)
+        return each_below(env, NULL, NULL, fn, context);
+    r = mboxname_inbox(env->config, userid, &inbox);
+    if (r == 0) {
+        local = mboxname_local(inbox.data, NULL);
+        buf_append(&deleted, inbox.data, (size_t)(local - inbox.data));
+        buf_printf(&deleted, "%s.%s", env->config->deletedprefix, local);
+        mboxname_owner(env->config, inbox.data, &owner); /* without the default domain */
+        r = each_below(env, buf_cstr(&inbox), buf_cstr(&owner), fn, context);
+    }
+    if (r == 0)
+        r = each_below(env, buf_cstr(&deleted), buf_cstr(&owner), fn, context);
+    buf_free(&inbox);
+    buf_free(&deleted);
+    buf_free(&owner);
+    return r;
 }

@@ -349,6 +349,11 @@ int64_t opt_int(enum option o)
     return value_of(o, TYPE_INT)->number;
 }
 
+int option_parse_duration(const char *s, const char *unit, int64_t *ms_r)
+{
+    return parse_duration(s, unit, ms_r);
+}
+
 int64_t opt_duration_ms(enum option o)
 {
     return value_of(o, TYPE_DURATION)->number;

@@ -38,6 +38,10 @@ uint64_t opt_bitfield(enum option o);
 /* Was it given in the file (in either form)? */
 bool opt_is_set(enum option o);
 
+/* The same notation from a command line: 3d, 1h30m; a bare number is of `unit` ("d").  Milliseconds in
+ * *ms_r.  ERR_SYNTAX, ERR_TOOBIG. */
+int option_parse_duration(const char *s, const char *unit, int64_t *ms_r);
+
 /* The option's name, as in the file. */
 const char *option_name(enum option o);
 

@@ -1,0 +1,202 @@
+"""The administrator's tools on servers that run: cyr_expire, unexpunge, reconstruct, quota and their kin."""
+
+import glob
+import json
+import os
+import re
+import time
+
+import pytest
+
+from iatlas import Imap, Lmtp, message
+from iatlas.node import ADMIN
+
+MODES = ("immediate", "delayed")
+
+
+def login(node, user):
+    return Imap(node.address).login(user)
+
+
+def make_user(node, name):
+    node.add_user(name)
+    with login(node, ADMIN) as c:
+        c.ok("CREATE user/" + name)
+
+
+def impatient(node):
+    """imapd.conf for a tool that takes what was expunged just now: without the time that a session has to hear of it."""
+    path = node.path("impatient.conf")
+    with open(path, "w") as f:
+        for name, value in {**node.conf, "timeout": "0s"}.items():
+            if value is not None:
+                f.write("%s: %s\n" % (name, value))
+    return ("-C", path)
+
+
+def files(node, pattern="[0-9]*."):
+    """The message files of a node's spool."""
+    return sorted(glob.glob(os.path.join(node.path("spool"), "**", pattern), recursive=True))
+
+
+def names(node):
+    """Internal names of the mailbox list, and how many records are there."""
+    return sorted(json.loads(node.command("ctl_mboxlist", "-d").stdout))
+
+
+def wait(condition, timeout=10):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def wait_second():
+    """Until the wall clock shows another second."""
+    now = int(time.time())
+    wait(lambda: int(time.time()) > now)
+
+
+# ---- cyr_expire ----
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_expire_expunged(make_server, mode):
+    server = make_server(conf={"expunge_mode": mode})
+    make_user(server, "anna")
+    with login(server, "anna") as c:
+        for i in range(4):
+            c.append("INBOX", message(subject="number %d" % i), r"\Deleted" if i % 2 else "")
+        c.select("INBOX")
+        c.ok("EXPUNGE")
+        assert len(files(server)) == (2 if mode == "immediate" else 4)
+        # a session may not have heard of it: kept whatever is asked
+        assert server.command("cyr_expire", "-X", "0").stderr == ""
+        assert len(files(server)) == (2 if mode == "immediate" else 4)
+        server.command("cyr_expire", *impatient(server), "-X", "1h")
+        assert len(files(server)) == (2 if mode == "immediate" else 4)
+        wait_second()
+        r = server.command("cyr_expire", *impatient(server), "-v", "-u", "anna", "-X", "0")
+        assert "user.anna: 2 messages" in r.stderr
+        assert len(files(server)) == 2
+        assert "removed" not in server.command("cyr_expire", *impatient(server), "-X", "0").stderr
+        c.ok("NOOP")
+        assert c.uids() == [1, 3]
+        assert b"number 2" in c.body(3)
+        c.append("INBOX", message())
+        assert c.uids() == [1, 3, 5]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_expire_deleted(make_server, mode):
+    server = make_server(conf={"delete_mode": mode})
+    make_user(server, "anna")
+    make_user(server, "ben")
+    with login(server, "anna") as c:
+        for name in ("Old", "Old/Below", "Kept"):
+            c.ok("CREATE " + name)
+            c.append(name, message(subject=name))
+        c.ok("DELETE Old")
+    deleted = [n for n in names(server) if n.startswith("DELETED.")]
+    assert len(deleted) == (1 if mode == "delayed" else 0)
+    if mode == "delayed":
+        assert re.fullmatch(r"DELETED\.user\.anna\.Old\.[0-9A-F]{8,}", deleted[0])
+    assert len(files(server)) == (3 if mode == "delayed" else 2)
+    for options in (("-D", "1d"), ("-D", "0", "-u", "ben"), ("-E", "0"), ("-X", "0")):
+        server.command("cyr_expire", *options)
+        assert [n for n in names(server) if n.startswith("DELETED.")] == deleted
+    r = server.command("cyr_expire", "-v", "-D", "0", "-u", "anna")
+    assert r.stderr.count(": removed") == len(deleted)
+    assert names(server) == ["user.anna", "user.anna.Kept", "user.anna.Old.Below", "user.ben"]
+    assert len(files(server)) == 2
+    assert len(files(server, "index")) == 4
+
+
+def test_deleted_twice_within_a_second(server):
+    make_user(server, "anna")
+    texts = [message(subject="generation %d" % i) for i in range(5)]
+    with login(server, "anna") as c:
+        for text in texts:
+            c.ok("CREATE Again")
+            c.append("Again", text)
+            c.ok("DELETE Again")
+    deleted = [n for n in names(server) if n.startswith("DELETED.")]
+    assert len(deleted) == 5
+    with login(server, ADMIN) as c:
+        found = []
+        for name in deleted:
+            c.ok("SETACL %s %s lr" % (name.replace(".", "/"), ADMIN))
+            assert c.select(name.replace(".", "/"), "EXAMINE") == 1
+            found.append(c.body(1))
+    assert sorted(found) == sorted(texts)
+    # stamps run ahead of the clock where they had to be counted up
+    wait(lambda: server.command("cyr_expire", "-D", "0").stderr == "" and len(names(server)) == 1)
+    assert files(server) == []
+
+
+def test_expire_murder(murder):
+    """The master and the frontends hear of what is removed; with the master away nothing is."""
+    murder.add_user("anna", 0)
+    with murder.imap("anna") as c:
+        for name in ("One", "Two"):
+            c.ok("CREATE " + name)
+            c.append(name, message())
+        c.ok("DELETE One")
+    be, fe = murder.be[0], murder.fe[0]
+    wait(lambda: len([n for n in names(fe) if n.startswith("DELETED.")]) == 1)
+    be.command("cyr_expire", "-E", "1", "-D", "0", "-X", "0")
+    assert names(be) == ["user.anna", "user.anna.Two"]
+    wait(lambda: names(fe) == names(be))
+    assert len(files(be)) == 1
+    with murder.imap("anna") as c:
+        c.ok("DELETE Two")
+    before = names(be)
+    murder.m.stop()
+    r = be.command("cyr_expire", "-D", "0", "-X", "0", check=False)
+    assert r.returncode == 75 and "master is away" in r.stderr
+    assert names(be) == before and len(files(be)) == 1
+    r = fe.command("cyr_expire", "-D", "0")
+    assert "nothing to do" in r.stdout
+    murder.m.start()
+    wait(lambda: be.command("cyr_expire", "-D", "0", check=False).returncode == 0)
+    wait(lambda: names(fe) == names(be) == ["user.anna"])
+
+
+def test_expire_duplicates(server):
+    make_user(server, "anna")
+    text = message()
+    with Lmtp(server.address) as c:
+        assert [code for code, _ in c.deliver("a@b.c", ["anna"], text)] == [250]
+        assert [code for code, _ in c.deliver("a@b.c", ["anna"], text)] == [250]
+        assert len(files(server)) == 1
+        server.command("cyr_expire", "-E", "1h")
+        c.deliver("a@b.c", ["anna"], text)
+        assert len(files(server)) == 1
+        wait_second()
+        assert "1 duplicate marks" in server.command("cyr_expire", "-v", "-E", "0").stderr
+        c.deliver("a@b.c", ["anna"], text)
+        assert len(files(server)) == 2
+
+
+def test_expire_flags(server):
+    make_user(server, "anna")
+    with login(server, "anna") as c, login(server, "anna") as other:
+        for i in range(3):
+            c.append("INBOX", message(), "keyword%d" % i)
+        c.select("INBOX")
+        other.select("INBOX")
+        c.ok("STORE 2 -FLAGS (keyword1)")
+        r = server.command("cyr_expire", "-v", "-t")
+        assert "user.anna: 0 messages, 1 flags" in r.stderr
+        assert "removed" not in server.command("cyr_expire", "-t").stderr
+        c.ok("STORE 1 +FLAGS (fresh)")  # takes the free place
+        for session in (c, other):
+            session.ok("NOOP")
+            flags = [m.group(1) for m in session.ok("FETCH 1:3 (FLAGS)").find(rb"FLAGS \(([^)]*)\)")]
+            assert [sorted(set(f.split()) - {rb"\Recent"}) for f in flags] == [[b"fresh", b"keyword0"], [], [b"keyword2"]]
+
+
+@pytest.mark.parametrize("options", [(), ("-X",), ("-X", "3w"), ("-v",), ("-X", "-1"), ("-D", "3d", "more")])
+def test_expire_usage(server, options):
+    r = server.command("cyr_expire", *options, check=False)
+    assert r.returncode == 64 and r.stderr != ""
