@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from iatlas import Murder, direct, net, node  # noqa: E402
+from iatlas.murder import Frontend  # noqa: E402
 
 
 def pytest_configure(config):
@@ -91,3 +92,13 @@ def make_imapd(workdir, network):
 def imapd(make_imapd):
     """A standalone imapd with the users fred and bob."""
     return make_imapd()
+
+
+@pytest.fixture(params=["direct", "frontend"])
+def served(request):
+    """The users fred and bob, on a standalone imapd, and on two backends behind a frontend."""
+    if request.param == "direct":
+        return request.getfixturevalue("imapd")
+    frontend = Frontend(request.getfixturevalue("murder"))
+    frontend.make_users("fred", "bob")
+    return frontend

@@ -4,8 +4,8 @@ import pytest
 from iatlas.clients import message
 
 
-def test_list(imapd):
-    c = imapd.imap("fred")
+def test_list(served):
+    c = served.imap("fred")
     for name in ("Sent", "Work", "Work/2026/May", "a&AOQ-"):
         c.ok("CREATE " + name)
     assert c.list("", "*") == ["INBOX", "Sent", "Work", "Work/2026/May", "a&AOQ-"]
@@ -39,20 +39,20 @@ def test_namespaces(make_imapd):
     assert b"NIL" in admin.ok("NAMESPACE").untagged[0]
 
 
-def test_others_and_shared(imapd):
-    admin = imapd.imap()
+def test_others_and_shared(served):
+    admin = served.imap()
     admin.ok("CREATE shared/list")
     admin.ok("SETACL user/bob fred lrs")
-    c = imapd.imap("fred")
+    c = served.imap("fred")
     assert sorted(c.list("", "*")) == ["INBOX", "Other Users/bob", "Shared Folders/shared/list"]
     assert sorted(c.list("", "%")) == ["INBOX", "Other Users", "Shared Folders"]
     assert c.list("Other Users/", "%") == ["Other Users/bob"]
     assert c.select('"Other Users/bob"') == 0
-    assert imapd.imap("bob").list("", "*") == ["Shared Folders/shared/list", "INBOX"]
+    assert served.imap("bob").list("", "*") == ["Shared Folders/shared/list", "INBOX"]
 
 
-def test_subscriptions(imapd):
-    c = imapd.imap("fred")
+def test_subscriptions(served):
+    c = served.imap("fred")
     c.ok("CREATE Sent")
     c.ok("CREATE Work/2026")
     assert c.list("", "*", "LSUB") == []
@@ -70,11 +70,11 @@ def test_subscriptions(imapd):
     assert c.list("", "*", "LSUB") == ["INBOX"]
     c.ok("CREATE Work/2026")
     assert c.list("", "*", "LSUB") == ["INBOX", "Work/2026"]
-    assert imapd.imap("bob").list("", "*", "LSUB") == []
+    assert served.imap("bob").list("", "*", "LSUB") == []
 
 
-def test_create_delete(imapd):
-    c = imapd.imap("fred")
+def test_create_delete(served):
+    c = served.imap("fred")
     c.ok("CREATE Work/")
     assert "ALREADYEXISTS" in c.no("CREATE Work").text
     assert "ALREADYEXISTS" in c.no("CREATE INBOX").text
@@ -87,8 +87,8 @@ def test_create_delete(imapd):
     assert c.list("", "*") == ["INBOX"]
 
 
-def test_create_select_at_once(imapd):
-    c = imapd.imap("fred")
+def test_create_select_at_once(served):
+    c = served.imap("fred")
     c.send("A001 CREATE new\r\nA002 SELECT new\r\nA003 DELETE new\r\nA004 NOOP\r\n")
     status = {}
     while b"A004" not in status:
@@ -98,8 +98,8 @@ def test_create_select_at_once(imapd):
     assert set(status.values()) == {b"OK"}
 
 
-def test_rename(imapd):
-    c = imapd.imap("fred")
+def test_rename(served):
+    c = served.imap("fred")
     c.ok("CREATE a")
     c.ok("CREATE a/b")
     c.append("a/b", message("kept"))
@@ -118,8 +118,8 @@ def test_rename(imapd):
     assert c.select("old") == 1 and c.select("INBOX") == 0
 
 
-def test_status(imapd):
-    c = imapd.imap("fred")
+def test_status(served):
+    c = served.imap("fred")
     c.append("INBOX", message(), "\\Seen")
     c.append("INBOX", message())
     r = c.ok("STATUS INBOX (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN)")
@@ -130,8 +130,8 @@ def test_status(imapd):
     assert "NONEXISTENT" in c.no("STATUS nope (MESSAGES)").text
 
 
-def test_acl(imapd):
-    c, bob = imapd.imap("fred"), imapd.imap("bob")
+def test_acl(served):
+    c, bob = served.imap("fred"), served.imap("bob")
     c.ok("GETACL INBOX").one(rb"^\* ACL INBOX fred lrswipkxtecdan$")
     assert "NONEXISTENT" in bob.no('SELECT "Other Users/fred"').text
     c.ok("SETACL INBOX bob l")
@@ -155,7 +155,7 @@ def test_acl(imapd):
     c.ok("DELETEACL INBOX bob")
     c.ok("GETACL INBOX").one(rb"^\* ACL INBOX fred lrswipkxtecdan$")
     c.no("SETACL nope bob lr")
-    bob2 = imapd.imap("bob")
+    bob2 = served.imap("bob")
     bob2.no('SETACL "Other Users/fred" bob lrswipkxtea')
 
 
@@ -189,8 +189,25 @@ def test_selected_deleted_and_renamed(imapd):
     c.ok("NOOP")
 
 
-def test_quota(imapd):
-    c, admin = imapd.imap("fred"), imapd.imap()
+def test_selection_lost_through_the_frontend(murder):
+    """The backend's BYE ends the selection, not the client's connection."""
+    for i, name in enumerate(("fred", "bob")):
+        murder.add_user(name, i)
+    with murder.imap("fred") as c, murder.imap("bob") as bob:
+        c.append("INBOX", message())
+        c.ok("SETACL INBOX bob lr")
+        assert bob.select('"Other Users/fred"') == 1
+        c.ok("DELETEACL INBOX bob")
+        refused = bob.command("NOOP")  # the one that meets the BYE
+        assert refused.status == "NO" and "UNAVAILABLE" in refused.text and "no address" not in refused.text
+        assert "UNAVAILABLE" in bob.no("FETCH 1 FLAGS").text
+        bob.ok("NOOP")
+        assert bob.list("", "*") == ["INBOX"]
+        assert bob.select("INBOX") == 0
+
+
+def test_quota(served):
+    c, admin = served.imap("fred"), served.imap()
     assert c.ok("GETQUOTAROOT INBOX").untagged == [b"* QUOTAROOT INBOX"]
     assert "NOPERM" in c.no("SETQUOTA INBOX (STORAGE 100)").text
     assert "NONEXISTENT" in c.no("GETQUOTA INBOX").text
@@ -212,16 +229,16 @@ def test_quota(imapd):
     admin.ok("SETQUOTA user/fred ()")
     c.append("sub", message())
     admin.bad("SETQUOTA user/fred (FOO 1)")
-    imapd.imap("bob").no('GETQUOTA "Other Users/fred"')
+    served.imap("bob").no('GETQUOTA "Other Users/fred"')
 
 
-def test_list_many(imapd):
+def test_list_many(served):
     """LIST shows what the user may see, and does not grow with what others have."""
-    admin = imapd.imap()
+    admin = served.imap()
     data = b"".join(b"c%d CREATE user/fred/f%d\r\n" % (i, i) for i in range(300))
     admin.send(data)
     for i in range(300):
         assert admin.read_response() == b"c%d OK Completed" % i
-    assert len(imapd.imap("fred").list("", "*")) == 301
-    assert len(imapd.imap("bob").list("", "*")) == 1
+    assert len(served.imap("fred").list("", "*")) == 301
+    assert len(served.imap("bob").list("", "*")) == 1
     assert len(admin.list("user/fred/", "%")) == 300

@@ -17,8 +17,8 @@ MULTIPART = (
 
 
 @pytest.fixture
-def c(imapd):
-    return imapd.imap("fred")
+def c(served):
+    return served.imap("fred")
 
 
 def fetch(c, what, item):
@@ -85,8 +85,8 @@ def test_append(c):
     assert c.select("INBOX") == 2
 
 
-def test_append_large(imapd):
-    c = imapd.imap("fred")
+def test_append_large(served):
+    c = served.imap("fred")
     body = b"".join(b"%07d " % i + b"x" * 70 + b"\r\n" for i in range(250000))
     m = b"From: a@example.org\r\nSubject: big\r\n\r\n" + body
     c.append("INBOX", m)
@@ -282,9 +282,9 @@ def test_expunge(c):
     assert c.uids()[-1] == 7
 
 
-def test_recent(imapd):
+def test_recent(served):
     """\\Recent is told to the first session that selects."""
-    a, b = imapd.imap("fred"), imapd.imap("fred")
+    a, b = served.imap("fred"), served.imap("fred")
     a.append("INBOX", message())
     b.ok("EXAMINE INBOX").one(rb"^\* 1 RECENT")
     a.ok("SELECT INBOX").one(rb"^\* 1 RECENT")
@@ -313,10 +313,10 @@ def test_many_messages(c):
     assert c.uids() == []
 
 
-def test_slow_reader(imapd):
+def test_slow_reader(served):
     """A client that does not read its answer stops neither the server nor the others."""
     m = message("big", "x" * 990 + "\r\n" + ("y" * 998 + "\r\n") * 3000)
-    slow, other = imapd.imap("fred"), imapd.imap("bob")
+    slow, other = served.imap("fred"), served.imap("bob")
     slow.append("INBOX", m)
     slow.select("INBOX")
     tag = slow.start("FETCH 1 BODY[]")

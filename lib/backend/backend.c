@@ -265,6 +265,7 @@ static int login(struct backend *b)
     if (b->authenticated) {
         b->state = STATE_DONE;
         b->deadline = CLOCK_NEVER;
+        buf_reset(&b->text); /* what an address did that failed before this one */
         return BACKEND_DONE;
     }
     r = choose_tls(b, &begun);

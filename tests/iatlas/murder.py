@@ -102,3 +102,26 @@ class Murder:
             while (c.list("", name) != []) != present:
                 assert time.monotonic() < deadline, "%s %s" % (name, "missing" if present else "still there")
                 time.sleep(0.02)
+
+
+class Frontend:
+    """A murder's frontend with the face of direct.Service: the same checks run against both."""
+
+    def __init__(self, murder):
+        self.murder, self.made = murder, 0
+
+    def connect(self, **kw):
+        return Imap(self.murder.fe[0].address, **kw)
+
+    def imap(self, user=ADMIN):
+        return self.connect().login(user)
+
+    def add_user(self, *names):
+        for name in names:
+            self.murder.add_user(name, mailbox=False)
+
+    def make_users(self, *names):
+        """Each with a password and an INBOX, on the backends in turn."""
+        for name in names:
+            self.murder.add_user(name, self.made % len(self.murder.be))
+            self.made += 1

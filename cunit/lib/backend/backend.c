@@ -438,6 +438,7 @@ static void test_addresses(void)
     if (r != 0)
         printf("\n    %s\n", backend_error(b));
     CU_ASSERT_EQUAL(r, BACKEND_DONE);
+    CU_ASSERT_STRING_EQUAL(backend_error(b), "");
     CU_ASSERT(changes <= 1);
     backend_free(&b);
     CU_ASSERT(peer_stop(&p));
