@@ -323,8 +323,18 @@ static void do_list(struct front *f, const struct mupdate_line *line)
     begin_list(f, LISTING, line->tag);
 }
 
+static void free_hosts(struct front *f)
+{
+    for (size_t i = 0; i < f->n_hosts; i++)
+        free(f->hosts[i]);
+    free(f->hosts);
+    f->hosts = NULL;
+    f->n_hosts = 0;
+}
+
 static void do_update(struct front *f, const struct mupdate_line *line)
 {
+    free_hosts(f); /* of one that failed */
     if (line->count > 0)
         f->hosts = xcalloc(line->count, sizeof(*f->hosts));
     for (; f->n_hosts < line->count; f->n_hosts++)
@@ -623,9 +633,7 @@ static void front_close(struct login *l)
         names_abort(&f->txn);
     if (f->cursor != NULL)
         f->server->source->ops->list_end(&f->cursor);
-    for (size_t i = 0; i < f->n_hosts; i++)
-        free(f->hosts[i]);
-    free(f->hosts);
+    free_hosts(f);
     free(f->prefix);
     buf_free(&f->committed);
     buf_free(&f->failed);

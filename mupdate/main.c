@@ -147,7 +147,8 @@ static void set_barrier(struct door *door, struct slave *slave)
 static int start_slave(struct program *p, char **error_r)
 {
     const char *master = opt_string(OPT_MUPDATE_SERVER);
-    struct slave_config config = {.own = config_servername(), .hub = p->server.hub};
+    struct slave_config config = {
+        .own = config_servername(), .hub = p->server.hub, .answer_ms = SLAVE_ANSWER_MS};
     int r;
 
     if (master == NULL) {

@@ -556,6 +556,15 @@ static int replay_row(const struct db_value *key, const struct db_value *value, 
     return 0;
 }
 
+/* Are the rows behind `after` still there?  Commits that are not published yet have removed old ones too. */
+static int check_kept(struct db_txn *txn, uint64_t after)
+{
+    uint64_t last;
+    int r = get_number(txn, "sequence", &last);
+
+    return r == 0 && last > after && last - after > NAMES_LOG_KEPT ? ERR_EXPUNGED : r;
+}
+
 /* A row's name has in this snapshot its present state, maybe that of a later row; that row repeats it. */
 static int names_changes(struct source *source, uint64_t *after, unsigned most, entry_fn *fn, void *context)
 {
@@ -567,14 +576,14 @@ static int names_changes(struct source *source, uint64_t *after, unsigned most, 
 
     if (replay.until <= *after)
         return 0;
-    if (replay.until - *after > NAMES_LOG_KEPT)
-        return ERR_EXPUNGED;
     r = db_begin(names->env, false, &replay.txn);
     if (r < 0)
         return r;
     replay.pool = pool_new(0);
     sequence_key(start, *after + 1);
-    r = db_scan(replay.txn, TABLE_LOG, start, sizeof(start), NULL, 0, replay_row, &replay);
+    r = check_kept(replay.txn, *after);
+    if (r == 0)
+        r = db_scan(replay.txn, TABLE_LOG, start, sizeof(start), NULL, 0, replay_row, &replay);
     db_abort(&replay.txn);
     pool_free(&replay.pool);
     *after = r == 0 ? replay.until : replay.after; /* a failed commit leaves a gap */

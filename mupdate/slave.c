@@ -20,7 +20,6 @@
 enum {
     CONNECT_MS = 30 * 1000,
     KEEPALIVE_MS = 20 * 1000, /* a NOOP after so long without one, as Cyrus's slave does */
-    ANSWER_MS = 30 * 1000,
     HOUSEKEEPING_MS = 60 * 1000,
     RING = 65536 /* changed names that readers of ours may be behind */
 };
@@ -43,6 +42,7 @@ struct slave {
     uint64_t noop;   /* its number; 0: none */
     uint64_t noops;  /* numbers given */
     int64_t noop_said, noop_due;
+    int64_t housekeeping_due;
     /* the full list */
     int64_t began;
     /* changes for readers */
@@ -155,6 +155,8 @@ static int take_lines(struct slave *s, struct mupdate_conn *conn)
         r = take_line(s, line);
         if (r < 0)
             return r;
+        /* the rest of the list may be long on its way before the answer */
+        s->noop_due = clock_deadline(s->config.answer_ms);
     }
     if (r == 0 && atomic_load(&s->synced))
         r = flush(s);
@@ -184,8 +186,7 @@ static void maybe_noop(struct slave *s, struct mupdate_conn *conn)
     s->noop = ++s->noops;
     s->asking = asked;
     s->noop_said = now;
-    /* the list may be long on its way before the answer */
-    s->noop_due = atomic_load(&s->synced) ? now + ANSWER_MS : CLOCK_NEVER;
+    s->noop_due = now + s->config.answer_ms;
     snprintf(tag, sizeof(tag), "N%llu", (unsigned long long)s->noop);
     write_line(conn, tag, "NOOP");
 }
@@ -193,6 +194,14 @@ static void maybe_noop(struct slave *s, struct mupdate_conn *conn)
 static int64_t next_deadline(const struct slave *s)
 {
     return s->noop != 0 ? s->noop_due : s->noop_said + KEEPALIVE_MS;
+}
+
+static void housekeeping(struct slave *s)
+{
+    if (clock_left(s->housekeeping_due) > 0)
+        return;
+    mboxlist_housekeeping(s->config.list);
+    s->housekeeping_due = clock_deadline(HOUSEKEEPING_MS);
 }
 
 static int converse(struct slave *s, struct mupdate_conn *conn)
@@ -211,7 +220,7 @@ static int converse(struct slave *s, struct mupdate_conn *conn)
             r = take_lines(s, conn);
         if (r == 0 && s->noop != 0 && clock_left(s->noop_due) == 0)
             r = ERR_TIMEOUT;
-        mboxlist_housekeeping(s->config.list);
+        housekeeping(s);
     }
     return r;
 }
@@ -236,8 +245,8 @@ static void renew_remote(struct slave *s)
     mboxlist_remote_set_observer(s->remote, note_change, s);
 }
 
-/* One connection, from its beginning to its end.  True: it was made. */
-static bool follow_once(struct slave *s, bool was_away)
+/* One connection, from its beginning to its end.  False: it was not made.  *served_r: the list came whole. */
+static bool follow_once(struct slave *s, bool was_away, bool *served_r)
 {
     struct mupdate_conn *conn = NULL;
     struct buf why = BUF_INIT;
@@ -249,7 +258,7 @@ static bool follow_once(struct slave *s, bool was_away)
         atomic_store(&s->up, true);
         r = converse(s, conn);
         mupdate_conn_close(&conn);
-        atomic_store(&s->synced, false);
+        *served_r = atomic_exchange(&s->synced, false);
         atomic_store(&s->up, false);
         hub_wake(s->config.hub); /* who waits at a barrier goes on */
         if (r < 0)
@@ -268,8 +277,10 @@ static void *run(void *context)
     bool away = false;
 
     while (!atomic_load(&s->stop)) {
-        away = !follow_once(s, away);
-        if (!away)
+        bool served = false;
+
+        away = !follow_once(s, away, &served);
+        if (served) /* else it may be our asking that brings it down */
             backoff.delay_ms = 0;
         if (!atomic_load(&s->stop))
             rest(s, mupdate_backoff_next(&backoff));

@@ -12,9 +12,12 @@
 
 struct slave;
 
+enum { SLAVE_ANSWER_MS = 30 * 1000 };
+
 struct slave_config {
     struct mupdate_conn_config conn; /* wake_fd and stop are the slave's to set; strings are copied */
     int64_t retry_most_ms;
+    int64_t answer_ms; /* a master that owes an answer and is silent for so long is given up */
     struct mboxlist *list;
     const char *own; /* this server's name */
     struct hub *hub;

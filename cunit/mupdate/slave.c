@@ -34,10 +34,12 @@ static int connect_play(void *context)
     return fds[0];
 }
 
-static void begin(struct play *p)
+static void begin_with(struct play *p, int64_t answer_ms)
 {
-    struct slave_config config = {
-        .conn = {.server = "play", .connect = connect_play, .context = p}, .retry_most_ms = 50, .own = "own"};
+    struct slave_config config = {.conn = {.server = "play", .connect = connect_play, .context = p},
+                                  .retry_most_ms = 50,
+                                  .own = "own",
+                                  .answer_ms = answer_ms};
     char *error;
 
     *p = (struct play){.fd = -1};
@@ -49,6 +51,11 @@ static void begin(struct play *p)
     config.list = p->list;
     config.hub = p->hub;
     p->slave = slave_new(&config);
+}
+
+static void begin(struct play *p)
+{
+    begin_with(p, SLAVE_ANSWER_MS);
 }
 
 static void finish(struct play *p)
@@ -148,6 +155,24 @@ static void test_broken_list(void)
     finish(&p);
 }
 
+/* A master that falls silent in the middle of the list is left, not waited for. */
+static void test_silent(void)
+{
+    struct play p;
+    int fd;
+
+    begin_with(&p, 200);
+    hear(&p, "U01 UPDATE\r\n");
+    say(&p, "U01 MAILBOX \"a\" \"be1!p\" \"\"\r\n");
+    slave_barrier_ask(p.slave);
+    hear(&p, "N1 NOOP\r\n");
+    fd = p.fd;
+    p.fd = -1; /* silent, not closed */
+    hear(&p, "U01 UPDATE\r\nN2 NOOP\r\n");
+    close(fd);
+    finish(&p);
+}
+
 static void test_barrier(void)
 {
     int64_t deadline = clock_deadline(30000);
@@ -234,8 +259,13 @@ static void test_nonsense(void)
 }
 
 static const struct unit_case cases[] = {
-    {"following", test_follow},   {"a broken list", test_broken_list}, {"barrier", test_barrier},
-    {"as a source", test_source}, {"nonsense", test_nonsense},         {NULL, NULL},
+    {"following", test_follow},
+    {"a broken list", test_broken_list},
+    {"barrier", test_barrier},
+    {"silent", test_silent},
+    {"as a source", test_source},
+    {"nonsense", test_nonsense},
+    {NULL, NULL},
 };
 
 extern const struct unit_suite slave_suite;

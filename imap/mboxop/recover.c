@@ -49,10 +49,11 @@ int mboxop_recover(const struct mboxop_env *env, unsigned *done_r)
         return ERR_UNAVAILABLE;
     r = intent_each(env->list, note, &left);
     for (size_t i = 0; i < left.count; i++) {
-        int one = r >= 0 ? bring_to_end(left.ops[i]) : 0;
+        /* one that cannot be ended must not hold up the others; without a master none can */
+        int one = r != ERR_UNAVAILABLE ? bring_to_end(left.ops[i]) : 0;
 
         done += one == 1;
-        if (one < 0)
+        if (one < 0 && (r >= 0 || one == ERR_UNAVAILABLE))
             r = one;
         mboxop_free(&left.ops[i]);
     }

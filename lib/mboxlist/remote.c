@@ -314,13 +314,17 @@ static int sweep(struct mboxlist_remote *remote)
 
 int mboxlist_remote_full_end(struct mboxlist_remote *remote)
 {
-    int r = mboxlist_remote_flush(remote);
+    bool set_position = remote->set_position;
+    int r;
 
     BUG_ON(!remote->full);
+    remote->set_position = false; /* only behind the removals: who dies before them begins anew */
+    r = mboxlist_remote_flush(remote);
     if (remote->n_marks > 0)
         qsort(remote->marks, remote->n_marks, sizeof(*remote->marks), compare_marks);
     if (r == 0)
         r = sweep(remote);
+    remote->set_position = set_position;
     if (r == 0)
         r = mboxlist_remote_flush(remote);
     drop_marks(remote);

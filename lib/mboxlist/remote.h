@@ -50,8 +50,8 @@ struct mboxlist_remote_counters {
 };
 void mboxlist_remote_counters(const struct mboxlist_remote *remote, struct mboxlist_remote_counters *out);
 
-/* How far the list has followed a master of ours: kept in the list, written by the next flush.  ("", 0) when
- * nothing is known. */
+/* How far the list has followed a master of ours: kept in the list, written by the next flush, at the end of
+ * a full list by its last transaction.  0 and 0 when nothing is known. */
 void mboxlist_remote_set_position(struct mboxlist_remote *remote, uint64_t epoch, uint64_t sequence);
 int mboxlist_remote_position(struct mboxlist *list, uint64_t *epoch_r, uint64_t *sequence_r);
 

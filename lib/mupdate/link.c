@@ -447,7 +447,8 @@ static int take_result(struct mupdate_link *link, struct mupdate_conn *conn, con
 
     if (r == NULL)
         return ERR_PROTOCOL;
-    r->deadline = 0;
+    if (link->in_flight.first != NULL) /* its time begins now: the one before may have taken long */
+        link->in_flight.first->deadline = clock_deadline(link->config.answer_ms);
     if (r->finding && result == 0)
         after_find(link, conn, r);
     else

@@ -517,6 +517,35 @@ static void test_stale_intent(void)
     finish();
 }
 
+static int add_left(const char *name, const char *location)
+{
+    struct intent intent = {.operation = INTENT_DELETE,
+                            .phase = PHASE_COMMITTED,
+                            .name = name,
+                            .new_name = "",
+                            .id = "gone-gone",
+                            .location = location,
+                            .acl = ""};
+
+    CU_ASSERT_EQUAL(intent_add(node.env.list, &intent), 0);
+    return (int)intent.number;
+}
+
+/* One that cannot be brought to its end (its partition is not configured) keeps no other from it. */
+static void test_left_behind(void)
+{
+    unsigned recovered = 0;
+    int number;
+
+    begin(false, some);
+    number = add_left("user.fred.x", "be1!nonesuch");
+    add_left("user.bob.x", "be1!default");
+    CU_ASSERT_EQUAL(mboxop_recover(&node.env, &recovered), ERR_NOTFOUND);
+    CU_ASSERT_EQUAL(recovered, 1);
+    CU_ASSERT_EQUAL(intent_remove(node.env.list, (uint64_t)number), 0);
+    finish();
+}
+
 static int pushed;
 
 static int count_push(const struct mboxop_env *env, void *context)
@@ -596,6 +625,7 @@ static const struct unit_case cases[] = {
     {"locked", test_locked},
     {"stolen name", test_stolen},
     {"stale intent", test_stale_intent},
+    {"left behind", test_left_behind},
     {"keeper", test_keeper},
     {"trees", test_roots},
     {NULL, NULL},

@@ -200,6 +200,35 @@ static void test_position(void)
     fixture_close(&f);
 }
 
+/* Who dies before the last removal must not find the list at the position. */
+static void check_position(const char *name, void *context)
+{
+    struct fixture *f = context;
+    uint64_t epoch, sequence;
+
+    CU_ASSERT_EQUAL(mboxlist_remote_position(f->list, &epoch, &sequence), 0);
+    CU_ASSERT_EQUAL(epoch == 5, strcmp(name, "old") == 0);
+}
+
+static void test_position_after_removals(void)
+{
+    struct mboxlist_remote *remote;
+    struct fixture f;
+
+    fixture_open(&f);
+    remote = mboxlist_remote_new(f.list, "own");
+    add(remote, 'M', "old", "be1!p", "");
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    mboxlist_remote_set_observer(remote, check_position, &f);
+    mboxlist_remote_full_begin(remote);
+    add(remote, 'M', "new", "be1!p", "");
+    mboxlist_remote_set_position(remote, 5, 1);
+    CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+    CU_ASSERT_STRING_EQUAL(all(&f), "new");
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
 static const struct unit_case cases[] = {
     {"changes", test_changes},
     {"the same", test_same_is_not_written},
@@ -207,6 +236,7 @@ static const struct unit_case cases[] = {
     {"many", test_many},
     {"observer", test_observer},
     {"position", test_position},
+    {"position after removals", test_position_after_removals},
     {NULL, NULL},
 };
 

@@ -33,6 +33,8 @@ static void answer(struct buf *out, const struct mupdate_line *line)
         mupdate_put_line(out, tag, "MAILBOX", name, "be1!p", "fred\tlrs\t", NULL);
     if (str_ieq(line->word, "FIND") && strcmp(name, "user.reserved") == 0)
         mupdate_put_line(out, tag, "RESERVE", name, "be2!p", NULL);
+    if (strcmp(name, "user.slow") == 0)
+        usleep(250000); /* of the 300 ms that an answer may take */
     if (str_ieq(line->word, "LIST")) {
         mupdate_put_line(out, tag, "MAILBOX", "a", "be1!p", "x\tl\t", NULL);
         mupdate_put_line(out, tag, "RESERVE", "b", "be1!p", NULL);
@@ -327,6 +329,23 @@ static void test_mute(void)
     end(&link, &script);
 }
 
+/* Each answer may take its time, however long those before it took. */
+static void test_slow(void)
+{
+    struct mupdate_request *r[3];
+    struct script script;
+    struct mupdate_link *link = start(&script);
+
+    for (size_t i = 0; i < ARRAY_SIZE(r); i++)
+        r[i] = mupdate_send(link, MUPDATE_RESERVE, "user.slow", "l", NULL, NULL, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(r); i++) {
+        CU_ASSERT(mupdate_request_wait(r[i], soon()));
+        CU_ASSERT_EQUAL(mupdate_request_result(r[i]), 0);
+        mupdate_request_free(&r[i]);
+    }
+    end(&link, &script);
+}
+
 static void test_away(void)
 {
     struct script script;
@@ -388,10 +407,11 @@ static void test_backoff(void)
 }
 
 static const struct unit_case cases[] = {
-    {"verbs", test_verbs},         {"FIND", test_find},        {"LIST", test_list},
-    {"order", test_order},         {"barrier", test_barrier},  {"a second barrier", test_second_barrier},
-    {"lost", test_lost},           {"mute", test_mute},        {"away", test_away},
-    {"forgotten", test_forgotten}, {"back-off", test_backoff}, {NULL, NULL},
+    {"verbs", test_verbs}, {"FIND", test_find},           {"LIST", test_list},
+    {"order", test_order}, {"barrier", test_barrier},     {"a second barrier", test_second_barrier},
+    {"lost", test_lost},   {"mute", test_mute},           {"slow", test_slow},
+    {"away", test_away},   {"forgotten", test_forgotten}, {"back-off", test_backoff},
+    {NULL, NULL},
 };
 
 extern const struct unit_suite link_suite;
