@@ -14,7 +14,8 @@ dist_man_MANS = \
 	man/mbpath.8 \
 	man/mupdate.8 \
 	man/mupdatetest.1 \
-	man/proxyd.8
+	man/proxyd.8 \
+	man/unexpunge.8
 nodist_doc_DATA = man/imapd.conf.sample
 CLEANFILES += man/imapd.conf.5 man/imapd.conf.sample
 

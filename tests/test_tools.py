@@ -200,3 +200,75 @@ def test_expire_flags(server):
 def test_expire_usage(server, options):
     r = server.command("cyr_expire", *options, check=False)
     assert r.returncode == 64 and r.stderr != ""
+
+
+# ---- unexpunge ----
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_unexpunge(make_server, mode):
+    server = make_server(conf={"expunge_mode": mode})
+    make_user(server, "anna")
+    texts = [message(subject="number %d" % i, sender="s%d@example.org" % i) for i in range(4)]
+    with login(server, "anna") as c:
+        for i, text in enumerate(texts):
+            c.append("INBOX", text, r"\Flagged keyword%d" % i)
+        c.select("INBOX")
+        dates = c.ok("FETCH 1:4 (INTERNALDATE)").find(rb'INTERNALDATE "([^"]*)"')
+        c.ok(r"STORE 1:3 +FLAGS (\Deleted)")
+        c.ok("EXPUNGE")
+        listed = server.command("unexpunge", "-l", "user/anna").stdout
+        if mode == "immediate":
+            assert listed == ""
+            assert "restored 0 " in server.command("unexpunge", "-a", "user/anna").stdout
+            return
+        assert re.findall(r"^UID: (\d+)$", listed, re.M) == ["1", "2", "3"]
+        assert "\tSubj: number 1\n" in listed and "\tFrom: s2@example.org\n" in listed
+        assert "\tSize: %d\n" % len(texts[0]) in listed
+        assert "UID: 2\n" not in server.command("unexpunge", "-l", "user.anna", "1", "3").stdout
+        r = server.command("unexpunge", "-u", "-v", "-d", "-f", "back", "user/anna", "2", "4", "99")
+        assert r.stdout == "UIDs 2 are now 5\nrestored 1 expunged messages\n"
+        c.ok("NOOP")
+        assert c.uids() == [4, 5]
+        assert c.body(5) == texts[1]
+        fetched = c.ok("UID FETCH 5 (FLAGS INTERNALDATE)").one(rb'FLAGS \(([^)]*)\).* INTERNALDATE "([^"]*)"')
+        assert set(fetched.group(1).split()) - {rb"\Recent"} == {rb"\Flagged", b"keyword1", b"back"}
+        assert fetched.group(2) == dates[1].group(1)
+        assert len(files(server)) == 4
+        assert "restored 2 " in server.command("unexpunge", "-t", "1h", "-f", r"\Seen", "user/anna").stdout
+        assert "restored 0 " in server.command("unexpunge", "-a", "user/anna").stdout
+        assert server.command("unexpunge", "-l", "user/anna").stdout == ""
+        c.ok("NOOP")
+        assert c.uids() == [4, 5, 6, 7] and c.uids("SEEN DELETED") == [6, 7]
+        wait_second()
+        server.command("cyr_expire", *impatient(server), "-X", "0")
+        assert len(files(server)) == 4
+        assert [c.body(u) for u in (6, 7)] == [texts[0], texts[2]]
+        c.ok("EXPUNGE")
+        assert c.uids() == [4, 5]
+        wait_second()
+        assert "restored 0 " in server.command("unexpunge", "-t", "0", "user/anna").stdout
+        server.command("cyr_expire", *impatient(server), "-X", "0")
+        assert "restored 0 " in server.command("unexpunge", "-a", "user/anna").stdout
+    assert len(files(server)) == 2
+
+
+def test_unexpunge_on_backend(murder):
+    murder.add_user("anna", 1)
+    with murder.imap("anna") as c:
+        c.append("INBOX", message(subject="lost"), r"\Deleted")
+        c.select("INBOX")
+        c.ok("EXPUNGE")
+        murder.be[1].command("unexpunge", "-a", "-d", "user/anna")
+        c.ok("NOOP")
+        assert b"lost" in c.body(2)
+    assert murder.be[0].command("unexpunge", "-l", "user/anna", check=False).returncode == 66
+    assert "nothing to do" in murder.fe[0].command("unexpunge", "-l", "user/anna").stdout
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("-l",), ("-a", "-l", "x"), ("-u", "x"), ("-u", "x", "0"), ("-a", "-f", "a b", "x"), ("-t", "y", "x")]
+)
+def test_unexpunge_usage(server, options):
+    assert server.command("unexpunge", *options, check=False).returncode == 64
+    assert server.command("unexpunge", "-a", "user/nobody", check=False).returncode == 66

@@ -29,6 +29,8 @@ struct arrivals {
 
 /* All or nothing.  The errors of append_commit(), and those of the functions. */
 int arrive(struct mailbox *m, struct arrivals *a);
+/* The same within a transaction, which it commits and leaves open. */
+int arrive_locked(struct mailbox *m, struct arrivals *a);
 
 /* Fills the flags of a record: system flags and keywords, which get slots. */
 int arrive_flags(struct mailbox *m, uint32_t system, const char *const *keywords,

@@ -79,7 +79,7 @@ static int check(struct arrivals *a, struct mailbox *m)
     return r;
 }
 
-static int arrive_locked(struct mailbox *m, struct arrivals *a)
+int arrive_locked(struct mailbox *m, struct arrivals *a)
 {
     uint32_t linked = 0;
     int r = check(a, m);

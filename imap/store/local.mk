@@ -25,6 +25,7 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/stage.c imap/store/stage.h imap/store/stage-private.h \
 	imap/store/store.c imap/store/store.h imap/store/store-private.h \
 	imap/store/uidset.c imap/store/uidset.h \
+	imap/store/unexpunge.c imap/store/unexpunge.h \
 	imap/store/view.c imap/store/view.h imap/store/view-private.h imap/store/view-seen.c \
 	imap/store/write.c
 STORE_LIBS = imap/store/libstore.a $(MBOXLIST_LIBS) $(MAIL_LIBS) $(NAME_LIBS) $(DB_LIBS) $(BASE_LIBS)
