@@ -41,8 +41,8 @@ struct backend_config {
     const char *password; /* likewise (<host>_password, proxy_password; mupdate_password), */
     const char *realm;    /* likewise */
     bool anonymous;       /* do not authenticate (LMTP, MUPDATE on a Unix socket) */
-    bool eager;           /* try, even if it did not answer a moment ago: a thread with a back-off of its own */
-    int64_t timeout_ms;   /* for everything; 0: the option client_timeout for each step of it */
+    bool eager;         /* try, even if it did not answer a moment ago: a thread with a back-off of its own */
+    int64_t timeout_ms; /* for everything; 0: the option client_timeout for each step of it */
 };
 
 /* Strings are copied.  Never fails: what is wrong shows at the first step. */

@@ -31,7 +31,9 @@ static void test_words(void)
         {"=?utf-8?q?a?b", "=?utf-8?q?a?b"},
         {"=?utf-8?x?a?=", "=?utf-8?x?a?="},
         {"=?utf-8?q?", "=?utf-8?q?"},
-        {"=?utf-8?q?" "?=", ""},
+        {"=?utf-8?q?"
+         "?=",
+         ""},
         {"=?", "=?"},
         {"a\r\n b", "a b"},
         {"caf\xc3\xa9 \xe9", "caf\xc3\xa9 \xef\xbf\xbd"},
