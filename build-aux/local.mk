@@ -1,8 +1,8 @@
 # build-aux: checkers, run by make check, and generators.
 BUILD_AUX_CHECKS = build-aux/check-layers build-aux/check-options build-aux/check-log \
-	build-aux/check-man build-aux/check-headers.test
+	build-aux/check-format build-aux/check-man build-aux/check-headers.test
 TESTS += $(BUILD_AUX_CHECKS)
-EXTRA_DIST += build-aux/check-layers build-aux/check-options build-aux/check-log build-aux/check-man \
+EXTRA_DIST += build-aux/check-layers build-aux/check-options build-aux/check-format build-aux/check-log build-aux/check-man \
 	build-aux/check-headers build-aux/make-options-doc build-aux/tables.py
 # Folders whole: no page and no test is forgotten.
 EXTRA_DIST += .ci doc tests
