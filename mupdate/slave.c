@@ -34,7 +34,7 @@ struct slave {
     pthread_t thread;
     int wake_fd;
     atomic_bool stop;
-    atomic_bool up; /* connected: barriers are waited for */
+    atomic_bool up; /* connected, or about to be for the first time: barriers are waited for */
     atomic_bool synced;
     /* barriers */
     _Atomic uint64_t asked, done;
@@ -263,8 +263,11 @@ static bool follow_once(struct slave *s, bool was_away, bool *served_r)
         hub_wake(s->config.hub); /* who waits at a barrier goes on */
         if (r < 0)
             LOG(LOG_NOTICE, MUPDATE_SLAVE_LOST, LOG_STR(SERVER, s->server), LOG_ERROR(r));
-    } else if (!was_away) {
-        LOG(LOG_NOTICE, MUPDATE_SLAVE_AWAY, LOG_STR(SERVER, s->server), LOG_STR(ERROR, buf_cstr(&why)));
+    } else {
+        atomic_store(&s->up, false);
+        hub_wake(s->config.hub);
+        if (!was_away)
+            LOG(LOG_NOTICE, MUPDATE_SLAVE_AWAY, LOG_STR(SERVER, s->server), LOG_STR(ERROR, buf_cstr(&why)));
     }
     buf_free(&why);
     return made;
@@ -311,6 +314,7 @@ struct slave *slave_new(const struct slave_config *config)
     s->config.conn.server = s->server;
     s->config.conn.wake_fd = s->wake_fd;
     s->config.conn.stop = &s->stop;
+    atomic_store(&s->up, true);
     pthread_mutex_init(&s->ring_mutex, NULL);
     BUG_ON(pthread_create(&s->thread, NULL, run, s) != 0);
     return s;

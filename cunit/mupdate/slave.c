@@ -19,8 +19,9 @@ struct play {
     struct hub *hub;
     struct slave *slave;
     struct pool *pool;
-    atomic_int fd; /* the master's end; -1: refuses */
-    int next_fd;
+    atomic_int fd;    /* the master's end; -1: not connected */
+    atomic_bool hold; /* let a connection wait */
+    atomic_bool refuse;
 };
 
 static int connect_play(void *context)
@@ -28,13 +29,15 @@ static int connect_play(void *context)
     struct play *p = context;
     int fds[2];
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+    while (p->hold)
+        usleep(1000);
+    if (p->refuse || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
         return -1;
     p->fd = fds[1];
     return fds[0];
 }
 
-static void begin_with(struct play *p, int64_t answer_ms)
+static void begin_with(struct play *p, int64_t answer_ms, bool hold)
 {
     struct slave_config config = {.conn = {.server = "play", .connect = connect_play, .context = p},
                                   .retry_most_ms = 50,
@@ -42,7 +45,7 @@ static void begin_with(struct play *p, int64_t answer_ms)
                                   .answer_ms = answer_ms};
     char *error;
 
-    *p = (struct play){.fd = -1};
+    *p = (struct play){.fd = -1, .hold = hold};
     snprintf(p->dir, sizeof(p->dir), "/tmp/iatlas-slave.XXXXXX");
     CU_ASSERT_FATAL(mkdtemp(p->dir) != NULL);
     CU_ASSERT_EQUAL_FATAL(mboxlist_open(p->dir, &p->list, &error), 0);
@@ -55,7 +58,7 @@ static void begin_with(struct play *p, int64_t answer_ms)
 
 static void begin(struct play *p)
 {
-    begin_with(p, SLAVE_ANSWER_MS);
+    begin_with(p, SLAVE_ANSWER_MS, false);
 }
 
 static void finish(struct play *p)
@@ -161,7 +164,7 @@ static void test_silent(void)
     struct play p;
     int fd;
 
-    begin_with(&p, 200);
+    begin_with(&p, 200, false);
     hear(&p, "U01 UPDATE\r\n");
     say(&p, "U01 MAILBOX \"a\" \"be1!p\" \"\"\r\n");
     slave_barrier_ask(p.slave);
@@ -197,6 +200,26 @@ static void test_barrier(void)
     while (!slave_barrier_done(p.slave, second) && clock_left(deadline) > 0)
         usleep(1000);
     CU_ASSERT_TRUE(slave_barrier_done(p.slave, second));
+    finish(&p);
+}
+
+/* At its start it waits for the master to answer, as long as it may be there. */
+static void test_first_barrier(void)
+{
+    int64_t deadline = clock_deadline(5000);
+    struct play p;
+    uint64_t ticket;
+
+    begin_with(&p, SLAVE_ANSWER_MS, true);
+    ticket = slave_barrier_ask(p.slave);
+    usleep(20000);
+    CU_ASSERT_FALSE(slave_barrier_done(p.slave, ticket));
+    p.refuse = true;
+    p.hold = false;
+    while (!slave_barrier_done(p.slave, ticket) && clock_left(deadline) > 0)
+        usleep(1000);
+    CU_ASSERT_TRUE(slave_barrier_done(p.slave, ticket));
+    CU_ASSERT_TRUE(slave_barrier_done(p.slave, slave_barrier_ask(p.slave)));
     finish(&p);
 }
 
@@ -263,6 +286,7 @@ static const struct unit_case cases[] = {
     {"a broken list", test_broken_list},
     {"barrier", test_barrier},
     {"silent", test_silent},
+    {"the first barrier", test_first_barrier},
     {"as a source", test_source},
     {"nonsense", test_nonsense},
     {NULL, NULL},
