@@ -5,8 +5,8 @@
 #     fuzz/fuzz-NAME found/ ../fuzz/corpus/NAME
 #
 # A new harness: its NAME in FUZZ_NAMES and EXTRA_PROGRAMS, and two programs as below.
-FUZZ_NAMES = backend charset imapwire lmtp mail names smtp stream
-EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-mail fuzz/fuzz-names fuzz/fuzz-smtp fuzz/fuzz-stream
+FUZZ_NAMES = backend charset imapwire lmtp mail mupdate names smtp stream
+EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-mail fuzz/fuzz-mupdate fuzz/fuzz-names fuzz/fuzz-smtp fuzz/fuzz-stream
 EXTRA_DIST += $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
@@ -72,3 +72,11 @@ fuzz_replay_lmtp_LDADD = $(LMTP_ENGINE_LIBS)
 fuzz_fuzz_lmtp_SOURCES = fuzz/lmtp.c
 fuzz_fuzz_lmtp_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_lmtp_LDADD = $(LMTP_ENGINE_LIBS)
+
+check_PROGRAMS += fuzz/replay-mupdate
+fuzz_replay_mupdate_SOURCES = fuzz/replay.c fuzz/mupdate.c
+fuzz_replay_mupdate_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/mupdate"'
+fuzz_replay_mupdate_LDADD = $(MUPDATE_LIBS) $(MBOXLIST_LIBS)
+fuzz_fuzz_mupdate_SOURCES = fuzz/mupdate.c
+fuzz_fuzz_mupdate_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_mupdate_LDADD = $(MUPDATE_LIBS) $(MBOXLIST_LIBS)

@@ -45,6 +45,15 @@ struct db_cursor {
     DBC *bdb;
 };
 
+#ifdef __SANITIZE_THREAD__
+/* The library's latches are taken in no fixed order; it tries and gives way. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "deadlock:libdb-5.3\n";
+}
+#endif
+
 static int berkeley_error(int rc)
 {
     switch (rc) {

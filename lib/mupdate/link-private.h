@@ -9,6 +9,7 @@ struct mupdate_link_config {
     struct mupdate_conn_config conn; /* wake_fd and stop are set by the link; strings are copied */
     int64_t retry_most_ms;
     int64_t answer_ms; /* a request that gets no answer for so long ends the connection */
+    int64_t idle_ms;   /* after such a silence the link says NOOP */
 };
 
 struct mupdate_link *mupdate_link_new(const struct mupdate_link_config *config);

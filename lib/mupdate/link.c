@@ -24,6 +24,7 @@
 
 enum {
     ANSWER_MS = 30 * 1000,
+    IDLE_MS = 10 * 60 * 1000, /* then a NOOP shows whether the server is still there */
     CONNECT_MS = 30 * 1000,
     KICK_MS = 100, /* a request while the server is away makes the link try again, at most so often */
     IN_FLIGHT_MAX = 256,
@@ -79,6 +80,7 @@ struct mupdate_link {
     uint64_t barrier_number; /* of the NOOP under way; 0: none */
     int64_t barrier_deadline;
     uint64_t number; /* of the last tag */
+    int64_t heard;   /* when the server last said something */
     struct mupdate_backoff backoff;
 };
 
@@ -334,12 +336,18 @@ static bool may_send(const struct mupdate_link *link)
     return true;
 }
 
+static bool is_idle(const struct mupdate_link *link)
+{
+    return clock_ms() - link->heard >= link->config.idle_ms;
+}
+
+/* A NOOP for those who wait for one; or for the line, when it has been silent for long. */
 static void write_barrier(struct mupdate_link *link, struct buf *out)
 {
     struct mupdate_request *r;
     char tag[24];
 
-    if (link->barriers.first == NULL || link->barrier_number != 0)
+    if (link->barrier_number != 0 || (link->barriers.first == NULL && !is_idle(link)))
         return;
     while ((r = queue_take(&link->barriers)) != NULL)
         queue_put(&link->barriers_sent, r);
@@ -486,6 +494,7 @@ static int take_lines(struct mupdate_link *link, struct mupdate_conn *conn)
 
     while ((r = mupdate_conn_line(conn, &line)) == 1) {
         pthread_mutex_lock(&link->mutex);
+        link->heard = clock_ms();
         r = take_line(link, conn, line);
         pthread_mutex_unlock(&link->mutex);
         if (r < 0)
@@ -494,12 +503,13 @@ static int take_lines(struct mupdate_link *link, struct mupdate_conn *conn)
     return r < 0 ? r : 0;
 }
 
-/* When the oldest answer is due. */
-static int64_t answer_deadline(struct mupdate_link *link)
+/* When the oldest answer is due; *idle_r: when the next NOOP is. */
+static int64_t answer_deadline(struct mupdate_link *link, int64_t *idle_r)
 {
     int64_t deadline = CLOCK_NEVER;
 
     pthread_mutex_lock(&link->mutex);
+    *idle_r = link->barrier_number == 0 ? link->heard + link->config.idle_ms : CLOCK_NEVER;
     if (link->in_flight.first != NULL)
         deadline = link->in_flight.first->deadline;
     if (link->barrier_number != 0 && link->barrier_deadline < deadline)
@@ -511,7 +521,7 @@ static int64_t answer_deadline(struct mupdate_link *link)
 /* Serves requests until the connection fails. */
 static int converse(struct mupdate_link *link, struct mupdate_conn *conn)
 {
-    int64_t deadline;
+    int64_t deadline, idle;
     int r = 0;
 
     while (r == 0 && !atomic_load(&link->stop)) {
@@ -519,11 +529,11 @@ static int converse(struct mupdate_link *link, struct mupdate_conn *conn)
         /* after the answers: they may be what a request or a barrier waited for */
         if (r == 0)
             send_waiting(link, conn);
-        deadline = answer_deadline(link);
+        deadline = answer_deadline(link, &idle);
         if (r == 0 && clock_left(deadline) == 0)
             r = ERR_TIMEOUT;
         if (r == 0)
-            r = mupdate_conn_wait(conn, deadline);
+            r = mupdate_conn_wait(conn, deadline < idle ? deadline : idle);
     }
     return r;
 }
@@ -581,6 +591,7 @@ static void attempt(struct mupdate_link *link)
     r = mupdate_conn_open(&link->config.conn, clock_deadline(CONNECT_MS), &conn, &why);
     if (r == 0) {
         link->backoff.delay_ms = 0;
+        link->heard = clock_ms();
         set_state(link, UP);
         LOG(LOG_INFO, MUPDATE_LINK_UP, LOG_STR(SERVER, link->server));
         r = converse(link, conn);
@@ -665,8 +676,8 @@ static struct mupdate_link *links[MUPDATE_LOCAL_SLAVE + 1];
 
 static struct mupdate_link *make_link(enum mupdate_target target)
 {
-    struct mupdate_link_config config = {.retry_most_ms = 1000 * opt_int(OPT_MUPDATE_RETRY_DELAY),
-                                         .answer_ms = ANSWER_MS};
+    struct mupdate_link_config config = {
+        .retry_most_ms = 1000 * opt_int(OPT_MUPDATE_RETRY_DELAY), .answer_ms = ANSWER_MS, .idle_ms = IDLE_MS};
     struct mupdate_link *link;
     struct buf path = BUF_INIT;
 

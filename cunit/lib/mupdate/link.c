@@ -116,12 +116,13 @@ static int connect_script(void *context)
     return fds[0];
 }
 
-static struct mupdate_link *start_patient(struct script *script, int64_t answer_ms)
+static struct mupdate_link *start_patient(struct script *script, int64_t answer_ms, int64_t idle_ms)
 {
     const struct mupdate_link_config config = {
         .conn = {.server = "script", .connect = connect_script, .context = script},
         .retry_most_ms = 200,
-        .answer_ms = answer_ms};
+        .answer_ms = answer_ms,
+        .idle_ms = idle_ms};
 
     *script = (struct script){.mutex = PTHREAD_MUTEX_INITIALIZER};
     return mupdate_link_new(&config);
@@ -129,7 +130,7 @@ static struct mupdate_link *start_patient(struct script *script, int64_t answer_
 
 static struct mupdate_link *start(struct script *script)
 {
-    return start_patient(script, 30000);
+    return start_patient(script, 30000, 60000);
 }
 
 static void end(struct mupdate_link **link, struct script *script)
@@ -317,7 +318,7 @@ static void test_mute(void)
 {
     struct mupdate_request *r[2];
     struct script script;
-    struct mupdate_link *link = start_patient(&script, 300);
+    struct mupdate_link *link = start_patient(&script, 300, 60000);
 
     r[0] = mupdate_send(link, MUPDATE_RESERVE, "user.mute", "l", NULL, NULL, NULL);
     r[1] = mupdate_send(link, MUPDATE_RESERVE, "user.mute", "l", NULL, NULL, NULL);
@@ -343,6 +344,21 @@ static void test_slow(void)
         CU_ASSERT_EQUAL(mupdate_request_result(r[i]), 0);
         mupdate_request_free(&r[i]);
     }
+    end(&link, &script);
+}
+
+/* A silent line is tried with a NOOP of the link's own. */
+static void test_idle(void)
+{
+    int64_t deadline = soon();
+    struct script script;
+    struct mupdate_link *link = start_patient(&script, 30000, 50);
+
+    while (script.noops < 2 && clock_left(deadline) > 0)
+        usleep(5000);
+    CU_ASSERT(script.noops >= 2);
+    CU_ASSERT_TRUE(mupdate_link_is_up(link));
+    CU_ASSERT_EQUAL(script.connections, 1);
     end(&link, &script);
 }
 
@@ -407,11 +423,13 @@ static void test_backoff(void)
 }
 
 static const struct unit_case cases[] = {
-    {"verbs", test_verbs}, {"FIND", test_find},           {"LIST", test_list},
-    {"order", test_order}, {"barrier", test_barrier},     {"a second barrier", test_second_barrier},
-    {"lost", test_lost},   {"mute", test_mute},           {"slow", test_slow},
-    {"away", test_away},   {"forgotten", test_forgotten}, {"back-off", test_backoff},
-    {NULL, NULL},
+    {"verbs", test_verbs},      {"FIND", test_find},
+    {"LIST", test_list},        {"order", test_order},
+    {"barrier", test_barrier},  {"a second barrier", test_second_barrier},
+    {"lost", test_lost},        {"mute", test_mute},
+    {"slow", test_slow},        {"idle", test_idle},
+    {"away", test_away},        {"forgotten", test_forgotten},
+    {"back-off", test_backoff}, {NULL, NULL},
 };
 
 extern const struct unit_suite link_suite;
