@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -272,3 +273,128 @@ def test_unexpunge_on_backend(murder):
 def test_unexpunge_usage(server, options):
     assert server.command("unexpunge", *options, check=False).returncode == 64
     assert server.command("unexpunge", "-a", "user/nobody", check=False).returncode == 66
+
+
+# ---- reconstruct ----
+
+
+def filled(server):
+    """anna with two mailboxes, some messages, flags, expunged messages of either kind, and quota."""
+    make_user(server, "anna")
+    with login(server, ADMIN) as c:
+        c.ok("SETQUOTA user/anna (STORAGE 10000)")
+    with login(server, "anna") as c:
+        c.ok("CREATE Sub")
+        for name in ("INBOX", "Sub"):
+            for i in range(6):
+                c.append(name, message(subject="%s %d" % (name, i)), r"\Flagged key%d" % i)
+            c.select(name)
+            c.ok(r"STORE 2:3 +FLAGS (\Deleted)")
+            c.ok("EXPUNGE")
+            c.ok(r"STORE 1 +FLAGS.SILENT (\Seen)")
+            c.ok("UNSELECT")
+
+
+def directory(server, name="user/anna"):
+    return server.command("mbpath", name).stdout.strip()
+
+
+def is_sound(server, *more):
+    r = server.command("reconstruct", "-q", "-G", *more)
+    assert r.stdout == r.stderr == ""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_reconstruct_sound(make_server, mode):
+    server = make_server(conf={"expunge_mode": mode})
+    filled(server)
+    before = [open(f, "rb").read() for f in files(server, "index")]
+    is_sound(server)
+    is_sound(server, "-n")
+    is_sound(server, "-r", "user/anna")
+    is_sound(server, "-V", "max", "user/%")
+    is_sound(server, "-u", "anna")
+    assert server.command("reconstruct").stdout == "user/anna\nuser/anna/Sub\n"
+    assert server.command("reconstruct", "user/anna").stdout == "user/anna\n"
+    assert server.command("reconstruct", "-s", "-r", "user.anna").stdout == "user/anna\nuser/anna/Sub\n"
+    assert before == [open(f, "rb").read() for f in files(server, "index")]
+    with login(server, "anna") as c:
+        server.command("unexpunge", "-a", "user/anna")
+        server.command("unexpunge", "-u", "user/anna/Sub", "3")
+        is_sound(server, "-n")
+        c.ok("DELETE Sub")
+        server.command("cyr_expire", *impatient(server), "-X", "0", "-t", "-D", "0")
+        is_sound(server, "-n")
+    assert server.command("reconstruct", "user/nobody", check=False).returncode == 75
+
+
+@pytest.mark.parametrize("option", ["-f", "-x", "-Px", "-V13", "-s -G", "-u", "-y"])
+def test_reconstruct_refuses(server, option):
+    r = server.command("reconstruct", *option.split(), check=False)
+    assert r.returncode == 64 and r.stderr != "" and r.stdout == ""
+
+
+def lose_message(path):
+    os.unlink(os.path.join(path, "4."))
+
+
+def stray_message(path):
+    with open(os.path.join(path, "5."), "rb") as f, open(os.path.join(path, "70."), "wb") as to:
+        to.write(f.read().replace(b" 4", b" x"))
+
+
+def change_message(path):
+    with open(os.path.join(path, "6."), "r+b") as f:
+        f.seek(10)
+        f.write(b"!")
+
+
+def scribble(offset, size):
+    def damage(path):
+        with open(os.path.join(path, "index"), "r+b") as f:
+            f.seek(offset)
+            f.write(b"\xa5" * size)
+
+    return damage
+
+
+DAMAGES = {
+    "message lost": (lose_message, "1 messages without a file", 3, "1 lost"),
+    "message without a record": (stray_message, "1 message files without a record", 5, "1 from their files alone"),
+    "message changed": (change_message, "1 message files that are not what their record says", 4, "1 from"),
+    "record": (scribble(24576 + 3 * 160, 160), "1 damaged records", 4, None),
+    "header copy": (scribble(100, 8), "one copy of the index header", 4, None),
+    "both headers": (scribble(0, 8192), "no whole header", 4, "new UIDVALIDITY"),
+    "no index": (lambda path: os.unlink(os.path.join(path, "index")), "no whole header", 4, "new UIDVALIDITY"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_reconstruct_damaged(make_server, damage):
+    server = make_server(conf={"expunge_mode": "immediate"})
+    filled(server)
+    hurt, said, messages, done = DAMAGES[damage]
+    hurt(directory(server))
+    server.command("reconstruct", "-q", "-n", "-G", "user/anna/Sub")
+    for _ in range(2):
+        r = server.command("reconstruct", "-q", "-n", "-G", check=False)
+        assert r.returncode == 65 and said in r.stdout and "Sub" not in r.stdout
+    r = server.command("reconstruct", "-q", "-G", "user/anna")
+    assert said in r.stdout and (done is None or done in r.stdout)
+    is_sound(server)
+    with login(server, "anna") as c:
+        assert c.select("INBOX") == messages
+        for uid in c.uids():
+            c.body(uid)
+        c.append("INBOX", message())
+        assert len(c.uids()) == messages + 1
+        c.ok("GETQUOTAROOT INBOX").one(rb"QUOTA user/anna \(STORAGE \d+ 10000\)|QUOTA INBOX \(STORAGE \d+ 10000\)")
+    is_sound(server)
+
+
+def test_reconstruct_no_directory(server):
+    filled(server)
+    subprocess.run(["rm", "-r", directory(server, "user/anna/Sub")], check=True)
+    r = server.command("reconstruct", "-q", check=False)
+    assert r.returncode == 75 and "its directory is not there" in r.stdout
+    is_sound(server, "user/anna")

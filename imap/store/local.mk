@@ -4,6 +4,7 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/append.c imap/store/append.h \
 	imap/store/arrive.c imap/store/arrive-private.h \
 	imap/store/cache.c imap/store/cache-entry.def \
+	imap/store/check.c \
 	imap/store/codec.c imap/store/codec.h \
 	imap/store/compact.c \
 	imap/store/copy.c imap/store/copy.h \

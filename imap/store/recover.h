@@ -16,6 +16,33 @@
  * unless it is found in the stage directory by GUID.  0, ERR_TIMEOUT, ERR_CORRUPT, ERR_IO. */
 int mailbox_recover(struct mailbox *mailbox);
 
+/* How deep a check goes. */
+enum check_depth {
+    CHECK_INDEX,   /* the index alone */
+    CHECK_FILES,   /* and which message files there are */
+    CHECK_CONTENTS /* and what is in each, and the cache */
+};
+
+struct mailbox_findings {
+    bool no_directory; /* no directory (or the mailbox was deleted meanwhile): nothing else is looked at */
+    bool no_header;    /* no whole header, or no index: nothing else is looked at */
+    bool header_copy;  /* one of the header's two copies is damaged */
+    bool order;        /* UIDs do not ascend, or are beyond the last one */
+    bool totals;       /* the header's totals are not those of the records: mailbox_recover() */
+    uint32_t records;  /* damaged records */
+    uint32_t missing;  /* messages without a file */
+    uint32_t unknown;  /* message files without a record */
+    uint32_t contents; /* files that are not what their record says */
+    uint32_t cache;    /* damaged cache entries */
+};
+bool mailbox_findings_any(const struct mailbox_findings *findings);
+
+/* Looks whether a mailbox is sound.  What a writer left unfinished that died is no finding (the next one mends it);
+ * recover: mend it now.  Nothing else is changed.  Holds the lock while it looks at the index, not while it
+ * reads messages.  0, ERR_VERSION, ERR_TIMEOUT, ERR_IO. */
+int mailbox_check(struct store *store, const char *partition, const char *id, enum check_depth depth,
+                  bool recover, struct mailbox_findings *findings_r);
+
 struct reconstruct_report {
     uint32_t messages;    /* in the mailbox now */
     uint32_t rebuilt;     /* records made from message files */

@@ -1,0 +1,384 @@
+/* reconstruct: looks whether mailboxes are sound, and rebuilds those that are not from their files.  No message
+ * file is ever removed. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "imap/store/recover.h"
+#include "imap/tools/tool.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/mboxlist/quota.h"
+#include "lib/name/mboxname.h"
+#include "lib/name/wildcard.h"
+
+static const char program[] = "reconstruct";
+
+struct request {
+    const char *config;
+    enum check_depth depth; /* -s, -G */
+    bool recursive, dry, quiet, users;
+    char **names; /* NULL-terminated */
+};
+
+struct run {
+    const struct request *request;
+    const char *shown;       /* the name as an administrator knows it */
+    struct wildcard *wanted; /* of the argument at work; NULL: all */
+    const char *below;       /* -r: and what is below this internal name */
+    uint64_t seen;           /* mailboxes */
+    bool failed, unsound;
+};
+
+/* ---- telling ---- */
+
+static void complain(struct run *run, int error)
+{
+    fprintf(stderr, "%s: %s: %s\n", program, run->shown, error_text(error));
+    run->failed = true;
+}
+
+static void tell(struct run *run, const char *what, uint32_t count)
+{
+    run->unsound = true;
+    if (count > 0)
+        printf("%s: %" PRIu32 " %s\n", run->shown, count, what);
+    else
+        printf("%s: %s\n", run->shown, what);
+}
+
+static void tell_findings(struct run *run, const struct mailbox_findings *f)
+{
+    const struct {
+        bool is;
+        const char *what;
+    } facts[] = {
+        {f->no_directory, "its directory is not there"},
+        {f->no_header, "the index has no whole header"},
+        {f->header_copy, "one copy of the index header is damaged"},
+        {f->order, "the UIDs of the index are out of order"},
+        {f->totals, "the totals of the index are wrong"},
+    };
+    const struct {
+        uint32_t count;
+        const char *what;
+    } counts[] = {
+        {f->records, "damaged records"},
+        {f->missing, "messages without a file"},
+        {f->unknown, "message files without a record"},
+        {f->contents, "message files that are not what their record says"},
+        {f->cache, "damaged cache entries"},
+    };
+
+    for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
+        if (facts[i].is)
+            tell(run, facts[i].what, 0);
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        if (counts[i].count > 0)
+            tell(run, counts[i].what, counts[i].count);
+}
+
+static void tell_report(const struct run *run, const struct reconstruct_report *report)
+{
+    printf("%s: rebuilt: %" PRIu32 " messages, of which %" PRIu32 " from their files alone, %" PRIu32
+           " with new UIDs; %" PRIu32 " lost%s\n",
+           run->shown, report->messages, report->rebuilt, report->new_uids, report->missing,
+           report->new_uidvalidity ? "; new UIDVALIDITY" : "");
+}
+
+/* ---- mending ---- */
+
+static int new_uidvalidity(struct mboxop_env *env, uint32_t *uidvalidity_r)
+{
+    struct mboxlist_txn *txn;
+    int r = mboxlist_begin(env->list, &txn);
+
+    if (r < 0)
+        return r;
+    r = mboxlist_txn_uidvalidity(txn, clock_wall(), uidvalidity_r);
+    if (r == 0)
+        return mboxlist_commit(&txn);
+    mboxlist_abort(&txn);
+    return r;
+}
+
+static int mend(struct mboxop_env *env, const struct mboxlist_record *record, struct run *run,
+                const struct mailbox_findings *f)
+{
+    const struct mailbox_findings only_totals = {.totals = true};
+    struct reconstruct_report report;
+    uint32_t uidvalidity = record->uidvalidity;
+    struct mailbox *mailbox;
+    int r = 0;
+
+    if (memcmp(f, &only_totals, sizeof(*f)) == 0) {
+        r = mailbox_open(env->store, record->partition, record->id, &mailbox);
+        if (r != 0)
+            return r;
+        r = mailbox_recover(mailbox);
+        mailbox_close(&mailbox);
+        return r;
+    }
+    if (f->no_header)
+        r = new_uidvalidity(env, &uidvalidity);
+    if (r == 0)
+        r = mailbox_reconstruct(env->store, record->partition, record->id, uidvalidity, &report);
+    if (r == 0)
+        tell_report(run, &report);
+    return r;
+}
+
+/* Was it deleted, or renamed, while we looked at it? */
+static bool is_still_there(struct mboxop_env *env, const struct mboxlist_record *record)
+{
+    struct pool *pool = pool_new(0);
+    struct mboxlist_record now;
+    int r = mboxlist_lookup_id(env->list, record->id, pool, &now);
+    bool there = r == 0 && now.type == MBOXLIST_LOCAL && strcmp(now.partition, record->partition) == 0;
+
+    pool_free(&pool);
+    return there;
+}
+
+/* The list must say what the index says. */
+static int mend_list(struct mboxop_env *env, const char *id, uint32_t uidvalidity)
+{
+    struct pool *pool = pool_new(0);
+    struct mboxlist_record record;
+    struct mboxlist_txn *txn;
+    int r = mboxlist_begin(env->list, &txn);
+
+    if (r == 0) {
+        r = mboxlist_txn_lookup_id(txn, id, pool, &record);
+        record.uidvalidity = uidvalidity;
+        if (r == 0)
+            r = mboxlist_txn_put(txn, &record);
+        if (r == 0)
+            r = mboxlist_commit(&txn);
+        mboxlist_abort(&txn);
+    }
+    pool_free(&pool);
+    return r;
+}
+
+/* What the mailbox list and the index both know. */
+static int agree(struct mboxop_env *env, const struct mboxlist_record *record, struct run *run)
+{
+    struct mailbox *mailbox;
+    struct buf root = BUF_INIT;
+    bool dry = run->request->dry;
+    int r = mailbox_open(env->store, record->partition, record->id, &mailbox);
+
+    if (r != 0)
+        return r;
+    r = quota_root_of(env->list, record->name, &root);
+    r = r == ERR_NOTFOUND ? 0 : r;
+    if (r == 0 && strcmp(buf_cstr(&root), mailbox_header(mailbox)->quota_root) != 0) {
+        tell(run, "the index names another quota root than the mailbox list", 0);
+        r = dry ? 0 : mailbox_set_quota_root(mailbox, root.len > 0 ? buf_cstr(&root) : NULL);
+    }
+    if (r == 0 && record->uidvalidity != mailbox_header(mailbox)->uidvalidity) {
+        tell(run, "the index has another UIDVALIDITY than the mailbox list", 0);
+        r = dry ? 0 : mend_list(env, record->id, mailbox_header(mailbox)->uidvalidity);
+    }
+    buf_free(&root);
+    mailbox_close(&mailbox);
+    return r;
+}
+
+static int reconstruct(struct mboxop_env *env, const struct mboxlist_record *record, struct run *run)
+{
+    const struct request *request = run->request;
+    struct mailbox_findings found;
+    int r = mailbox_check(env->store, record->partition, record->id, request->depth, !request->dry, &found);
+
+    if (r == 0 && mailbox_findings_any(&found)) {
+        if (!is_still_there(env, record))
+            return 0;
+        tell_findings(run, &found);
+        if (found.no_directory)
+            return ERR_NOTFOUND;
+        if (!request->dry)
+            r = mend(env, record, run, &found);
+        else if (found.no_header)
+            return 0;
+    }
+    return r == 0 ? agree(env, record, run) : r;
+}
+
+/* ---- which ---- */
+
+static int visit(struct mboxop_env *env, const struct mboxlist_record *record, void *context)
+{
+    struct run *run = context;
+    struct pool *pool = pool_new(0);
+    int r;
+
+    run->shown = tool_external(env, record->name, pool);
+    if (run->wanted == NULL || wildcard_match(run->wanted, run->shown, strlen(run->shown)) ||
+        (run->below != NULL && mboxname_is_below(record->name, run->below))) {
+        run->seen++;
+        if (!run->request->quiet)
+            puts(run->shown);
+        r = reconstruct(env, record, run);
+        if (r != 0 && (r != ERR_NOTFOUND || is_still_there(env, record)))
+            complain(run, r);
+    }
+    pool_free(&pool);
+    return 0;
+}
+
+static int each(struct mboxop_env *env, const char *userid, struct run *run)
+{
+    int r = tool_each_local(env, userid, visit, run);
+
+    if (r != 0) {
+        fprintf(stderr, "%s: %s\n", program, error_text(r));
+        run->failed = true;
+    }
+    return r;
+}
+
+/* A pattern of LIST, over the names that an administrator sees. */
+static void run_pattern(struct mboxop_env *env, const char *pattern, struct run *run)
+{
+    int r = wildcard_new(env->config->separator, "", pattern, &run->wanted);
+
+    if (r != 0) {
+        fprintf(stderr, "%s: %s: %s\n", program, pattern, error_text(r));
+        run->failed = true;
+        return;
+    }
+    each(env, NULL, run);
+    wildcard_free(&run->wanted);
+}
+
+static void run_name(struct mboxop_env *env, const char *name, struct run *run)
+{
+    struct pool *pool = pool_new(0);
+    struct mboxlist_record record;
+    int r = tool_lookup(env, name, false, pool, &record);
+
+    if (r != 0 && r != ERR_NOTFOUND) {
+        fprintf(stderr, "%s: %s: %s\n", program, name, error_text(r));
+        run->failed = true;
+    } else if (r == 0 && record.type != MBOXLIST_LOCAL) {
+        fprintf(stderr, "%s: %s is on %s\n", program, name, record.server);
+    } else if (r == 0) {
+        run->below = run->request->recursive ? record.name : NULL;
+        if (run->below != NULL)
+            run_pattern(env, tool_external(env, record.name, pool), run);
+        else
+            visit(env, &record, run);
+        run->below = NULL;
+    }
+    pool_free(&pool);
+}
+
+static int run(struct mboxop_env *env, const struct request *request)
+{
+    struct run run = {.request = request};
+    char *const *name = request->names;
+
+    if (!tool_has_store(program, env))
+        return 0;
+    if (*name == NULL)
+        each(env, NULL, &run);
+    for (; *name != NULL; name++) {
+        run.seen = 0;
+        if (request->users)
+            each(env, *name, &run);
+        else if (strpbrk(*name, "*%") != NULL)
+            run_pattern(env, *name, &run);
+        else
+            run_name(env, *name, &run);
+        if (run.seen == 0) {
+            fprintf(stderr, "%s: %s: no such mailbox here\n", program, *name);
+            run.failed = true;
+        }
+    }
+    if (run.failed)
+        return EX_TEMPFAIL;
+    return request->dry && run.unsound ? EX_DATAERR : 0;
+}
+
+/* ---- */
+
+static int usage(void)
+{
+    fprintf(stderr,
+            "usage: %s [-C imapd.conf] [-r] [-s | -G] [-n] [-q] [mailbox...]\n"
+            "       %s [-C imapd.conf] [-s | -G] [-n] [-q] -u user...\n",
+            program, program);
+    return EX_USAGE;
+}
+
+static int refuse(int option)
+{
+    static const struct {
+        int option;
+        const char *why;
+    } reasons[] = {
+        {'f', "mailbox directories are named by id and hold no name, so that none can be found in them; "
+              "the list is read back by ctl_mboxlist -u"},
+        {'x', "belongs to -f, which is not supported"},
+        {'P', "a path has no name in the mailbox list; give the mailbox"},
+        {'V', "an index has one version only"},
+    };
+
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+        if (reasons[i].option == option)
+            fprintf(stderr, "%s: -%c is not supported: %s\n", program, option, reasons[i].why);
+    return EX_USAGE;
+}
+
+/* 0, or what to exit with. */
+static int parse(int argc, char **argv, struct request *request)
+{
+    int c;
+
+    while ((c = getopt(argc, argv, "C:rsGnqufxP:V:")) != -1) {
+        if (c == 'C')
+            request->config = optarg;
+        else if (c == 'r')
+            request->recursive = true;
+        else if (c == 's' && request->depth != CHECK_CONTENTS)
+            request->depth = CHECK_INDEX;
+        else if (c == 'G' && request->depth != CHECK_INDEX)
+            request->depth = CHECK_CONTENTS;
+        else if (c == 'n')
+            request->dry = true;
+        else if (c == 'q')
+            request->quiet = true;
+        else if (c == 'u')
+            request->users = true;
+        else if (c == 'V' && strcmp(optarg, "max") == 0)
+            continue; /* it is */
+        else if (strchr("fxPV", c) != NULL)
+            return refuse(c);
+        else
+            return usage();
+    }
+    request->names = argv + optind;
+    return request->users && optind == argc ? usage() : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct request request = {.depth = CHECK_FILES};
+    struct mboxop_env env;
+    int status = parse(argc, argv, &request);
+
+    if (status == 0)
+        status = tool_start(program, request.config);
+    if (status != 0)
+        return status;
+    status = tool_open(program, false, &env);
+    if (status == 0)
+        status = run(&env, &request);
+    tool_close(&env);
+    return status;
+}
