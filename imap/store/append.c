@@ -312,8 +312,10 @@ static void deliver_to_partition(struct stage *stage, struct deliver_target *tar
     }
     if (r == 0 && here > 1) {
         r = store_sync_file(stage->store, stage->fd);
-        if (r < 0)
+        if (r < 0) {
+            stage_keep_name(stage); /* the records are committed, the sender's second try is a duplicate */
             fail_all(targets, count, stage->partition, r);
+        }
     }
 }
 

@@ -68,6 +68,7 @@ static int keep_rest(struct compaction *c, struct mailbox_record *record)
     return rewrite_add(&c->w, record, &c->entry);
 }
 
+/* Before their records go: of a file that is left behind nobody would know that it was expunged. */
 static void unlink_removed(struct compaction *c)
 {
     for (size_t i = 0; i < c->removed.count; i++) {
@@ -110,6 +111,7 @@ static int compact_locked(struct compaction *c)
         rewrite_abort(&c->w);
         return r;
     }
+    unlink_removed(c);
     return rewrite_finish(&c->w);
 }
 
@@ -127,8 +129,6 @@ static int compact(struct mailbox *m, int64_t before, bool flags, int64_t timeou
         r = compact_locked(c);
         index_end(m);
     }
-    if (r == 0)
-        unlink_removed(c);
     if (removed_r != NULL)
         *removed_r = r == 0 ? (uint32_t)uid_set_size(&c->removed) : 0;
     if (flags_r != NULL)

@@ -103,6 +103,7 @@ int message_file_from_stage(struct mailbox *m, uint32_t uid, const unsigned char
 struct rewriter {
     struct mailbox *m;
     int fd, cache_fd;
+    struct lock *lock;            /* of the new index: nobody writes to it before its name is on disk */
     struct mailbox_header header; /* the caller sets what is not counted here */
     struct mailbox_record batch[RECORD_BATCH];
     uint32_t in_batch;

@@ -155,6 +155,21 @@ static void retire(struct store *store, const char *partition, const char *id)
     mailbox_close(&m);
 }
 
+/* Else the directory might come back with the power, and nobody would know it. */
+static int sync_parent(struct store *store, const char *dir)
+{
+    char *parent = xstrndup(dir, (size_t)(strrchr(dir, '/') - dir));
+    int fd, r;
+
+    fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(parent);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : error_from_errno(errno);
+    r = store_sync_dir(store, fd);
+    close(fd);
+    return r;
+}
+
 int mailbox_delete(struct store *store, const char *partition, const char *id)
 {
     struct buf dir = BUF_INIT;
@@ -163,6 +178,8 @@ int mailbox_delete(struct store *store, const char *partition, const char *id)
     if (r == 0) {
         retire(store, partition, id);
         r = file_remove_tree(buf_cstr(&dir));
+        if (r == 0)
+            r = sync_parent(store, buf_cstr(&dir));
     }
     if (r == 0)
         r = quota_usage_drop(store->volatile_env, id);

@@ -25,6 +25,7 @@ struct reconstruction {
     struct mailbox_record *records; /* that are whole or were mended, by UID */
     uint32_t count, room;
     uint32_t *files, file_count;
+    uint32_t *old_names, old_count; /* of messages that got new UIDs */
     bool header_lost;
     uint64_t highest;  /* modseq of any record */
     uint64_t modseq;   /* for what is changed here */
@@ -160,7 +161,31 @@ static void make_header(struct reconstruction *rc, uint32_t uidvalidity, int dir
     rc->m->generation = (uint64_t)clock_wall_ns(); /* above any that a reader has seen */
 }
 
-/* Locks the index, whole or not, and takes its header if there is one. */
+/* Locks what has the name `index` now, whole or not: a compaction may be replacing it. */
+static int lock_current(struct mailbox *m, int dir)
+{
+    int64_t deadline = clock_deadline(m->store->options.lock_ms);
+
+    for (;;) {
+        struct stat st;
+        int r;
+
+        m->fd = openat(dir, "index", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (m->fd < 0)
+            return error_from_errno(errno);
+        r = lock_acquire(m->fd, LOCK_EXCLUSIVE, clock_left(deadline), &m->lock);
+        if (r < 0)
+            return r;
+        if (fstat(m->fd, &st) != 0)
+            return error_from_errno(errno);
+        if (st.st_nlink > 0)
+            return 0;
+        lock_release(&m->lock);
+        close(m->fd);
+    }
+}
+
+/* Locks the index and takes its header if there is one. */
 static int lock_index(struct reconstruction *rc, uint32_t uidvalidity)
 {
     struct mailbox *m = rc->m;
@@ -169,10 +194,7 @@ static int lock_index(struct reconstruction *rc, uint32_t uidvalidity)
 
     if (dir < 0)
         return dir;
-    m->fd = openat(dir, "index", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (m->fd < 0)
-        return error_from_errno(errno);
-    r = lock_acquire(m->fd, LOCK_EXCLUSIVE, m->store->options.lock_ms, &m->lock);
+    r = lock_current(m, dir);
     if (r < 0)
         return r;
     r = read_records(rc);
@@ -265,6 +287,7 @@ static int add_file(struct reconstruction *rc, uint32_t uid, bool renumber)
         close(fd);
         if (r < 0)
             return r;
+        rc->old_names[rc->old_count++] = uid;
         uid = fresh;
         rc->report->new_uids++;
     }
@@ -313,18 +336,10 @@ static int add_all(struct reconstruction *rc)
     return r;
 }
 
-/* The old names of messages that got new UIDs. */
 static void drop_old_names(struct reconstruction *rc)
 {
-    for (uint32_t at = 0; !rc->header_lost && at < rc->file_count; at++) {
-        uint32_t number;
-        struct mailbox_record record;
-        bool known = mailbox_find_uid(rc->m, rc->files[at], &number) == 0 && number < rc->m->header.records &&
-                     mailbox_read_records(rc->m, number, 1, &record) == 0 && record.uid == rc->files[at];
-
-        if (!known)
-            message_file_unlink(rc->m, rc->files[at]);
-    }
+    for (uint32_t i = 0; i < rc->old_count; i++)
+        message_file_unlink(rc->m, rc->old_names[i]);
 }
 
 static int rebuild(struct reconstruction *rc)
@@ -335,6 +350,7 @@ static int rebuild(struct reconstruction *rc)
 
     if (r < 0)
         return r;
+    rc->old_names = xcalloc(rc->file_count + 1, sizeof(*rc->old_names));
     sort_records(rc);
     rc->modseq = (rc->highest > m->next.highest_modseq ? rc->highest : m->next.highest_modseq) + 1;
     r = rewrite_begin(m, &rc->w);
@@ -379,6 +395,7 @@ int mailbox_reconstruct(struct store *store, const char *partition, const char *
     mailbox_close(&rc->m);
     free(rc->records);
     free(rc->files);
+    free(rc->old_names);
     buf_free(&rc->entry);
     buf_free(&dir);
     free(rc);

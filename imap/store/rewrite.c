@@ -48,7 +48,9 @@ int rewrite_begin(struct mailbox *m, struct rewriter *w)
     w->fd = openat(dir, NEW_INDEX, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (w->fd < 0)
         return error_from_errno(errno);
-    r = cache_create(dir, w->header.cache_generation);
+    r = lock_acquire(w->fd, LOCK_EXCLUSIVE, 0, &w->lock);
+    if (r == 0)
+        r = cache_create(dir, w->header.cache_generation);
     if (r >= 0) {
         w->cache_fd = r;
         r = copy_flag_names(m->fd, w->fd);
@@ -134,7 +136,9 @@ static void adopt(struct rewriter *w, int dir)
     struct mailbox *m = w->m;
 
     (void)cache_unlink(dir, m->next.cache_generation);
+    (void)cache_unlink(dir, m->next.cache_generation - 1); /* of one that was killed right here */
     index_end(m);
+    lock_release(&w->lock);
     close(m->fd);
     if (m->cache_fd >= 0)
         close(m->cache_fd);
@@ -176,6 +180,7 @@ void rewrite_abort(struct rewriter *w)
 {
     int dir = mailbox_dir_fd(w->m);
 
+    lock_release(&w->lock);
     if (w->fd >= 0)
         close(w->fd);
     if (w->cache_fd >= 0)

@@ -26,6 +26,9 @@ int stage_copy(struct stage *stage, const char *partition, struct stage **copy_r
  * mailboxes begins with.  stage_free() removes the name. */
 int stage_publish(struct stage *stage);
 
+/* The name stays when the stage is freed: the other names of the file may not be on disk. */
+void stage_keep_name(struct stage *stage);
+
 /* Fills the parts of a record that the message itself decides. */
 void stage_fill(const struct stage *stage, struct mailbox_record *record);
 

@@ -107,6 +107,12 @@ static void unpublish(struct stage *s)
     s->name = NULL;
 }
 
+void stage_keep_name(struct stage *s)
+{
+    free(s->name);
+    s->name = NULL;
+}
+
 void stage_free(struct stage **stage)
 {
     struct stage *s = *stage;

@@ -152,7 +152,12 @@ int view_write_seen(struct view *view)
         return 0;
     s->deadline = CLOCK_NEVER;
     r = seen_change(view->store, view->id, s->userid, &s->add, &s->remove, s->recent_uid);
-    if (r == 0 && s->add.count + s->remove.count > 0)
+    if (r < 0) { /* kept, and tried again */
+        LOG(LOG_WARNING, STORE_SEEN, LOG_STR(MAILBOX, view->id), LOG_STR(USER, s->userid), LOG_ERROR(r));
+        set_deadline(view);
+        return r;
+    }
+    if (s->add.count + s->remove.count > 0)
         r = bump(view, &before, &after);
     if (r == 0)
         view_absorb(view, before, after);

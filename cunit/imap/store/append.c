@@ -1,14 +1,17 @@
 #include "imap/store/append.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cunit/imap/store/fixture.h"
 #include "cunit/unit.h"
 #include "imap/store/copy.h"
 #include "imap/store/mailbox-private.h"
 #include "imap/store/message.h"
+#include "imap/store/stage-private.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -61,6 +64,7 @@ static void test_create(void)
 {
     struct mailbox_create how = {.partition = "one", .id = FIXTURE_ID, .uidvalidity = 5, .uidnext = 100};
     struct mailbox_status status;
+    struct store_counters before;
     struct mailbox *m = NULL;
 
     fixture_begin(&f);
@@ -77,7 +81,9 @@ static void test_create(void)
     CU_ASSERT_EQUAL(mailbox_create(f.store, &how, NULL), ERR_BADNAME);
     how.id = "short";
     CU_ASSERT_EQUAL(mailbox_create(f.store, &how, NULL), ERR_BADNAME);
+    store_counters(f.store, &before);
     CU_ASSERT_EQUAL(mailbox_delete(f.store, "one", FIXTURE_ID), 0);
+    check_syncs(&before, 0, 0, 1);
     CU_ASSERT_EQUAL(mailbox_delete(f.store, "one", FIXTURE_ID), 0);
     CU_ASSERT_EQUAL(mailbox_open(f.store, "one", FIXTURE_ID, &m), ERR_NOTFOUND);
     fixture_end(&f);
@@ -188,6 +194,54 @@ static void test_deliver(void)
     fixture_end(&f);
 }
 
+/* From here on the stage cannot be synced. */
+static void break_sync(struct deliver_target *t)
+{
+    struct stage *s = t->context;
+    int fds[2];
+
+    CU_ASSERT_EQUAL(pipe(fds), 0);
+    dup2(fds[0], s->fd);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static unsigned staged_files(void)
+{
+    int fd = store_stage_dir(f.store, "one");
+    DIR *d = fdopendir(fd);
+    struct dirent *e;
+    unsigned n = 0;
+
+    while ((e = readdir(d)) != NULL)
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+/* The names may not be on disk: nobody is told that they are, and recovery can still find the message. */
+static void test_deliver_not_synced(void)
+{
+    struct deliver_target t[2] = {{0}};
+    char *text = fixture_text(9);
+    struct stage *s;
+
+    fixture_begin(&f);
+    t[0].mailbox = fixture_mailbox(&f, "mailbox-0");
+    t[1].mailbox = fixture_mailbox(&f, "mailbox-1");
+    s = fixture_stage(&f, "one", text);
+    t[1].done = break_sync;
+    t[1].context = s;
+    CU_ASSERT(deliver(s, t, 2) < 0);
+    CU_ASSERT(t[0].result < 0 && t[1].result < 0);
+    stage_free(&s);
+    CU_ASSERT_EQUAL(staged_files(), 1);
+    mailbox_close(&t[0].mailbox);
+    mailbox_close(&t[1].mailbox);
+    free(text);
+    fixture_end(&f);
+}
+
 static const struct copy_options all_rights = {
     .quota = QUOTA_STRICT, .may_seen = true, .may_deleted = true, .may_flags = true};
 
@@ -285,6 +339,7 @@ static const struct unit_case cases[] = {
     {"append, its syncs", test_append},
     {"stage", test_stage},
     {"deliver, its syncs", test_deliver},
+    {"deliver, not synced", test_deliver_not_synced},
     {"copy, its syncs", test_copy},
     {"copy what is gone", test_copy_gone},
     {NULL, NULL},

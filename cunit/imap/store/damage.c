@@ -1,5 +1,6 @@
 /* Damage, crashes of the machine, unfinished writers: found, put right, and no message lost. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -431,6 +432,94 @@ static void test_reconstruct_stray(void)
     end(&m);
 }
 
+static void *reconstruct_thread(void *context)
+{
+    (void)context;
+    CU_ASSERT_EQUAL(mailbox_reconstruct(f.store, "one", FIXTURE_ID, 2000, &(struct reconstruct_report){0}),
+                    0);
+    return NULL;
+}
+
+/* Reconstruction that waits behind a compaction works on what that has put in place. */
+static void test_reconstruct_behind_compaction(void)
+{
+    struct mailbox *m = begin(2);
+    struct mailbox_record records[2];
+    struct rewriter w;
+    pthread_t thread;
+
+    CU_ASSERT_EQUAL(index_begin(m, 1000), 0);
+    pthread_create(&thread, NULL, reconstruct_thread, NULL);
+    usleep(50000); /* it waits for the lock */
+    CU_ASSERT_EQUAL(mailbox_read_records(m, 0, 2, records), 0);
+    CU_ASSERT_EQUAL(rewrite_begin(m, &w), 0);
+    CU_ASSERT_EQUAL(rewrite_add(&w, &records[0], NULL), 0);
+    CU_ASSERT_EQUAL(rewrite_add(&w, &records[1], NULL), 0);
+    w.header.last_uid = 77;
+    CU_ASSERT_EQUAL(rewrite_finish(&w), 0);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(mailbox_refresh(m), 0);
+    CU_ASSERT_EQUAL(mailbox_header(m)->last_uid, 77);
+    CU_ASSERT_EQUAL(count_texts(m, 2), 2);
+    end(&m);
+}
+
+static struct buf path_of(const struct mailbox *m, const char *file)
+{
+    struct buf path = BUF_INIT;
+
+    buf_printf(&path, "%s/%s", m->dir, file);
+    return path;
+}
+
+/* Nobody writes to a new index whose name is not on disk yet. */
+static void test_rewrite_lock(void)
+{
+    struct mailbox *m = begin(1);
+    struct buf path = path_of(m, "index.new");
+    struct lock *lock;
+    struct rewriter w;
+    int fd;
+
+    CU_ASSERT_EQUAL(index_begin(m, 1000), 0);
+    CU_ASSERT_EQUAL(rewrite_begin(m, &w), 0);
+    fd = open(buf_cstr(&path), O_RDWR | O_CLOEXEC);
+    CU_ASSERT_EQUAL(lock_acquire(fd, LOCK_SHARED, 0, &lock), ERR_TIMEOUT);
+    CU_ASSERT_EQUAL(rewrite_finish(&w), 0);
+    CU_ASSERT_EQUAL(lock_acquire(fd, LOCK_SHARED, 0, &lock), 0);
+    lock_release(&lock);
+    close(fd);
+    buf_free(&path);
+    end(&m);
+}
+
+/* Compaction that dies between its steps leaves no file that nobody knows to be expunged. */
+static void test_compact_unlinks_first(void)
+{
+    struct mailbox *m = begin(3);
+    struct buf path = path_of(m, "index"), keep = path_of(m, "keep");
+    struct uid_set gone = UID_SET_INIT;
+    uint32_t removed;
+
+    f.store->options.session_ms = -2000;
+    f.store->options.expunge_mode = STORE_EXPUNGE_DELAYED;
+    uid_set_add(&gone, 2, 2);
+    CU_ASSERT_EQUAL(expunge_uids(m, &gone, NULL), 0);
+    CU_ASSERT(message_file_exists(m, 2));
+    /* what cannot be replaced by a file */
+    CU_ASSERT(rename(buf_cstr(&path), buf_cstr(&keep)) == 0 && mkdir(buf_cstr(&path), 0700) == 0);
+    CU_ASSERT(mailbox_compact(m, INT64_MAX, &removed) < 0);
+    CU_ASSERT(!message_file_exists(m, 2));
+    CU_ASSERT(rmdir(buf_cstr(&path)) == 0 && rename(buf_cstr(&keep), buf_cstr(&path)) == 0);
+    CU_ASSERT_EQUAL(mailbox_compact(m, INT64_MAX, &removed), 0);
+    CU_ASSERT_EQUAL(removed, 1);
+    CU_ASSERT_EQUAL(count_texts(m, 3), 2);
+    uid_set_free(&gone);
+    buf_free(&path);
+    buf_free(&keep);
+    end(&m);
+}
+
 static const struct unit_case cases[] = {
     {"header copies", test_header_copies},
     {"record, its changing part", test_record_mutable},
@@ -444,6 +533,9 @@ static const struct unit_case cases[] = {
     {"synced header copy", test_synced_copy},
     {"reconstruct", test_reconstruct},
     {"reconstruct a stray file", test_reconstruct_stray},
+    {"reconstruct behind a compaction", test_reconstruct_behind_compaction},
+    {"rewrite holds the new index", test_rewrite_lock},
+    {"compaction unlinks first", test_compact_unlinks_first},
     {NULL, NULL},
 };
 

@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/db/db.h"
 
 enum { SESSIONS = 4, MESSAGES_MAX = 4000 };
 
@@ -427,11 +428,49 @@ static void test_private_seen(void)
     fixture_end(&f);
 }
 
+/* What could not be written is kept, and written at the next try. */
+static void test_private_seen_later(void)
+{
+    const struct mailbox_reader mary = {"mary"};
+    static const char key[] = FIXTURE_ID "\0mary";
+    unsigned table;
+    struct mailbox_status status;
+    struct uid_set set = UID_SET_INIT;
+    uint64_t before, after;
+    struct db_txn *txn;
+    struct mailbox *m;
+    struct view *view;
+
+    fixture_begin(&f);
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    fixture_append(m, 0, 3, 0);
+    CU_ASSERT_EQUAL(view_open(f.store, "one", FIXTURE_ID, &mary, false, &view), 0);
+    uid_set_add(&set, 2, 2);
+    CU_ASSERT_EQUAL(flags_set_seen(view, &set, &before, &after), 0);
+    table = db_table(f.store->seen, "seen");
+    for (int i = 0; i < 2; i++) { /* a row of a version to come, then none */
+        CU_ASSERT_EQUAL(db_begin(f.store->seen, true, &txn), 0);
+        CU_ASSERT_EQUAL(i == 0 ? db_put(txn, table, key, sizeof(key) - 1, "\11xxxxxxxxxxxxxxxxxxxxxxx", 24)
+                               : db_delete(txn, table, key, sizeof(key) - 1),
+                        0);
+        CU_ASSERT_EQUAL(db_commit(&txn), 0);
+        CU_ASSERT_EQUAL(view_write_seen(view), i == 0 ? ERR_VERSION : 0);
+        CU_ASSERT_EQUAL(view_seen_deadline(view) != CLOCK_NEVER, i == 0);
+    }
+    CU_ASSERT_EQUAL(mailbox_status(m, &mary, &status), 0);
+    CU_ASSERT_EQUAL(status.unseen, 2);
+    view_close(&view);
+    uid_set_free(&set);
+    mailbox_close(&m);
+    fixture_end(&f);
+}
+
 static const struct unit_case cases[] = {
     {"sessions against a model", test_sessions},
     {"recent", test_recent},
     {"first unseen", test_unseen},
     {"private seen", test_private_seen},
+    {"private seen, later", test_private_seen_later},
     {NULL, NULL},
 };
 
