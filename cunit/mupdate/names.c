@@ -11,6 +11,8 @@
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/db/db.h"
 
 static char dir[64];
 static atomic_uint published;
@@ -200,9 +202,58 @@ static void test_threads(void)
     done(&names);
 }
 
+/* Appends "key value\n" in hexadecimal. */
+static int show(const struct db_value *key, const struct db_value *value, void *context)
+{
+    char hex[512];
+
+    str_hex(hex, key->data, key->len);
+    buf_printf(context, "%s ", hex);
+    str_hex(hex, value->data, value->len);
+    buf_printf(context, "%s\n", hex);
+    return 0;
+}
+
+/* The rows of version 1, as doc/formats/mupdate.md shows them: they never change. */
+static void test_golden(void)
+{
+    static const char *const tables[] = {"names", "log", "meta", NULL};
+    static const char *const golden =
+        "757365721f611f62 010100000000000001000000000000000000000000000000000000000000000"
+        "00b0000006265312164656661756c7400000000\n"
+        "757365721f63 0102000000000000020000000000000000000000000000000000000000000000030"
+        "000006265320600000063096c727309\n"
+        "0000000000000001 757365721f611f62\n"
+        "0000000000000002 757365721f63\n"
+        "73657175656e6365 0200000000000000\n";
+    struct names *names = open_new();
+    char *path = xstrprintf("%s/mupdate", dir), *error = NULL;
+    struct buf rows = BUF_INIT;
+    struct db_env *env;
+    struct db_txn *txn;
+
+    CU_ASSERT_EQUAL(change(names, MUPDATE_RESERVE, "user.a.b", "be1!default", NULL), NAMES_DONE);
+    CU_ASSERT_EQUAL(change(names, MUPDATE_ACTIVATE, "user.c", "be2", "c\tlrs\t"), NAMES_DONE);
+    names_close(&names);
+    CU_ASSERT_EQUAL_FATAL(db_open(DB_BERKELEY, path, 0, 1, tables, &env, &error), 0);
+    CU_ASSERT_EQUAL_FATAL(db_begin(env, true, &txn), 0);
+    for (unsigned i = 0; i < 2; i++)
+        CU_ASSERT_EQUAL(db_scan(txn, db_table(env, tables[i]), NULL, 0, NULL, 0, show, &rows), 0);
+    CU_ASSERT_EQUAL(db_delete(txn, db_table(env, "meta"), "epoch", 5), 0); /* random */
+    CU_ASSERT_EQUAL(db_scan(txn, db_table(env, "meta"), NULL, 0, NULL, 0, show, &rows), 0);
+    db_abort(&txn);
+    db_close(&env);
+    if (strcmp(buf_cstr(&rows), golden) != 0)
+        printf("\n%s", buf_cstr(&rows));
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&rows), golden);
+    buf_free(&rows);
+    free(path);
+    done(&names);
+}
+
 static const struct unit_case cases[] = {
-    {"changing", test_apply}, {"the log", test_changes}, {"abort", test_abort},
-    {"list", test_list},      {"threads", test_threads}, {NULL, NULL},
+    {"changing", test_apply},  {"the log", test_changes}, {"abort", test_abort}, {"list", test_list},
+    {"threads", test_threads}, {"golden", test_golden},   {NULL, NULL},
 };
 
 extern const struct unit_suite names_suite;

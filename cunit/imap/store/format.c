@@ -2,14 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cunit/imap/store/fixture.h"
 #include "cunit/unit.h"
 #include "imap/store/codec.h"
 #include "imap/store/mailbox-private.h"
+#include "imap/store/seen.h"
+#include "imap/store/store-private.h"
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/db/db.h"
 
 static const char *source_path(const char *name)
 {
@@ -140,6 +144,38 @@ static void test_flag_name(void)
     CU_ASSERT_EQUAL(flag_name_decode(raw, name), ERR_CORRUPT);
 }
 
+static int check_seen(const struct db_value *key, const struct db_value *value, void *context)
+{
+    unsigned char row[200];
+
+    CU_ASSERT_FATAL(key->len + value->len <= sizeof(row) && value->len > 16);
+    memcpy(row, key->data, key->len);
+    memcpy(row + key->len, value->data, value->len);
+    memset(row + key->len + 8, 0, 8); /* the time */
+    check_golden("seen", row, key->len + value->len);
+    ++*(unsigned *)context;
+    return 0;
+}
+
+static void test_seen(void)
+{
+    struct uid_set uids = UID_SET_INIT;
+    struct fixture f;
+    struct db_txn *txn;
+    unsigned rows = 0;
+
+    CU_ASSERT_EQUAL(uid_set_add(&uids, 2, 3), 0);
+    CU_ASSERT_EQUAL(uid_set_add(&uids, 1000, 1000), 0);
+    fixture_begin(&f);
+    CU_ASSERT_EQUAL(seen_change(f.store, FIXTURE_ID, "mary", &uids, NULL, 1001), 0);
+    CU_ASSERT_EQUAL_FATAL(db_begin(f.store->seen, false, &txn), 0);
+    CU_ASSERT_EQUAL(db_scan(txn, db_table(f.store->seen, "seen"), NULL, 0, NULL, 0, check_seen, &rows), 0);
+    CU_ASSERT_EQUAL(rows, 1);
+    db_abort(&txn);
+    uid_set_free(&uids);
+    fixture_end(&f);
+}
+
 /* Every byte belongs to exactly one field. */
 static void check_complete(const struct layout_field *fields, unsigned size)
 {
@@ -196,6 +232,7 @@ static const struct unit_case cases[] = {
     {"record", test_record},
     {"cache entry head", test_cache_head},
     {"flag name", test_flag_name},
+    {"seen", test_seen},
     {"documentation", test_documentation},
     {NULL, NULL},
 };

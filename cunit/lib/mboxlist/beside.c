@@ -8,7 +8,9 @@
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/db/db.h"
+#include "lib/base/str.h"
 #include "lib/mboxlist/intent.h"
+#include "lib/mboxlist/mboxlist-private.h"
 #include "lib/mboxlist/quota.h"
 #include "lib/mboxlist/subs.h"
 
@@ -235,6 +237,60 @@ static void test_intents(void)
     fixture_close(&f);
 }
 
+/* Appends "key value\n" in hexadecimal. */
+static int show(const struct db_value *key, const struct db_value *value, void *context)
+{
+    char hex[1024];
+
+    str_hex(hex, key->data, key->len);
+    buf_printf(context, "%s ", hex);
+    str_hex(hex, value->data, value->len);
+    buf_printf(context, "%s\n", hex);
+    return 0;
+}
+
+/* The rows of version 1, as doc/formats/mailboxes.md shows them: they never change. */
+static void test_golden(void)
+{
+    static const char *const golden =
+        "6672656400757365721f62 01000000000000000400000066726564\n"
+        "757365721f66726564 01000000000000000004000000000000ffffffffffffffff0500000000000"
+        "0000600000000000000fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+        "fff000000000000000000000000000000000000000000000000\n"
+        "0000000000000001 010302000000000001000000000000000b00000000000000000000000000000"
+        "006000000757365722e6206000000757365722e630200000078310b0000006265312164656661756"
+        "c740500000062096c7209\n"
+        "696e74656e74 0100000000000000\n";
+    static const enum mboxlist_table tables[] = {TABLE_SUBSCRIPTIONS, TABLE_QUOTA, TABLE_INTENTS, TABLE_META};
+    const struct quota_limits quota = {{1024, QUOTA_UNLIMITED, 5, 6}};
+    struct intent intent = {.operation = INTENT_RENAME,
+                            .phase = 2,
+                            .name = "user.b",
+                            .new_name = "user.c",
+                            .id = "x1",
+                            .location = "be1!default",
+                            .acl = "b\tlr\t"};
+    struct buf rows = BUF_INIT;
+    struct mboxlist_txn *txn;
+    struct fixture f;
+
+    fixture_open(&f);
+    CU_ASSERT_EQUAL(mboxlist_subscribe(f.list, "fred", "user.b", true), 0);
+    CU_ASSERT_EQUAL(quota_limits_set(f.list, "user.fred", &quota), 0);
+    CU_ASSERT_EQUAL(intent_add(f.list, &intent), 0);
+    intent.time = 11;
+    CU_ASSERT_EQUAL(mboxlist_begin(f.list, &txn), 0);
+    CU_ASSERT_EQUAL(intent_txn_update(txn, &intent), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+        CU_ASSERT_EQUAL(db_scan(txn->db, f.list->tables[tables[i]], NULL, 0, NULL, 0, show, &rows), 0);
+    CU_ASSERT_EQUAL(mboxlist_commit(&txn), 0);
+    if (strcmp(buf_cstr(&rows), golden) != 0)
+        printf("\n%s", buf_cstr(&rows));
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&rows), golden);
+    buf_free(&rows);
+    fixture_close(&f);
+}
+
 static void test_seen_env(void)
 {
     struct db_env *env;
@@ -253,6 +309,7 @@ static const struct unit_case cases[] = {
     {"usage", test_usage},
     {"recompute", test_recompute},
     {"intents", test_intents},
+    {"golden", test_golden},
     {"seen", test_seen_env},
     {NULL, NULL},
 };
