@@ -66,16 +66,11 @@ static int listen_to_backend(struct command *cmd, const char **text_r, size_t *l
     return proxy_waiting(a->p, cmd, reply);
 }
 
-/* Parks for the client's bytes, and for what the backend may say meanwhile: its end, at best. */
+/* Parks for the client's bytes, and for what the backend may say meanwhile: proxy_hear() reads it. */
 static int await_client(struct command *cmd)
 {
     struct append *a = cmd->state;
-    const char *text = "";
-    size_t len = 0;
-    enum reply reply = proxy_relay(a->p, cmd->client->stream, &text, &len);
 
-    if (reply != REPLY_NONE)
-        return proxy_early(a->p, cmd, reply, text, len);
     cmd->wants_input = true;
     proxy_arm(a->p, cmd, true);
     cmd->wake_at = CLOCK_NEVER; /* the client may take its time */
@@ -91,14 +86,18 @@ static int send_message(struct command *cmd)
 
     while (cmd->literal.left > 0) {
         r = proxy_push(a->p, cmd);
+        if (r == 0)
+            r = proxy_hear(a->p, cmd);
         if (r < 0)
             return r;
         if (command_literal_move(cmd, a->p->stream, STREAM_OUT_HIGH) == 0)
             return await_client(cmd);
     }
     r = command_literal_end(cmd);
-    if (r == ERR_AGAIN)
-        return await_client(cmd);
+    if (r == ERR_AGAIN) {
+        r = proxy_hear(a->p, cmd);
+        return r < 0 ? r : await_client(cmd);
+    }
     stream_puts(a->p->stream, r == 0 ? "\r\n" : " )\r\n");
     a->phase = ANSWER;
     return 0;

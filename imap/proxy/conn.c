@@ -182,8 +182,14 @@ void proxy_rest(struct proxy_leg *p)
     p->line_complete = false;
 }
 
-int proxy_early(struct proxy_leg *p, struct command *cmd, enum reply reply, const char *text, size_t len)
+int proxy_hear(struct proxy_leg *p, struct command *cmd)
 {
+    const char *text;
+    size_t len;
+    enum reply reply = proxy_relay(p, proxy_listener(p, cmd), &text, &len);
+
+    if (reply == REPLY_NONE)
+        return 0;
     if (reply != REPLY_TAGGED)
         return proxy_waiting(p, cmd, reply);
     if (proxy_judge(p, cmd, text, len, NULL) == 0)
@@ -195,11 +201,9 @@ int proxy_early(struct proxy_leg *p, struct command *cmd, enum reply reply, cons
 /* It takes nothing more: perhaps as it has to say something first. */
 static int hear_out(struct proxy_leg *p, struct command *cmd)
 {
-    const char *text = "";
-    size_t len = 0;
-    enum reply reply = proxy_relay(p, proxy_listener(p, cmd), &text, &len);
+    int r = proxy_hear(p, cmd);
 
-    return proxy_early(p, cmd, reply, text, len);
+    return r < 0 ? r : proxy_waiting(p, cmd, REPLY_NONE);
 }
 
 int proxy_push(struct proxy_leg *p, struct command *cmd)

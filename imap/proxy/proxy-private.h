@@ -99,9 +99,10 @@ void proxy_pass_line(struct proxy_leg *p);
 /* What to return when a reply is not the awaited one: ERR_AGAIN (armed if need be), ERR_UNAVAILABLE. */
 int proxy_waiting(struct proxy_leg *p, struct command *cmd, enum reply reply);
 
-/* What proxy_relay() gave while a command was still being sent: ERR_AGAIN, or ERR_UNAVAILABLE; an answer too comes
- * too early: what is left of a literal would be read as commands, so the connection ends. */
-int proxy_early(struct proxy_leg *p, struct command *cmd, enum reply reply, const char *text, size_t len);
+/* Reads what the backend says while a command is still being sent: 0: nothing that matters; ERR_AGAIN: the client's
+ * output is full; ERR_UNAVAILABLE: an answer too, as it comes too early: what is left of a literal would be
+ * read as commands, so the connection ends. */
+int proxy_hear(struct proxy_leg *p, struct command *cmd);
 
 /* A tagged answer: 0 with an OK; ERR_REFUSED with cmd->failure the backend's words.  *ok_r (ok_r may be
  * NULL) gets what follows the tag, in the command's pool.  The connection rests then. */

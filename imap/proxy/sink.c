@@ -68,6 +68,8 @@ int proxy_sink_write(struct leg_sink *s, const char *data, size_t len)
     if (s->p->stream == NULL)
         return ERR_UNAVAILABLE;
     r = proxy_push(s->p, s->cmd);
+    if (r == 0)
+        r = proxy_hear(s->p, s->cmd);
     if (r < 0)
         return r;
     if (len > STREAM_OUT_HIGH)
