@@ -27,7 +27,7 @@ class Mirror:
             elif (m := re.match(rb"\* (\d+) EXPUNGE$", u)) is not None:
                 assert expunge_allowed, u
                 del self.flags[int(m.group(1)) - 1]
-            elif (m := re.match(rb"\* (\d+) FETCH \(.*FLAGS \(([^)]*)\)", u)) is not None:
+            elif (m := re.match(rb"(?s)\* (\d+) FETCH \(.*FLAGS \(([^)]*)\)", u)) is not None:
                 words = set(m.group(2).split()) - {b"\\Recent"}
                 self.flags[int(m.group(1)) - 1] = words
 

@@ -75,8 +75,7 @@ void mupdate_request_free(struct mupdate_request **request);
 bool mupdate_request_wait(struct mupdate_request *request, int64_t deadline);
 
 /* A request from a slave's list: everything the master had acknowledged before this call is in the local list
- * when it is done.  Calls that have not gone out yet share one NOOP.  Same handle, same rules; at most 250 ms
- * are worth waiting. */
+ * when it is done.  Calls that have not gone out yet share one NOOP.  Same handle, same rules. */
 struct mupdate_request *mupdate_barrier(struct mupdate_link *link, void (*wake)(void *context),
                                         void *context);
 
