@@ -15,6 +15,7 @@ dist_man_MANS = \
 	man/mupdate.8 \
 	man/mupdatetest.1 \
 	man/proxyd.8 \
+	man/quota.8 \
 	man/reconstruct.8 \
 	man/unexpunge.8
 nodist_doc_DATA = man/imapd.conf.sample

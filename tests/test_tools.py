@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 
@@ -398,3 +399,79 @@ def test_reconstruct_no_directory(server):
     r = server.command("reconstruct", "-q", check=False)
     assert r.returncode == 75 and "its directory is not there" in r.stdout
     is_sound(server, "user/anna")
+
+
+# ---- quota ----
+
+
+def usage(server, *more):
+    return json.loads(server.command("quota", "-J", *more).stdout)
+
+
+def test_quota(server):
+    make_user(server, "ben")
+    filled(server)
+    with login(server, ADMIN) as c:
+        c.ok("SETQUOTA user/ben (MESSAGE 10)")
+    lines = server.command("quota").stdout.splitlines()
+    assert lines[0].split() == ["Quota", "%", "Used", "Used", "Resource", "Root"]
+    rows = [line.split() for line in lines[1:]]
+    assert ["10", "0", "0", "MESSAGE", "user/ben"] in rows
+    kib = -(-sum(os.path.getsize(f) for f in files(server) if os.path.basename(f) not in ("2.", "3.")) // 1024)
+    assert ["10000", "0", str(kib), "STORAGE", "user/anna"] in rows
+    found = usage(server)
+    assert found["user/anna"] == {"STORAGE": {"used": kib, "limit": 10000}}
+    assert found["user/ben"] == {"MESSAGE": {"used": 0, "limit": 10}}
+    for names_given in (("user/anna",), ("user.anna",), ("-u", "anna")):
+        assert list(usage(server, *names_given)) == ["user/anna"]
+    assert set(usage(server, "user/anna", "user/ben")) == {"user/anna", "user/ben"}
+    assert usage(server, "-d", "example.org") == {} == usage(server, "user/nobody")
+    r = server.command("quota", "-f", "-q")
+    assert r.stdout == r.stderr == ""
+    assert usage(server, "-f") == found
+    with login(server, "ben") as c:
+        for _ in range(3):
+            c.append("INBOX", message())
+        assert usage(server, "-f")["user/ben"]["MESSAGE"]["used"] == 3
+    assert server.command("quota", "a*", check=False).returncode == 64
+    assert server.command("quota", "-z", check=False).returncode == 64
+
+
+def swap(server, environment, saved):
+    """Puts a database of the configuration directory back as it was; its state now goes where that was."""
+    path = server.path("config", environment)
+    shutil.move(path, path + ".now")
+    shutil.move(saved, path)
+    shutil.move(path + ".now", saved)
+
+
+@pytest.mark.parametrize("environment", ["volatile", "mailboxes"])
+def test_quota_fix(server, environment):
+    """The sums, or the mailbox list, of some time ago: all is counted as it is."""
+    filled(server)
+    server.stop()
+    saved = server.path("saved")
+    shutil.copytree(server.path("config", environment), saved)
+    server.start()
+    with login(server, "anna") as c, login(server, ADMIN) as admin:
+        c.append("INBOX", message(body="x" * 20000))
+        c.append("Sub", message(body="x" * 20000))
+        c.ok("CREATE New")
+        c.append("New", message(body="x" * 20000))
+        admin.ok("SETQUOTA user/anna/Sub (STORAGE 500)")
+        admin.ok("SETQUOTA user/anna (STORAGE 10000 X-NUM-FOLDERS 9)")
+    truth = usage(server)
+    assert truth["user/anna/Sub"]["STORAGE"]["used"] > 20
+    server.stop()
+    swap(server, environment, saved)
+    said = server.command("quota", "-f", "-q").stdout
+    if environment == "volatile":
+        assert "user/anna/Sub: STORAGE usage was 0, now " in said
+        assert usage(server) == truth
+    else:
+        assert "user/anna/Sub: quota root user.anna.Sub --> user.anna\n" in said
+        assert list(usage(server)) == ["user/anna"]
+        assert 40 < usage(server)["user/anna"]["STORAGE"]["used"] < 50
+    assert server.command("quota", "-f", "-q").stdout == ""
+    is_sound(server)
+    server.start()

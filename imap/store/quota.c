@@ -82,6 +82,20 @@ static int count_mailbox(struct store *store, const struct mboxlist_record *reco
     return r < 0 ? r : 1;
 }
 
+/* A mailbox that is no more, and was not taken out of its root. */
+static int drop_if_gone(const char *id, void *context)
+{
+    struct store *store = context;
+    struct pool *pool = pool_new(0);
+    struct mboxlist_record record;
+    int r = mboxlist_lookup_id(store->list, id, pool, &record);
+
+    if (r == ERR_NOTFOUND)
+        r = quota_usage_drop(store->volatile_env, id);
+    pool_free(&pool);
+    return r;
+}
+
 int store_quota_recount(struct store *store, int *wrong_r)
 {
     struct mboxlist_iter *it = mboxlist_iter_all(store->list, "", MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));
@@ -94,6 +108,8 @@ int store_quota_recount(struct store *store, int *wrong_r)
         /* a damaged mailbox must not keep all others from being counted */
     }
     mboxlist_iter_free(&it);
+    if (r == 0)
+        r = quota_usage_each_mailbox(store->volatile_env, drop_if_gone, store);
     if (r == 0)
         r = quota_usage_recompute(store->volatile_env);
     if (r >= 0 && wrong_r != NULL)

@@ -32,7 +32,7 @@ int store_quota_usage(struct store *store, const char *root, struct quota_usage 
 /* Tells the usage of a mailbox from its header (every commit does; harmless to repeat). */
 int mailbox_quota_commit(struct mailbox *mailbox);
 
-/* Counts every mailbox of the list anew from its header (`quota -f`).  wrong_r (may be NULL): roots whose
+/* Counts every mailbox of the list anew from its header, and forgets those that are not in it (`quota -f`).  wrong_r (may be NULL): roots whose
  * sum was wrong.  The number of mailboxes counted, or an error. */
 int store_quota_recount(struct store *store, int *wrong_r);
 

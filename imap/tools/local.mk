@@ -20,6 +20,11 @@ sbin_PROGRAMS += imap/tools/cyr_expire
 imap_tools_cyr_expire_SOURCES = imap/tools/cyr_expire.c $(TOOL_SOURCES)
 imap_tools_cyr_expire_LDADD = $(LMTP_LOCAL_LIBS) $(MBOXOP_LIBS)
 
+sbin_PROGRAMS += imap/tools/quota
+imap_tools_quota_SOURCES = imap/tools/quota.c $(TOOL_SOURCES)
+imap_tools_quota_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+imap_tools_quota_LDADD = $(MBOXOP_LIBS)
+
 sbin_PROGRAMS += imap/tools/reconstruct
 imap_tools_reconstruct_SOURCES = imap/tools/reconstruct.c $(TOOL_SOURCES)
 imap_tools_reconstruct_LDADD = $(MBOXOP_LIBS)

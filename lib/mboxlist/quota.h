@@ -67,6 +67,11 @@ int quota_usage_set(struct db_env *env, const char *mailbox_id, const char *root
 /* A mailbox is gone (unknown: success). */
 int quota_usage_drop(struct db_env *env, const char *mailbox_id);
 
+/* Calls fn for the id of each mailbox that is counted, outside any transaction (fn may drop it), until fn returns
+ * non-zero, which is returned; else 0 or an error. */
+int quota_usage_each_mailbox(struct db_env *env, int (*fn)(const char *mailbox_id, void *context),
+                             void *context);
+
 /* The sum of a root; zeros when nothing is counted. */
 int quota_usage_get(struct db_env *env, const char *root, struct quota_usage *usage_r);
 

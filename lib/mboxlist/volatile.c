@@ -12,6 +12,7 @@
 #include "lib/mboxlist/mboxlist-private.h"
 #include "lib/mboxlist/quota.h"
 
+enum { USAGE_BATCH = 256 };
 enum { USAGE_VERSION = 1, USAGE_ROOM = 8, BOOT_ID_MAX = 64, OPEN_TIMEOUT_MS = 30 * 1000 };
 
 static const char *const volatile_tables[] = {"usage", "duplicates", "state", NULL};
@@ -234,6 +235,30 @@ int quota_usage_get(struct db_env *env, const char *root, struct quota_usage *us
     if (r == 0 || r == ERR_NOTFOUND)
         *usage_r = row.usage;
     return r == ERR_NOTFOUND ? 0 : r;
+}
+
+struct ids_visit {
+    int (*fn)(const char *mailbox_id, void *context);
+    void *context;
+};
+
+static int visit_id(const struct db_value *key, const struct db_value *value, void *context)
+{
+    const struct ids_visit *visit = context;
+    struct pool *pool = pool_new(0);
+    int r = visit->fn(key_to_name(pool, (const char *)key->data + 1, key->len - 1), visit->context);
+
+    (void)value;
+    pool_free(&pool);
+    return r;
+}
+
+int quota_usage_each_mailbox(struct db_env *env, int (*fn)(const char *mailbox_id, void *context),
+                             void *context)
+{
+    struct ids_visit visit = {fn, context};
+
+    return db_scan_batches(env, db_table(env, "usage"), NULL, 0, "m", 1, USAGE_BATCH, visit_id, &visit);
 }
 
 /* ---- counting anew ---- */
