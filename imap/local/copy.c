@@ -25,8 +25,19 @@ int local_may_expunge(struct leg *leg)
     return (l->rights & needs) == needs ? 0 : ERR_DENIED;
 }
 
+/* MOVE within one quota root adds nothing to it: who is at the limit must be able to put mail into the trash. */
+static enum quota_mode quota_for(const struct local_leg *l, bool is_move, const struct mailbox *to)
+{
+    struct mailbox *from;
+
+    if (!is_move || view_mailbox(l->view, &from) < 0)
+        return QUOTA_STRICT;
+    return strcmp(mailbox_header(from)->quota_root, mailbox_header(to)->quota_root) == 0 ? QUOTA_IGNORE
+                                                                                         : QUOTA_STRICT;
+}
+
 /* Copies; *result_r is to be freed. */
-static int copy(struct local_leg *l, const struct uid_set *uids, const struct local_mailbox *to,
+static int copy(struct local_leg *l, const struct uid_set *uids, const struct local_mailbox *to, bool is_move,
                 struct copy_result *result_r)
 {
     struct mailbox_reader reader;
@@ -37,7 +48,7 @@ static int copy(struct local_leg *l, const struct uid_set *uids, const struct lo
     if (r < 0)
         return r;
     reader = local_reader(l, to->record.name, mailbox_header(mailbox));
-    options = (struct copy_options){.quota = QUOTA_STRICT,
+    options = (struct copy_options){.quota = quota_for(l, is_move, mailbox),
                                     .may_seen = (to->rights & ACL_SEEN) != 0,
                                     .may_deleted = (to->rights & ACL_DELETE_MSG) != 0,
                                     .may_flags = (to->rights & ACL_WRITE) != 0,
@@ -120,7 +131,7 @@ enum step local_copy(struct command *cmd)
     if (r == ERR_SYNTAX)
         return command_bad(cmd, "Invalid message sequence number");
     if (r == 0)
-        r = copy(l, &uids, &to, &result);
+        r = copy(l, &uids, &to, cmd->def->id == COMMAND_MOVE, &result);
     uid_set_free(&uids);
     s = r < 0 ? command_error(cmd, r) : finish(cmd, &result);
     copy_result_free(&result);

@@ -216,9 +216,9 @@ enum step local_setacl(struct command *cmd)
 
     if (parse_acl(cmd, &identifier, &edit, &rights) < 0)
         return STEP_DONE;
-    r = mboxop_may_setacl(env, cmd->client->identity, cmd->mailbox, identifier, rights);
-    if (r == ERR_BADNAME || r == ERR_INVALID)
+    if (!acl_identifier_ok(identifier))
         return command_no(cmd, "CANNOT", "Invalid identifier");
+    r = mboxop_may_setacl(env, cmd->client->identity, cmd->mailbox, identifier, rights);
     if (r < 0)
         return command_error(cmd, r);
     return run(cmd, mboxop_setacl(env, cmd->mailbox, identifier, edit, rights));

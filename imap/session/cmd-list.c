@@ -27,10 +27,10 @@ struct list {
     struct list_pattern pattern;
     struct mboxlist_iter *iter;
     struct list_levels levels;
-    struct buf name;        /* the external name of the current record */
-    struct buf held;        /* the external name held back; empty: none */
-    char *held_internal;    /* malloc'ed */
-    const char *held_inbox; /* set if nothing can be below the held name (INBOX, altnamespace) */
+    struct buf name;     /* the external name of the current record */
+    struct buf held;     /* the external name held back; empty: none */
+    char *held_internal; /* malloc'ed */
+    bool held_inbox;     /* INBOX, altnamespace: what follows it in the list is beside it */
 };
 
 /* ---- the pattern ---- */
@@ -116,6 +116,9 @@ void list_levels_tell(struct list_levels *l, struct client *c, const struct list
         }
         free(level);
     }
+    /* With altnamespace what is below INBOX does not follow it. */
+    if (strcmp(name, "INBOX") == 0)
+        hash_set(l->told, name, l);
     buf_reset(&l->last);
     buf_puts(&l->last, name);
 }
@@ -162,14 +165,28 @@ static struct mboxlist_iter *open_iter(struct command *cmd, const struct list_pa
 
 /* ---- the walk ---- */
 
+/* altnamespace: INBOX/x is stored as user.fred.INBOX.x. */
+static bool inbox_has_children(struct client *c)
+{
+    struct buf name = BUF_INIT;
+    bool yes;
+
+    buf_printf(&name, "%s.INBOX", c->ns->inbox);
+    yes = mboxlist_has_children(c->list, buf_cstr(&name)) == 1;
+    buf_free(&name);
+    return yes;
+}
+
 static void flush_held(struct list *l, struct client *c, const char *next_internal)
 {
     bool has_children;
 
     if (l->held_internal == NULL)
         return;
-    has_children =
-        l->held_inbox == NULL && next_internal != NULL && mboxname_is_below(next_internal, l->held_internal);
+    if (l->held_inbox)
+        has_children = inbox_has_children(c);
+    else
+        has_children = next_internal != NULL && mboxname_is_below(next_internal, l->held_internal);
     put_line(c, "LIST", has_children ? "\\HasChildren" : "\\HasNoChildren", buf_cstr(&l->held));
     free(l->held_internal);
     l->held_internal = NULL;
@@ -187,7 +204,7 @@ static void take_record(struct list *l, struct client *c, const struct mboxlist_
     buf_reset(&l->held);
     buf_append(&l->held, l->name.data, l->name.len);
     l->held_internal = xstrdup(record->name);
-    l->held_inbox = c->ns->alt && strcmp(record->name, c->ns->inbox) == 0 ? c->ns->inbox : NULL;
+    l->held_inbox = c->ns->alt && strcmp(record->name, c->ns->inbox) == 0;
 }
 
 static enum step walk_step(struct command *cmd)
