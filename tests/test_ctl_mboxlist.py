@@ -116,3 +116,17 @@ def test_usage(murder):
     for args in ([], ["-d", "-u"], ["-m", "x"], ["-z"]):
         assert murder.be[0].command("ctl_mboxlist", *args, check=False).returncode == 64
     assert murder.m.command("ctl_mboxlist", "-m", check=False).returncode == 78
+
+
+def test_a_renamed_server_stops(murder):
+    """Under another servername every mailbox would be another server's: nothing may be moved."""
+    be = murder.be[0]
+    before = names(murder)
+    be.conf["servername"] = "renamed." + be.servername
+    be.write_configuration()
+    r = push(murder, check=False)
+    assert r.returncode != 0
+    assert names(murder) == before
+    assert "mboxop.servername" in be.log()
+    with master(murder) as c:
+        assert c.find("user.anna")[1] == murder.names[0] + "!default"

@@ -2,11 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "imap/mboxop/op-private.h"
 #include "lib/base/clock.h"
+#include "lib/base/config.h"
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
@@ -328,6 +331,34 @@ static int push_ours(struct push *push)
     return r == 0 ? flush_run(push) : r;
 }
 
+/* ---- a server that was renamed ----
+ *
+ * To the master every mailbox of it is then another server's, and all would be set aside.  So the name under
+ * which the list was last pushed is kept in <configdirectory>/mupdate.servername. */
+
+enum { SERVERNAME_MAX = 1024 };
+
+static int check_servername(const struct mboxop_env *env, const struct push_options *options)
+{
+    struct buf path = BUF_INIT, before = BUF_INIT;
+    int r;
+
+    config_path(&path, "mupdate.servername");
+    r = file_read_all(buf_cstr(&path), SERVERNAME_MAX, &before);
+    if (r == 0 && strcmp(buf_cstr(&before), env->server) != 0) {
+        LOG(LOG_ERR, MBOXOP_SERVERNAME, LOG_STR(SERVER, env->server), LOG_STR(VALUE, buf_cstr(&before)),
+            LOG_STR(FILE, buf_cstr(&path)));
+        r = ERR_CONFIG;
+    } else if (r == ERR_NOTFOUND) {
+        r = options->show_only
+                ? 0
+                : file_replace(buf_cstr(&path), env->server, strlen(env->server), S_IRUSR | S_IWUSR);
+    }
+    buf_free(&before);
+    buf_free(&path);
+    return r;
+}
+
 int mboxop_push(const struct mboxop_env *env, const struct push_options *options,
                 uint64_t counts_r[PUSH_FINDINGS])
 {
@@ -336,6 +367,9 @@ int mboxop_push(const struct mboxop_env *env, const struct push_options *options
 
     if (env->link == NULL)
         return ERR_UNAVAILABLE;
+    r = check_servername(env, options);
+    if (r < 0)
+        return r;
     push.pool = pool_new(0);
     push.run_pool = pool_new(0);
     r = list_master(&push);
