@@ -1,18 +1,16 @@
 /* main.c: the program mupdate: master with -m, slave without; -a: master where mupdate_server names this
  * machine. */
 #include <errno.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "imap/login/login.h"
-#include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
@@ -20,12 +18,13 @@
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
+#include "lib/base/ticker.h"
 #include "master/service-run.h"
 #include "mupdate/follow.h"
 #include "mupdate/front.h"
 #include "mupdate/slave.h"
 
-enum { LOCAL_BACKLOG = 128 };
+enum { LOCAL_BACKLOG = 128, KEEPER_MS = 60 * 1000 };
 
 struct program {
     struct server server;
@@ -37,10 +36,7 @@ struct program {
     struct engine *engine;
     char *role;
     int local_fd;
-    pthread_t keeper;
-    bool has_keeper;
-    pthread_mutex_t keeper_mutex;
-    pthread_cond_t keeper_wake;
+    struct ticker *keeper;
 };
 
 /* ---- the role ---- */
@@ -80,37 +76,14 @@ static void on_published(void *context)
     hub_wake(p->server.hub);
 }
 
-/* A checkpoint every minute: a short recovery, few log files. */
-static void *keep(void *context)
+/* A checkpoint every minute: a short recovery, few log files.  A database that wants to be recovered (its disk
+ * was full, say) is opened anew by the process after this one. */
+static void keep(void *context)
 {
     struct program *p = context;
-    bool stopping = false;
 
-    while (!stopping) {
-        struct timespec until;
-        int64_t deadline = clock_deadline(60 * 1000);
-
-        until = (struct timespec){deadline / 1000, deadline % 1000 * 1000000};
-        pthread_mutex_lock(&p->keeper_mutex);
-        while (!p->server.stopping && clock_left(deadline) != 0)
-            pthread_cond_timedwait(&p->keeper_wake, &p->keeper_mutex, &until);
-        stopping = p->server.stopping;
-        pthread_mutex_unlock(&p->keeper_mutex);
-        names_housekeeping(p->server.names);
-    }
-    return NULL;
-}
-
-static void start_keeper(struct program *p)
-{
-    pthread_condattr_t monotonic;
-
-    pthread_mutex_init(&p->keeper_mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->keeper_wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    p->has_keeper = pthread_create(&p->keeper, NULL, keep, p) == 0;
+    if (names_housekeeping(p->server.names) == ERR_CORRUPT && !service_is_stopping())
+        kill(getpid(), SIGTERM);
 }
 
 static int start_master(struct program *p, char **error_r)
@@ -131,8 +104,7 @@ static int start_master(struct program *p, char **error_r)
         p->local.barrier_done = follower_barrier_done;
         p->local.barrier_context = p->follower;
     }
-    start_keeper(p);
-    return 0;
+    return ticker_start(KEEPER_MS, keep, p, &p->keeper);
 }
 
 /* ---- slave ---- */
@@ -267,13 +239,7 @@ static void stop(void *context)
 {
     struct program *p = context;
 
-    if (p->has_keeper)
-        pthread_mutex_lock(&p->keeper_mutex);
     atomic_store(&p->server.stopping, true);
-    if (p->has_keeper) {
-        pthread_cond_signal(&p->keeper_wake);
-        pthread_mutex_unlock(&p->keeper_mutex);
-    }
     if (p->local_fd >= 0)
         close(p->local_fd);
     p->local_fd = -1;
@@ -284,8 +250,7 @@ static void end(void *context)
 {
     struct program *p = context;
 
-    if (p->has_keeper)
-        pthread_join(p->keeper, NULL);
+    ticker_stop(&p->keeper);
     slave_free(&p->slave);
     follower_free(&p->follower);
     names_close(&p->server.names);

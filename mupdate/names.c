@@ -235,12 +235,13 @@ uint64_t names_epoch(const struct names *names)
     return names->epoch;
 }
 
-void names_housekeeping(struct names *names)
+int names_housekeeping(struct names *names)
 {
     int r = db_sync(names->env);
 
     if (r < 0)
         LOG(LOG_ERR, MUPDATE_CHECKPOINT, LOG_ERROR(r));
+    return r;
 }
 
 /* ---- changing ---- */

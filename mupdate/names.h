@@ -54,7 +54,8 @@ void names_abort(struct names_txn **txn);
 /* The words for a client. */
 const char *names_result_text(enum names_result result);
 
-/* A checkpoint, now and then. */
-void names_housekeeping(struct names *names);
+/* A checkpoint, now and then.  0; ERR_CORRUPT: the database must be recovered, by opening it again; or another
+ * error.  Logged. */
+int names_housekeeping(struct names *names);
 
 #endif

@@ -124,6 +124,8 @@ struct mboxop_keeper *mboxop_keeper_new(const struct mboxop_env *env,
                                         int (*push)(const struct mboxop_env *env, void *context),
                                         void *context);
 void mboxop_keeper_tick(struct mboxop_keeper *keeper);
+/* Lets another process have the lock: from that thread, in place of the tick, once this process retires. */
+void mboxop_keeper_rest(struct mboxop_keeper *keeper);
 void mboxop_keeper_free(struct mboxop_keeper **keeper);
 
 #endif

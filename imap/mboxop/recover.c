@@ -74,7 +74,7 @@ struct mboxop_keeper {
     const struct mboxop_env *env;
     int (*push)(const struct mboxop_env *env, void *context);
     void *context;
-    struct lock *lock; /* of mupdate.lock; held until this process ends */
+    struct lock *lock; /* of mupdate.lock; held until this process retires */
     bool pushed;       /* since the master was away last */
 };
 
@@ -115,6 +115,13 @@ void mboxop_keeper_tick(struct mboxop_keeper *keeper)
     mboxop_recover(keeper->env, NULL);
     if (!keeper->pushed && keeper->push != NULL)
         keeper->pushed = keeper->push(keeper->env, keeper->context) == 0;
+}
+
+void mboxop_keeper_rest(struct mboxop_keeper *keeper)
+{
+    MAGIC_CHECK(keeper, KEEPER_MAGIC);
+    lock_release(&keeper->lock);
+    keeper->pushed = false;
 }
 
 void mboxop_keeper_free(struct mboxop_keeper **keeper)

@@ -33,12 +33,6 @@ static int start(struct engine *e, void *context, char **error_r)
     return front_process_start(&config, error_r);
 }
 
-static void stop(void *context)
-{
-    (void)context;
-    front_process_stop();
-}
-
 static void end(void *context)
 {
     (void)context;
@@ -55,7 +49,6 @@ int main(int argc, char **argv)
         .fds_per_session = 2,
         .start = start,
         .accepted = front_process_accepted,
-        .stop = stop,
         .end = end,
     };
 

@@ -52,14 +52,9 @@ void front_process_accepted(struct engine *e, int fd, void *context)
     login_accept(e, fd, process.login);
 }
 
-void front_process_stop(void)
-{
-    ticker_stop(&process.ticker);
-}
-
 void front_process_end(void)
 {
-    front_process_stop();
+    ticker_stop(&process.ticker);
     login_service_free(&process.login);
     mboxlist_close(&process.context.list);
 }

@@ -25,8 +25,8 @@ int front_process_start(const struct front_process *config, char **error_r);
 /* For struct service: a connection. */
 void front_process_accepted(struct engine *e, int fd, void *context);
 
-/* Ends the thread; then, when all sessions are gone, everything. */
-void front_process_stop(void);
+/* When all sessions are gone: ends the thread, then everything.  Until then, in a process that retires too, the
+ * thread goes on, so that nothing waits for it. */
 void front_process_end(void);
 
 /* The process's mailbox list, from start to end. */

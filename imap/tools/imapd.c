@@ -77,7 +77,12 @@ static void tick(void *unused)
     (void)unused;
     if (imapd.local.store != NULL)
         store_housekeeping(imapd.local.store);
-    if (imapd.keeper != NULL)
+    if (imapd.keeper == NULL)
+        return;
+    /* a retired process may live as long as its sessions, and its configuration is an old one */
+    if (service_is_stopping())
+        mboxop_keeper_rest(imapd.keeper);
+    else
         mboxop_keeper_tick(imapd.keeper);
 }
 
@@ -97,12 +102,6 @@ static int start(struct engine *e, void *context, char **error_r)
     if (has_store())
         r = open_store(error_r);
     return r == 0 ? front_process_start(&config, error_r) : r;
-}
-
-static void stop(void *context)
-{
-    (void)context;
-    front_process_stop();
 }
 
 static void end(void *context)
@@ -127,7 +126,6 @@ int main(int argc, char **argv)
         .fds_per_session = 2,
         .start = start,
         .accepted = front_process_accepted,
-        .stop = stop,
         .end = end,
     };
 

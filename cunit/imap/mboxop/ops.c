@@ -578,9 +578,12 @@ static void test_keeper(void)
     fake_set_up(true);
     mboxop_keeper_tick(keeper);
     CU_ASSERT_EQUAL(pushed, 2);
-    mboxop_keeper_free(&keeper);
+    mboxop_keeper_rest(keeper);
     mboxop_keeper_tick(other);
     CU_ASSERT_EQUAL(pushed, 3);
+    mboxop_keeper_tick(keeper);
+    CU_ASSERT_EQUAL(pushed, 3);
+    mboxop_keeper_free(&keeper);
     mboxop_keeper_free(&other);
     finish();
 }
