@@ -450,3 +450,13 @@ def unified_nodes(murder):
                 c.append("INBOX", NEW)
     with Imap(murder.be[1].address).login("anna") as c:
         assert c.select("INBOX") == 2
+
+
+def test_default_server_alone(make_murder):
+    """A defaultserver needs no serverlist; a server that neither names gets nothing."""
+    murder = make_murder(conf={"serverlist": None})
+    with murder.imap("cyrus") as admin:
+        admin.ok("CREATE user/carl")
+        assert "serverlist" in admin.no("CREATE user/dora %s" % murder.names[1]).text
+    with Imap(murder.be[0].address).login("cyrus") as admin:
+        assert admin.list("", "user/carl") == ["user/carl"]

@@ -21,6 +21,14 @@ static struct str_list servers(struct pool *pool)
     return str_split(pool, list != NULL ? list : "", " \t");
 }
 
+/* The proxy's password goes to no server that the configuration does not name. */
+static bool is_named(const struct str_list *list, const char *server)
+{
+    const char *given = opt_string(OPT_DEFAULTSERVER);
+
+    return str_list_has(list, server) || (given != NULL && strcmp(given, server) == 0);
+}
+
 int proxy_place(struct client *c, struct command *cmd, const char *mailbox, const char *wanted,
                 const char **server_r)
 {
@@ -42,7 +50,7 @@ int proxy_place(struct client *c, struct command *cmd, const char *mailbox, cons
         cmd->failure = "[CANNOT] No server for new mailboxes is configured (serverlist, defaultserver)";
         return ERR_CONFIG;
     }
-    if (!str_list_has(&list, server)) {
+    if (!is_named(&list, server)) {
         cmd->failure = pool_printf(cmd->pool, "[CANNOT] Server %s is not in the serverlist", server);
         return ERR_CONFIG;
     }
