@@ -5,8 +5,8 @@
 #     fuzz/fuzz-NAME found/ ../fuzz/corpus/NAME
 #
 # A new harness: its NAME in FUZZ_NAMES and EXTRA_PROGRAMS, and two programs as below.
-FUZZ_NAMES = backend charset imapwire lmtp mail mupdate names smtp stream
-EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-mail fuzz/fuzz-mupdate fuzz/fuzz-names fuzz/fuzz-smtp fuzz/fuzz-stream
+FUZZ_NAMES = backend charset imapwire lmtp mail mupdate names proxy-response smtp stream
+EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-mail fuzz/fuzz-mupdate fuzz/fuzz-names fuzz/fuzz-proxy-response fuzz/fuzz-smtp fuzz/fuzz-stream
 EXTRA_DIST += $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
@@ -80,3 +80,11 @@ fuzz_replay_mupdate_LDADD = $(MUPDATE_LIBS) $(MBOXLIST_LIBS)
 fuzz_fuzz_mupdate_SOURCES = fuzz/mupdate.c
 fuzz_fuzz_mupdate_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_mupdate_LDADD = $(MUPDATE_LIBS) $(MBOXLIST_LIBS)
+
+check_PROGRAMS += fuzz/replay-proxy-response
+fuzz_replay_proxy_response_SOURCES = fuzz/replay.c fuzz/proxy-response.c
+fuzz_replay_proxy_response_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/proxy-response"'
+fuzz_replay_proxy_response_LDADD = $(PROXY_LIBS)
+fuzz_fuzz_proxy_response_SOURCES = fuzz/proxy-response.c
+fuzz_fuzz_proxy_response_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_proxy_response_LDADD = $(PROXY_LIBS)
