@@ -19,16 +19,6 @@
 #include "lib/base/mem.h"
 #include "lib/db/db-private.h"
 
-#ifdef __SANITIZE_THREAD__
-/* Berkeley DB latches pages of its cache in the order of its trees, not of their addresses, and makes new latches
- * where old ones were: what looks like a cycle is none. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "deadlock:libdb-5.3.so\n";
-}
-#endif
-
 enum {
     BERKELEY_CACHE = 64 * 1024 * 1024,
     BERKELEY_LOG_BUFFER = 4 * 1024 * 1024,
