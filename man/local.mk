@@ -3,7 +3,9 @@ nodist_man_MANS = man/imapd.conf.5
 dist_man_MANS = \
 	man/ctl_cyrusdb.8 \
 	man/ctl_mboxlist.8 \
+	man/cyr_buildinfo.8 \
 	man/cyr_expire.8 \
+	man/cyr_info.8 \
 	man/cyrus.conf.5 \
 	man/deliver.8 \
 	man/imapd.8 \

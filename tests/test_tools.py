@@ -475,3 +475,58 @@ def test_quota_fix(server, environment):
     assert server.command("quota", "-f", "-q").stdout == ""
     is_sound(server)
     server.start()
+
+
+# ---- cyr_info, cyr_buildinfo ----
+
+
+def test_info_proc(server):
+    make_user(server, "anna")
+    make_user(server, "ben")
+    pid = str(server.processes("imapd")[0])
+    with login(server, "anna") as c, login(server, "ben") as other:
+        c.select("INBOX")
+        rows = [line.split(" ") for line in server.command("cyr_info", "proc").stdout.splitlines()]
+        assert sorted(r[3] for r in rows) == ["anna", "ben"]
+        assert [pid, "imap", "127.0.0.1", "anna", "INBOX"] in rows
+        assert [pid, "imap", "127.0.0.1", "ben"] in rows
+        other.start("IDLE")
+        assert other.read_response().startswith(b"+")
+        c.start("IDLE")
+        assert c.read_response().startswith(b"+")
+        wait(lambda: "127.0.0.1 anna INBOX IDLE\n" in server.command("cyr_info", "proc").stdout)
+        c.send("DONE\r\n")
+        wait(lambda: "127.0.0.1 anna INBOX\n" in server.command("cyr_info", "proc").stdout)
+        wait(lambda: "127.0.0.1 ben - IDLE\n" in server.command("cyr_info", "proc").stdout)
+    wait(lambda: server.command("cyr_info", "proc").stdout == "")
+    with login(server, "anna"):
+        with open(server.path("config", "proc", "999999999-imap"), "wb") as f:
+            f.write(b"imap\t1.2.3.4\tghost\t\t\n".ljust(512, b"\0"))
+        assert "ghost" not in server.command("cyr_info", "proc").stdout
+
+
+def test_info_conf(make_server):
+    server = make_server(
+        conf={"allowsetacl": "on", "timeout": "45", "imap_timeout": "50m", "nonsense_word": "x y", "expunge_mode": "immediate"}
+    )
+    conf = dict(line.split(": ", 1) for line in server.command("cyr_info", "conf").stdout.splitlines())
+    assert conf["timeout"] == "45" and conf["imap_timeout"] == "50m" and conf["expunge_mode"] == "immediate"
+    assert conf["partition-default"] == server.path("spool") and conf["servername"] == server.servername
+    assert "allowsetacl" not in conf and "altnamespace" not in conf  # as by default
+    everything = dict(line.split(":", 1) for line in server.command("cyr_info", "conf-all").stdout.splitlines())
+    assert everything["allowsetacl"] == " on" and everything["altnamespace"] == " yes" and everything["timeout"] == " 45"
+    defaults = dict(line.split(":", 1) for line in server.command("cyr_info", "conf-default").stdout.splitlines())
+    assert defaults["timeout"] == " 32m" and "partition-default" not in defaults
+    assert set(defaults) < set(everything)
+    lint = server.command("cyr_info", "-M", server.path("cyrus.conf"), "conf-lint").stdout
+    assert lint == "nonsense_word: x y\n"
+    for options in ((), ("nothing",), ("conf", "proc"), ("-z", "conf")):
+        assert server.command("cyr_info", *options, check=False).returncode == 64
+
+
+def test_buildinfo(server):
+    info = json.loads(server.command("cyr_buildinfo").stdout)
+    assert set(info) == {"component", "dependency", "cyrusdb", "search", "version"}
+    assert all(isinstance(part, dict) for part in info.values())
+    assert info["component"]["murder"] is True and info["cyrusdb"]["lmdb"] is True
+    assert re.fullmatch(r"\d+\.\d+.*", info["version"]["iatlas"])

@@ -81,19 +81,24 @@ void client_slots_off(struct client *c)
 
 /* ---- the selection ---- */
 
-void client_selected(struct client *c, struct leg *leg, const char *name, bool read_only)
+void client_proc(struct client *c, const char *command)
 {
     struct buf external = BUF_INIT;
+    bool named = c->selected_name != NULL && namespace_to_external(c->ns, c->selected_name, &external) == 0;
 
+    login_proc(c->login, named ? buf_cstr(&external) : NULL, command);
+    buf_free(&external);
+}
+
+void client_selected(struct client *c, struct leg *leg, const char *name, bool read_only)
+{
     free(c->selected_name);
     c->selected_name = xstrdup(name);
     c->selected = leg;
     c->selected_lost = false;
     c->read_only = read_only;
     c->state = CLIENT_SELECTED;
-    if (namespace_to_external(c->ns, name, &external) == 0)
-        login_proc(c->login, buf_cstr(&external), NULL);
-    buf_free(&external);
+    client_proc(c, NULL);
 }
 
 void client_unselected(struct client *c)

@@ -72,6 +72,8 @@ void client_slots_off(struct client *c);
 /* A leg tells what became of the selection.  `name`: internal name, copied. */
 void client_selected(struct client *c, struct leg *leg, const char *name, bool read_only);
 void client_unselected(struct client *c);
+/* Shows in cyr_info proc what the session does for long ("IDLE"); NULL: nothing. */
+void client_proc(struct client *c, const char *command);
 
 #define CLIENT_LOST_TEXT "[UNAVAILABLE] The mailbox's server went away: select again"
 

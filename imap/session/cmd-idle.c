@@ -17,6 +17,7 @@ static enum step stop_step(struct command *cmd)
     if (r == ERR_AGAIN)
         return STEP_WAIT;
     login_set_timeout(cmd->client->login, opt_duration_ms(OPT_TIMEOUT));
+    client_proc(cmd->client, NULL);
     if (cmd->state == NULL)
         return command_bad(cmd, "Expected DONE");
     if (cmd->client->selected_lost)
@@ -69,6 +70,7 @@ static enum step start_step(struct command *cmd)
     if (r < 0)
         return command_error(cmd, r);
     stream_puts(c->stream, "+ idling\r\n");
+    client_proc(c, "IDLE");
     if (opt_is_set(OPT_IMAPIDLETIMEOUT))
         login_set_timeout(c->login, timeout);
     cmd->step = idle_step;

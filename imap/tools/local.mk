@@ -20,6 +20,15 @@ sbin_PROGRAMS += imap/tools/cyr_expire
 imap_tools_cyr_expire_SOURCES = imap/tools/cyr_expire.c $(TOOL_SOURCES)
 imap_tools_cyr_expire_LDADD = $(LMTP_LOCAL_LIBS) $(MBOXOP_LIBS)
 
+sbin_PROGRAMS += imap/tools/cyr_info
+imap_tools_cyr_info_SOURCES = imap/tools/cyr_info.c $(TOOL_SOURCES)
+imap_tools_cyr_info_LDADD = $(MBOXOP_LIBS)
+
+sbin_PROGRAMS += imap/tools/cyr_buildinfo
+imap_tools_cyr_buildinfo_SOURCES = imap/tools/cyr_buildinfo.c
+imap_tools_cyr_buildinfo_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+imap_tools_cyr_buildinfo_LDADD = $(BASE_LIBS)
+
 sbin_PROGRAMS += imap/tools/quota
 imap_tools_quota_SOURCES = imap/tools/quota.c $(TOOL_SOURCES)
 imap_tools_quota_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

@@ -9,14 +9,9 @@
  * in *error_r (malloc'ed) at the first value that cannot be. */
 int options_load(const char *(*get)(const char *name), char **error_r);
 
-/* The option of that name (or old name), or OPT_END. */
-enum option option_find(const char *name);
 /* Does code read it (options-used.def)? */
 bool option_is_used(enum option o);
 /* STRINGLIST or BITFIELD: was it given with a word that the table does not have? */
 bool option_has_unknown_word(enum option o);
-
-/* The value for a person: as it stands in the file, or the default. */
-const char *option_text(enum option o);
 
 #endif

@@ -391,3 +391,29 @@ const char *option_text(enum option o)
 {
     return value_of(o, table[o].type)->text;
 }
+
+const char *option_default(enum option o)
+{
+    BUG_ON(o >= OPT_END);
+    return table[o].def;
+}
+
+bool option_is_default(enum option o)
+{
+    const struct option_value *v = value_of(o, table[o].type);
+    struct option_value def = {.number = -1};
+    const char *configdirectory = values[OPT_CONFIGDIRECTORY].text;
+    char *text;
+    bool is;
+
+    if (!v->is_set)
+        return true;
+    if (table[o].def == NULL || parse_value(&table[o], table[o].def, &def) < 0)
+        return false;
+    if (table[o].type != TYPE_STRING)
+        return v->number == def.number;
+    text = expand(table[o].def, configdirectory);
+    is = strcmp(text, v->text) == 0;
+    free(text);
+    return is;
+}

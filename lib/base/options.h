@@ -44,6 +44,14 @@ int option_parse_duration(const char *s, const char *unit, int64_t *ms_r);
 
 /* The option's name, as in the file. */
 const char *option_name(enum option o);
+/* The option of that name (or old name), or OPT_END. */
+enum option option_find(const char *name);
+/* The value for a person: as it stands in the file, or the default; NULL: neither. */
+const char *option_text(enum option o);
+/* The default, as it would stand in the file; NULL: none. */
+const char *option_default(enum option o);
+/* Is its value the default's, given or not? */
+bool option_is_default(enum option o);
 
 /* The values of ENUM and STRINGLIST options that code asks for, in the table's order. */
 enum opt_delete_mode { DELETE_IMMEDIATE, DELETE_DELAYED };
