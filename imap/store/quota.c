@@ -33,19 +33,33 @@ int store_quota_check(struct store *store, const char *root, enum quota_mode mod
     return 0;
 }
 
-int store_quota_prepare(struct store *store)
+/* One thread counts; the others wait for it, or do not. */
+static int prepare(struct store *store, bool wait)
 {
     bool complete = false;
     int r = quota_usage_complete(store->volatile_env, &complete);
 
+    if (r < 0 || complete)
+        return r;
+    if (wait)
+        pthread_mutex_lock(&store->counting);
+    else if (pthread_mutex_trylock(&store->counting) != 0)
+        return 0;
+    r = quota_usage_complete(store->volatile_env, &complete);
     if (r == 0 && !complete)
         r = store_quota_recount(store, NULL);
+    pthread_mutex_unlock(&store->counting);
     return r < 0 ? r : 0;
+}
+
+int store_quota_prepare(struct store *store)
+{
+    return prepare(store, false);
 }
 
 int store_quota_usage(struct store *store, const char *root, struct quota_usage *usage_r)
 {
-    int r = store_quota_prepare(store);
+    int r = prepare(store, true);
 
     return r < 0 ? r : quota_usage_get(store->volatile_env, root, usage_r);
 }

@@ -18,7 +18,9 @@ enum quota_mode {
 };
 
 /* Counts all mailboxes if that has not been done since the machine was started.  To be called without
- * any index lock, before a commit that will ask store_quota_check().  0 or a database's error. */
+ * any index lock, before a commit that will ask store_quota_check().  When another thread is at it, it is not
+ * waited for: hundreds of deliveries after a reboot must not hold the workers; until it has done limits are
+ * judged by what it has counted.  0 or a database's error. */
 int store_quota_prepare(struct store *store);
 
 /* May that much (bytes, messages) come into the root?  0; ERR_OVERQUOTA.  A root without limits, or
@@ -26,7 +28,7 @@ int store_quota_prepare(struct store *store);
 int store_quota_check(struct store *store, const char *root, enum quota_mode mode, uint64_t bytes,
                       uint64_t messages);
 
-/* What a root uses, prepared first.  0 or a database's error. */
+/* What a root uses, prepared first (and waited for).  0 or a database's error. */
 int store_quota_usage(struct store *store, const char *root, struct quota_usage *usage_r);
 
 /* Tells the usage of a mailbox from its header (every commit does; harmless to repeat). */

@@ -2,6 +2,7 @@
 #ifndef IMAP_STORE_STORE_PRIVATE_H
 #define IMAP_STORE_STORE_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct store {
     struct db_env *seen;
     struct db_env *volatile_env;
     unsigned char boot_id[BOOT_ID_SIZE];
+    pthread_mutex_t counting; /* held by the thread that counts all mailboxes for quotas */
     atomic_uint_fast64_t file_syncs, index_syncs, dir_syncs, read_retries, recoveries, cache_misses;
 };
 

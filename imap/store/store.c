@@ -63,6 +63,7 @@ int store_open(const struct store_options *options, struct store **store_r, char
     if (error_r != NULL)
         *error_r = NULL;
     store->options = *options;
+    pthread_mutex_init(&store->counting, NULL);
     r = read_boot_id(store->boot_id);
     if (r < 0 && error_r != NULL)
         *error_r = xstrdup("cannot read the boot id of this machine");
@@ -90,6 +91,7 @@ void store_close(struct store **store)
         db_close(&s->seen);
     if (s->list != NULL)
         mboxlist_close(&s->list);
+    pthread_mutex_destroy(&s->counting);
     free(s);
     *store = NULL;
 }

@@ -390,6 +390,31 @@ static void test_quota(void)
     fixture_end(&f);
 }
 
+/* While one thread counts all mailboxes, others go on delivering. */
+static void test_quota_counting(void)
+{
+    struct quota_usage usage;
+    bool complete = true;
+    struct mailbox *m;
+
+    fixture_begin(&f);
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    list_mailbox("user.fred", FIXTURE_ID);
+    set_limits("user.fred", 1000000, 4);
+    CU_ASSERT_EQUAL(mailbox_set_quota_root(m, "user.fred"), 0);
+    pthread_mutex_lock(&f.store->counting);
+    CU_ASSERT_EQUAL(fixture_append(m, 0, 1, 0), 1);
+    CU_ASSERT_EQUAL(quota_usage_complete(f.store->volatile_env, &complete), 0);
+    CU_ASSERT_FALSE(complete);
+    pthread_mutex_unlock(&f.store->counting);
+    CU_ASSERT_EQUAL(store_quota_usage(f.store, "user.fred", &usage), 0);
+    CU_ASSERT_EQUAL(usage.used[QUOTA_MESSAGE], 1);
+    CU_ASSERT_EQUAL(quota_usage_complete(f.store->volatile_env, &complete), 0);
+    CU_ASSERT_TRUE(complete);
+    mailbox_close(&m);
+    fixture_end(&f);
+}
+
 static const struct unit_case cases[] = {
     {"operations and rights", test_operations},
     {"keywords", test_keywords},
@@ -400,6 +425,7 @@ static const struct unit_case cases[] = {
     {"unused flags", test_drop_flags},
     {"maintain", test_maintain},
     {"quota", test_quota},
+    {"quota, counting", test_quota_counting},
     {NULL, NULL},
 };
 
