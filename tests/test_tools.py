@@ -530,3 +530,71 @@ def test_buildinfo(server):
     assert all(isinstance(part, dict) for part in info.values())
     assert info["component"]["murder"] is True and info["cyrusdb"]["lmdb"] is True
     assert re.fullmatch(r"\d+\.\d+.*", info["version"]["iatlas"])
+
+
+# ---- cyr_deny ----
+
+
+def goodbye(c):
+    """The BYE that ends a session; what comes before it is passed over."""
+    while True:
+        line = c.read_response()
+        if line.startswith(b"* BYE"):
+            break
+    with pytest.raises((EOFError, ConnectionError)):
+        c.read_response()
+    return line
+
+
+def refused(address, user):
+    with Imap(address) as c:
+        return c.no("LOGIN %s secret" % user).text
+
+
+def test_deny(server):
+    for user in ("anna", "ben"):
+        make_user(server, user)
+    with login(server, "anna") as c, login(server, "anna") as idle, login(server, "ben") as other:
+        idle.select("INBOX")
+        idle.start("IDLE")
+        c.ok("NOOP")
+        time.sleep(1.1)  # the service has looked
+        assert server.command("cyr_deny", "-m", "Gone for good", "anna").stdout == ""
+        assert "Gone for good" in refused(server.address, "anna")
+        assert b"Gone for good" in goodbye(c) and b"Gone for good" in goodbye(idle)
+        other.ok("NOOP")
+        assert server.command("cyr_deny", "-l").stdout == "anna * Gone for good\n"
+        server.command("cyr_deny", "-a", "anna")
+        assert server.command("cyr_deny", "-l").stdout == ""
+        assert server.command("cyr_deny", "-a", "anna", check=False).returncode == 67
+        other.ok("NOOP")
+    with login(server, "anna") as c:
+        server.command("cyr_deny", "-s", "pop", "anna")
+        server.command("cyr_deny", "-s", "sieve", "-m", "a\nb", "anna")
+        time.sleep(2.5)
+        c.ok("NOOP")
+        login(server, "anna").close()
+        assert "anna sieve a?b\n" in server.command("cyr_deny", "-l").stdout
+        server.command("cyr_deny", "-s", "imap", "anna")
+        goodbye(c)
+        assert "has been blocked" in refused(server.address, "anna")
+        server.command("cyr_deny", "-a", "-s", "imap", "anna")
+        login(server, "anna").close()
+        server.command("cyr_deny", "-a", "anna")
+        assert os.listdir(server.path("config", "deny")) == []
+    for options in ((), ("-l", "x"), ("a", "b"), ("-s", "a b", "anna")):
+        assert server.command("cyr_deny", *options, check=False).returncode == 64
+    assert server.command("cyr_deny", "a/b", check=False).returncode == 67
+
+
+def test_deny_on_frontend(murder):
+    murder.add_user("anna", 0)
+    with murder.imap("anna") as c:
+        c.select("INBOX")
+        murder.fe[0].command("cyr_deny", "anna")
+        goodbye(c)
+    assert "blocked" in refused(murder.fe[0].address, "anna")
+    murder.fe[0].command("cyr_deny", "-a", "anna")
+    murder.be[0].command("cyr_deny", "anna")
+    with murder.imap("anna") as c:
+        c.no("SELECT INBOX")

@@ -1,6 +1,7 @@
 /* Who is it: SASL exchanges, passwords, acting for others. */
 #include <string.h>
 
+#include "imap/login/deny.h"
 #include "imap/login/login-private.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -198,6 +199,19 @@ static const char *last_word(struct login *l, const char *data, size_t n)
     return copy;
 }
 
+const char *auth_denied(struct login *l)
+{
+    struct buf text = BUF_INIT;
+    const char *denied = NULL;
+
+    l->p->denials = atomic_load(&l->service->denials); /* before: a change meanwhile is asked for again */
+    if (l->identity->userid != NULL &&
+        deny_check(l->identity->userid, l->service->name, l->ops->sasl_service, &text))
+        denied = pool_strdup(l->pool, buf_cstr(&text));
+    buf_free(&text);
+    return denied;
+}
+
 /* The mechanism says yes; may this user use the service? */
 static void succeed(struct login *l, const char *data, size_t n)
 {
@@ -213,7 +227,10 @@ static void succeed(struct login *l, const char *data, size_t n)
         fail(l, LOGIN_DENIED, NULL);
         return;
     }
-    r = l->ops->authorize != NULL ? l->ops->authorize(l, &text) : 0;
+    text = auth_denied(l);
+    r = text != NULL ? ERR_DENIED : 0;
+    if (r == 0 && l->ops->authorize != NULL)
+        r = l->ops->authorize(l, &text);
     if (r < 0) {
         fail(l, r == ERR_DENIED ? LOGIN_DENIED : LOGIN_UNAVAILABLE, text);
         return;

@@ -2,12 +2,14 @@
 #ifndef IMAP_LOGIN_LOGIN_PRIVATE_H
 #define IMAP_LOGIN_LOGIN_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "imap/login/login.h"
 #include "lib/base/buf.h"
 
 struct proc_table;
+struct ticker;
 struct sasl_server;
 
 struct login_service {
@@ -22,6 +24,13 @@ struct login_service {
     char *host; /* servername up to its first dot */
     struct proc_table *proc;
     atomic_uint_fast64_t sessions;
+
+    atomic_uint denials;   /* grows when denials have changed: sessions ask again (deny.h) */
+    int64_t denials_seen;  /* the ticker's */
+    struct ticker *ticker; /* looks for them */
+    pthread_mutex_t lock;  /* of the two below; never taken within the engine */
+    struct engine *engine; /* while there are connections */
+    unsigned connections;
 };
 
 #define LOGIN_SERVICE_MAGIC 0x105e7c1cu
@@ -54,6 +63,8 @@ struct login_private {
     int64_t timeout_ms, idle_deadline;
     uint64_t bytes_seen; /* in and out, when idle_deadline was set */
 
+    unsigned denials; /* the service's when it was last asked for this user */
+
     bool proc_shown; /* it has a record in the service's table; this was shown there last */
     uint32_t proc_record, proc_crc;
 };
@@ -68,6 +79,9 @@ enum engine_verdict auth_step_layer(struct login *l);
 void auth_free(struct login *l);
 /* After TLS began: what was offered before counts no more. */
 void auth_forget(struct login *l);
+
+/* Is this user denied this service now?  Then the text, in the connection's pool; else NULL. */
+const char *auth_denied(struct login *l);
 
 /* ---- login.c ---- */
 

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "imap/login/deny.h"
 #include "imap/login/login-private.h"
 #include "imap/login/proc.h"
 #include "lib/base/clock.h"
@@ -20,9 +21,56 @@
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/pool.h"
+#include "lib/base/ticker.h"
 #include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 #include "lib/stream/tls.h"
+
+enum { DENY_LOOK_MS = 1000, DENY_SETTLED_S = 2 };
+
+/* ---- users who are denied ---- */
+
+static void wake(struct session *s, void *object, void *context)
+{
+    (void)object;
+    (void)context;
+    session_wake(s);
+}
+
+/* The last session's end waits for the lock, so that the engine is there while it is held. */
+static void look_for_denials(void *context)
+{
+    struct login_service *service = context;
+    int64_t changed = deny_changed();
+
+    if (changed == service->denials_seen)
+        return;
+    /* two changes may have one time: look once more when it is past */
+    if (clock_wall() - changed / INT64_C(1000000000) >= DENY_SETTLED_S)
+        service->denials_seen = changed;
+    atomic_fetch_add(&service->denials, 1);
+    pthread_mutex_lock(&service->lock);
+    if (service->connections > 0)
+        engine_each(service->engine, wake, NULL);
+    pthread_mutex_unlock(&service->lock);
+}
+
+static void count_connection(struct login_service *service, struct engine *e, int change)
+{
+    pthread_mutex_lock(&service->lock);
+    service->connections += (unsigned)change;
+    if (e != NULL)
+        service->engine = e;
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* Does a session have to end, and why? */
+static const char *now_denied(struct login *l)
+{
+    if (l->p->state != LOGIN_STATE_RUN || l->p->denials == atomic_load(&l->service->denials))
+        return NULL;
+    return auth_denied(l);
+}
 
 /* ---- a process ---- */
 
@@ -60,6 +108,7 @@ int login_service_new(const struct login_config *config, struct login_service **
 
     MAGIC_CHECK(config->ops, LOGIN_OPS_MAGIC);
     service->magic = LOGIN_SERVICE_MAGIC;
+    pthread_mutex_init(&service->lock, NULL);
     service->name = xstrdup(config->service);
     service->ops = config->ops;
     service->context = config->context;
@@ -75,14 +124,20 @@ int login_service_new(const struct login_config *config, struct login_service **
         return r;
     }
     service->proc = proc_open(opt_string(OPT_PROC_PATH), service->name);
+    service->denials_seen = deny_changed();
+    r = ticker_start(DENY_LOOK_MS, look_for_denials, service, &service->ticker);
+    if (r < 0)
+        login_service_free(&service);
     *service_r = service;
-    return 0;
+    return r;
 }
 
 void login_service_free(struct login_service **service)
 {
     if (*service == NULL)
         return;
+    ticker_stop(&(*service)->ticker);
+    pthread_mutex_destroy(&(*service)->lock);
     free((*service)->name);
     free((*service)->host);
     proc_close(&(*service)->proc);
@@ -195,6 +250,7 @@ void login_accept(struct engine *e, int fd, void *service)
 
     MAGIC_CHECK((struct login_service *)service, LOGIN_SERVICE_MAGIC);
     l = login_new(service, fd);
+    count_connection(l->service, e, 1);
     if (l->service->tls_always)
         tls_begin(l);
     session_new(e, &login_engine_ops, l, l->id);
@@ -211,6 +267,7 @@ static void login_end(struct session *s, void *object)
     LOG(LOG_DEBUG, LOGIN_END, LOG_INT(BYTES_IN, stream_bytes_in(l->stream)),
         LOG_INT(BYTES_OUT, stream_bytes_out(l->stream)));
     trace_proc_remove(l);
+    count_connection(l->service, NULL, -1);
     stream_free(&l->stream);
     auth_free(l);
     identity_free(&l->identity);
@@ -458,11 +515,15 @@ static enum engine_verdict login_run(struct session *s, void *object)
 {
     struct login *l = object;
     enum engine_verdict verdict = ENGINE_AGAIN;
+    const char *denied;
 
     MAGIC_CHECK(l, LOGIN_MAGIC);
     l->session = s;
     note_activity(l);
-    if (is_overdue(l))
+    denied = now_denied(l);
+    if (denied != NULL)
+        verdict = login_bye(l, denied);
+    else if (is_overdue(l))
         verdict = give_up(l);
     while (verdict == ENGINE_AGAIN && !session_slice_over(s))
         verdict = login_step(l);

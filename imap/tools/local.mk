@@ -29,6 +29,10 @@ imap_tools_cyr_buildinfo_SOURCES = imap/tools/cyr_buildinfo.c
 imap_tools_cyr_buildinfo_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 imap_tools_cyr_buildinfo_LDADD = $(BASE_LIBS)
 
+sbin_PROGRAMS += imap/tools/cyr_deny
+imap_tools_cyr_deny_SOURCES = imap/tools/cyr_deny.c $(TOOL_SOURCES)
+imap_tools_cyr_deny_LDADD = $(LOGIN_LIBS) $(MBOXOP_LIBS)
+
 sbin_PROGRAMS += imap/tools/quota
 imap_tools_quota_SOURCES = imap/tools/quota.c $(TOOL_SOURCES)
 imap_tools_quota_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
