@@ -1,5 +1,6 @@
 """The administrator's tools on servers that run: cyr_expire, unexpunge, reconstruct, quota and their kin."""
 
+import base64
 import glob
 import json
 import os
@@ -598,3 +599,43 @@ def test_deny_on_frontend(murder):
     murder.be[0].command("cyr_deny", "anna")
     with murder.imap("anna") as c:
         c.no("SELECT INBOX")
+
+
+# ---- cyr_dbtool ----
+
+
+def test_dbtool(server):
+    make_user(server, "anna")
+
+    def tool(*argv, table="volatile/state", options=(), status=0, **kw):
+        path = server.path("config", table)
+        r = server.command("cyr_dbtool", *options, path, "skiplist", *argv, check=False, **kw)
+        assert r.returncode == status, r
+        return r.stdout
+
+    for table in ("mailboxes", "mailboxes.db", "mailboxes/names"):
+        shown = tool("show", table=table, options=("-b", "-R"))
+        keys = [base64.b64decode(line.split("\t")[0]) for line in shown.splitlines()]
+        assert keys == [b"user\x1fanna"]
+    assert tool("consistent", table="mailboxes") == "consistent\n"
+    assert tool("get", base64.b64encode(keys[0]).decode(), table="mailboxes", options=("-b",)) == shown.split("\t")[1]
+    tool("set", "some", "thing", options=("-T",))
+    tool("set", "some", "thing else")
+    assert tool("get", "some") == "thing else\n"
+    assert "some\tthing else\n" == tool("show", "so")
+    tool("set", "some", "x", options=("-R",), status=75)
+    tool("batch", input="BEGIN\nSET\ta b\tc\td\nDELETE\tsome\nABORT\n")
+    assert tool("show", "a") == "" and tool("get", "some") == "thing else\n"
+    assert tool("batch", input="BEGIN\nSET\ta b\tc\td\nDELETE\tsome\nGET\ta b\nCOMMIT\nGET\tnone\n") == "c\td\n"
+    tool("get", "some", status=1)
+    tool("delete", "a b")
+    tool("delete", "a b", status=1)
+    tool("batch", input="FROBNICATE\n", status=65)
+    tool("get", "***", options=("-b",), status=65)
+    tool("show", table="volatile", status=64)
+    tool("show", table="volatile/none", status=64)
+    tool("show", table="nothing", status=66)
+    tool("get", status=64)
+    tool("shine", status=64)
+    with login(server, "anna") as c:
+        c.append("INBOX", message())

@@ -29,6 +29,10 @@ imap_tools_cyr_buildinfo_SOURCES = imap/tools/cyr_buildinfo.c
 imap_tools_cyr_buildinfo_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 imap_tools_cyr_buildinfo_LDADD = $(BASE_LIBS)
 
+sbin_PROGRAMS += imap/tools/cyr_dbtool
+imap_tools_cyr_dbtool_SOURCES = imap/tools/cyr_dbtool.c $(TOOL_SOURCES)
+imap_tools_cyr_dbtool_LDADD = $(MBOXOP_LIBS)
+
 sbin_PROGRAMS += imap/tools/cyr_deny
 imap_tools_cyr_deny_SOURCES = imap/tools/cyr_deny.c $(TOOL_SOURCES)
 imap_tools_cyr_deny_LDADD = $(LOGIN_LIBS) $(MBOXOP_LIBS)

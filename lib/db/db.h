@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/str.h"
 
 enum { DB_KEY_MAX = 511, DB_KEY_PLAIN_MAX = 491, DB_TABLES_MAX = 16 };
 
@@ -40,6 +41,9 @@ struct db_value {
 int db_open(enum db_engine engine, const char *path, unsigned flags, int64_t map_size,
             const char *const *tables, struct db_env **env_r, char **error_r);
 void db_close(struct db_env **env);
+
+/* The tables of an LMDB environment that is there, in the pool: for tools, before db_open().  0 or error. */
+int db_table_names(const char *path, struct pool *pool, struct str_list *names_r);
 
 /* The index of a table by its name, for the calls below; BUG_ON when unknown. */
 unsigned db_table(const struct db_env *env, const char *name);

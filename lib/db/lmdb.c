@@ -341,3 +341,46 @@ const struct db_engine_ops db_lmdb_ops = {
     .cursor_get = lmdb_cursor_get,
     .cursor_close = lmdb_cursor_close,
 };
+
+/* ---- which tables are there ---- */
+
+static int read_names(MDB_txn *txn, struct pool *pool, struct str_list *names_r)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    MDB_dbi dbi;
+    int rc = mdb_dbi_open(txn, NULL, 0, &dbi);
+
+    if (rc == 0)
+        rc = mdb_cursor_open(txn, dbi, &cursor);
+    if (rc != 0)
+        return rc;
+    while (names_r->count < DB_TABLES_MAX && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0)
+        names_r->items[names_r->count++] = pool_strndup(pool, key.mv_data, key.mv_size);
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int db_table_names(const char *path, struct pool *pool, struct str_list *names_r)
+{
+    MDB_env *mdb;
+    MDB_txn *txn;
+    int rc = mdb_env_create(&mdb);
+
+    names_r->count = 0;
+    names_r->items = pool_alloc(pool, (DB_TABLES_MAX + 1) * sizeof(*names_r->items));
+    memset(names_r->items, 0, (DB_TABLES_MAX + 1) * sizeof(*names_r->items));
+    if (rc != 0)
+        return lmdb_error(rc);
+    rc = mdb_env_set_maxreaders(mdb, LMDB_READERS_MAX);
+    if (rc == 0)
+        rc = mdb_env_open(mdb, path, MDB_NOTLS | MDB_RDONLY, 0600);
+    if (rc == 0)
+        rc = mdb_txn_begin(mdb, NULL, MDB_RDONLY, &txn);
+    if (rc == 0) {
+        rc = read_names(txn, pool, names_r);
+        mdb_txn_abort(txn);
+    }
+    mdb_env_close(mdb);
+    return lmdb_error(rc);
+}
