@@ -349,6 +349,7 @@ def test_master_on_a_frontend_keeps_the_list(nodes, network):
     assert '"user.u2"' in names and '"user.u3"' not in names
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_names(master, nodes):
     count = 100000
     with client(master) as w:

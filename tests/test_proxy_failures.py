@@ -676,6 +676,7 @@ def test_stopped_and_killed_backend(make_murder):
             c.ok("FETCH 1 FLAGS")
 
 
+@pytest.mark.slow
 def test_descriptors_of_many_sessions(make_murder):
     murder = make_murder()
     murder.add_user("anna", 0)
