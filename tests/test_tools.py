@@ -4,6 +4,7 @@ import base64
 import glob
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import time
 import pytest
 
 from iatlas import Imap, Lmtp, message
-from iatlas.node import ADMIN
+from iatlas.node import ADMIN, environment, program
 
 MODES = ("immediate", "delayed")
 
@@ -639,3 +640,36 @@ def test_dbtool(server):
     tool("shine", status=64)
     with login(server, "anna") as c:
         c.append("INBOX", message())
+
+
+# ---- killed at any moment ----
+
+
+def test_tools_killed(server):
+    """Tools that are killed under traffic leave every mailbox sound, and no message is lost."""
+    make_user(server, "anna")
+    kinds = (("cyr_expire", "-X", "0", "-D", "0", "-t"), ("unexpunge", "-a", "-d", "user/anna"), ("reconstruct", "-q", "-G"))
+    argv = {k: [program(k[0]), *impatient(server), *k[1:]] for k in kinds}
+    kept = [message(subject="kept %d" % i) for i in range(20)]
+    with login(server, "anna") as c:
+        for i, text in enumerate(kept):
+            c.append("INBOX", text, "key%d" % i)
+        c.select("INBOX")
+        for n in range(24):
+            c.append("INBOX", message(subject="gone %d" % n), r"\Deleted gone%d" % n)
+            c.ok("EXPUNGE")
+            c.ok("CREATE Old%d" % n)
+            c.append("Old%d" % n, message())
+            c.ok("DELETE Old%d" % n)
+            with subprocess.Popen(argv[kinds[n % 3]], env=environment(IATLAS_TEST=server.id)) as tool:
+                try:
+                    tool.wait(random.uniform(0.001, 0.03))
+                except subprocess.TimeoutExpired:
+                    tool.kill()
+        server.command("cyr_expire", "-D", "0")  # what a killed one has begun is ended with the next change
+        is_sound(server)
+        c.ok("NOOP")
+        bodies = [c.body(uid) for uid in c.uids()]
+    assert [b for b in bodies if b in kept] == kept
+    is_sound(server, "-n")
+    wait(lambda: server.command("cyr_expire", "-D", "0").stderr == "" and names(server) == ["user.anna"])
