@@ -17,7 +17,7 @@ check_format() {
 }
 
 check_end_to_end() {
-    IATLAS_BUILD=$PWD/$1 /usr/bin/python3 -m pytest tests -n 2 -q --timeout=300 -p no:cacheprovider "${@:2}"
+    IATLAS_BUILD=$PWD/$1 /usr/bin/python3 -m pytest tests -n 2 -q -rs --timeout=300 -p no:cacheprovider "${@:2}"
 }
 
 check() {
