@@ -1,7 +1,10 @@
 /* append.c: APPEND through the proxy: the message goes on as it comes, never held whole. */
+#include <string.h>
+
 #include "imap/proxy/proxy-private.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/str.h"
 
 enum phase { CONNECT, ARGUMENTS, GO_AHEAD, MESSAGE, ANSWER };
 
@@ -10,6 +13,7 @@ struct append {
     enum phase phase;
     bool begun;
     struct outgoing out;
+    const char *refusal; /* the backend's answer, if it came before the message was sent */
 };
 
 static void append_cleanup(struct command *cmd)
@@ -66,7 +70,29 @@ static int listen_to_backend(struct command *cmd, const char **text_r, size_t *l
     return proxy_waiting(a->p, cmd, reply);
 }
 
-/* Parks for the client's bytes, and for what the backend may say meanwhile: proxy_hear() reads it. */
+/* What the backend says during the message.  A refusal is kept until the message is over: a server that
+ * announces LITERAL+ reads the bytes all the same (RFC 7888 4), and so stays in step. */
+static int hear_early(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    enum reply reply;
+    const char *text;
+    size_t len;
+
+    if (a->refusal != NULL)
+        return 0;
+    reply = proxy_relay(a->p, proxy_listener(a->p, cmd), &text, &len);
+    if (reply == REPLY_NONE)
+        return 0;
+    if (reply != REPLY_TAGGED)
+        return proxy_waiting(a->p, cmd, reply);
+    if (len >= 3 && str_ieq_n(text, "OK ", 3))
+        return proxy_fail(a->p, cmd, ERR_PROTOCOL);
+    a->refusal = pool_strndup(cmd->pool, text, len);
+    return 0;
+}
+
+/* Parks for the client's bytes, and for what the backend may say meanwhile. */
 static int await_client(struct command *cmd)
 {
     struct append *a = cmd->state;
@@ -87,7 +113,7 @@ static int send_message(struct command *cmd)
     while (cmd->literal.left > 0) {
         r = proxy_push(a->p, cmd);
         if (r == 0)
-            r = proxy_hear(a->p, cmd);
+            r = hear_early(cmd);
         if (r < 0)
             return r;
         if (command_literal_move(cmd, a->p->stream, STREAM_OUT_HIGH) == 0)
@@ -95,12 +121,22 @@ static int send_message(struct command *cmd)
     }
     r = command_literal_end(cmd);
     if (r == ERR_AGAIN) {
-        r = proxy_hear(a->p, cmd);
+        r = hear_early(cmd);
         return r < 0 ? r : await_client(cmd);
     }
     stream_puts(a->p->stream, r == 0 ? "\r\n" : " )\r\n");
     a->phase = ANSWER;
     return 0;
+}
+
+static enum step refused(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    int r = stream_flush(a->p->stream);
+
+    if (r < 0 && r != ERR_AGAIN)
+        return failed(cmd, proxy_fail(a->p, cmd, r));
+    return answered(cmd, a->refusal, strlen(a->refusal));
 }
 
 static enum step append_step(struct command *cmd)
@@ -137,6 +173,8 @@ static enum step append_step(struct command *cmd)
             r = send_message(cmd);
             break;
         case ANSWER:
+            if (a->refusal != NULL)
+                return refused(cmd);
             r = listen_to_backend(cmd, &text, &len);
             if (r == 0) /* a "+" nobody asked for */
                 r = proxy_fail(a->p, cmd, ERR_PROTOCOL);
