@@ -2,6 +2,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -654,8 +655,13 @@ def test_root_becomes_the_user(make_master, workdir):
     m.conf["cyrus_user"] = "nobody"
     subprocess.run(["chown", "-R", "nobody", workdir], check=True)
     unix = m.path("config", "socket", "echo")
-    m.services = {"echo": m.echo("prefork=1"), "unix": 'cmd="echod" listen="%s"' % unix}
-    os.chmod(os.path.dirname(node.program("echod")), 0o755)
+    echod = os.path.join(workdir, "echod")  # the build tree may lie where only root may look
+    shutil.copy(node.program("echod"), echod)
+    os.chmod(workdir, 0o755)
+    m.services = {
+        "echo": m.echo("prefork=1").replace('"echod', '"' + echod, 1),
+        "unix": 'cmd="%s" listen="%s"' % (echod, unix),
+    }
     pid_file = os.path.join("/run", "iatlas-test-%s.pid" % m.id)
     r = m.run_master("-d", "-p", pid_file)
     try:
