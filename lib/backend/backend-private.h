@@ -64,6 +64,11 @@ struct backend_ops {
     bool (*has)(const struct backend *b, const char *word);
 };
 
+/* For protocols whose capabilities are lines, and which take an initial response always (lines.c). */
+void backend_lines_mechs(const struct backend *b, struct buf *to);
+bool backend_initial_always(const struct backend *b);
+bool backend_lines_has(const struct backend *b, const char *word);
+
 extern const struct backend_ops backend_imap_ops, backend_lmtp_ops, backend_mupdate_ops;
 
 /* ---- the connection ---- */

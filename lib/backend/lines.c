@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "lib/backend/backend-private.h"
 #include "lib/base/str.h"
 
 const char *backend_lines_find(const struct buf *lines, const char *word, size_t *len_r)
@@ -30,4 +31,24 @@ void backend_lines_args(const struct buf *lines, const char *word, struct buf *t
         if (p[i] != '"' && (p[i] != ' ' || i > 0))
             buf_putc(to, p[i]);
     }
+}
+
+/* ---- of a connection whose capabilities they are ---- */
+
+bool backend_lines_has(const struct backend *b, const char *word)
+{
+    size_t n;
+
+    return backend_lines_find(&b->caps, word, &n) != NULL;
+}
+
+void backend_lines_mechs(const struct backend *b, struct buf *to)
+{
+    backend_lines_args(&b->caps, "AUTH", to);
+}
+
+bool backend_initial_always(const struct backend *b)
+{
+    (void)b;
+    return true;
 }

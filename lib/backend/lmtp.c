@@ -62,24 +62,6 @@ static int auth_answer(struct backend *b)
     return ANSWER_DATA;
 }
 
-static bool has(const struct backend *b, const char *word)
-{
-    size_t n;
-
-    return backend_lines_find(&b->caps, word, &n) != NULL;
-}
-
-static void mechs(const struct backend *b, struct buf *to)
-{
-    backend_lines_args(&b->caps, "AUTH", to);
-}
-
-static bool initial_response(const struct backend *b)
-{
-    (void)b;
-    return true;
-}
-
 static void authenticate(struct backend *b, const char *mech, const char *base64)
 {
     stream_printf(b->stream, "AUTH %s", mech);
@@ -99,8 +81,8 @@ const struct backend_ops backend_lmtp_ops = {
     .starttls_answer = starttls_answer,
     .auth_answer = auth_answer,
     .ask_capability = ask_capability,
-    .mechs = mechs,
-    .initial_response = initial_response,
+    .mechs = backend_lines_mechs,
+    .initial_response = backend_initial_always,
     .authenticate = authenticate,
-    .has = has,
+    .has = backend_lines_has,
 };
