@@ -187,15 +187,7 @@ static int copy_fill(struct arrivals *a, size_t i, struct mailbox *m, struct mai
     struct copying *c = a->context;
     const struct mailbox_record *from = &c->records[i];
 
-    to->header_bytes = from->header_bytes;
-    to->size = from->size;
-    to->internal_date = from->internal_date;
-    to->internal_zone = from->internal_zone;
-    to->sent_date = from->sent_date;
-    to->sent_zone = from->sent_zone;
-    to->lines = from->lines;
-    to->thread_id = from->thread_id;
-    memcpy(to->guid, from->guid, GUID_SIZE);
+    record_copy_message(to, from);
     to->system = from->system & kept_flags(c->options);
     return c->options->may_flags ? copy_keywords(c, m, from, to) : 0;
 }

@@ -146,6 +146,10 @@ int records_write(struct mailbox *m, uint32_t first, uint32_t count, struct mail
 int records_read_raw(int fd, uint32_t first, uint32_t count, struct mailbox_record *records, uint64_t *bad_r,
                      uint64_t *bad_fixed_r);
 
+/* What a copy of a message has in common with it, wherever it stands: all but flags, numbers and when it
+ * arrived there. */
+void record_copy_message(struct mailbox_record *to, const struct mailbox_record *from);
+
 /* Takes a record into, or out of, the totals of a header. */
 void totals_add(struct mailbox_header *h, const struct mailbox_record *r, uint32_t number);
 void totals_remove(struct mailbox_header *h, const struct mailbox_record *r);

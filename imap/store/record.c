@@ -160,6 +160,19 @@ int records_write(struct mailbox *m, uint32_t first, uint32_t count, struct mail
     return file_pwrite(m->fd, raw, (size_t)count * INDEX_RECORD_SIZE, record_at(first));
 }
 
+void record_copy_message(struct mailbox_record *to, const struct mailbox_record *from)
+{
+    to->header_bytes = from->header_bytes;
+    to->size = from->size;
+    to->internal_date = from->internal_date;
+    to->internal_zone = from->internal_zone;
+    to->sent_date = from->sent_date;
+    to->sent_zone = from->sent_zone;
+    to->lines = from->lines;
+    to->thread_id = from->thread_id;
+    memcpy(to->guid, from->guid, GUID_SIZE);
+}
+
 /* ---- totals ---- */
 
 static void count_flags(struct mailbox_header *h, const struct mailbox_record *r, uint32_t by)

@@ -91,16 +91,8 @@ static int fill(struct arrivals *a, size_t i, struct mailbox *m, struct mailbox_
     const struct mailbox_record *from = &u->records[i];
     int r = arrive_flags(m, u->what->system, u->what->keywords, to);
 
-    to->header_bytes = from->header_bytes;
-    to->size = from->size;
-    to->internal_date = from->internal_date;
-    to->internal_zone = from->internal_zone;
+    record_copy_message(to, from);
     to->save_date = from->save_date;
-    to->sent_date = from->sent_date;
-    to->sent_zone = from->sent_zone;
-    to->lines = from->lines;
-    to->thread_id = from->thread_id;
-    memcpy(to->guid, from->guid, GUID_SIZE);
     to->system |= from->system & (RECORD_SYSTEM_FLAGS | RECORD_REBUILT);
     if (u->what->undelete)
         to->system &= ~(uint32_t)RECORD_DELETED;
