@@ -23,6 +23,7 @@ check_end_to_end() {
 check() {
     need_packages $BUILD_PACKAGES $RUN_PACKAGES $TEST_PACKAGES
     [ ! -d .git ] || timed format check_format
+    timed peers build-aux/fetch-peers $PEERS
     timed build configure_and_make build --enable-werror CFLAGS="-O2 -g" -- all
     timed unit make -s -C build check
     timed distcheck make -s -C build distcheck

@@ -3,7 +3,7 @@ BUILD_AUX_CHECKS = build-aux/check-layers build-aux/check-options build-aux/chec
 	build-aux/check-format build-aux/check-man build-aux/check-headers.test
 TESTS += $(BUILD_AUX_CHECKS)
 EXTRA_DIST += build-aux/check-layers build-aux/check-options build-aux/check-format build-aux/check-log build-aux/check-man \
-	build-aux/check-headers build-aux/make-options-doc build-aux/tables.py
+	build-aux/check-headers build-aux/fetch-peers build-aux/make-options-doc build-aux/tables.py
 # Folders whole: no page and no test is forgotten.
 EXTRA_DIST += .ci doc tests
 CLEANFILES += build-aux/check-headers.test build-aux/check-headers.stamp

@@ -1,8 +1,6 @@
 """MUPDATE beside a real Cyrus 3.6: its slave of our master, its master with our slave and backend, its tools.
 
-IATLAS_CYRUS names a directory with Debian's cyrus-common, cyrus-imapd, cyrus-murder and cyrus-clients unpacked
-(`apt-get download`, `dpkg -x`: never installed), and what they need.  Run as root: Cyrus finds its peers' port in
-/etc/services, a copy of which is mounted for it alone.
+Run as root: Cyrus finds its peers' port in /etc/services, a copy of which is mounted for it alone.
 """
 
 import json
@@ -11,12 +9,12 @@ import subprocess
 
 import pytest
 
-from iatlas import Imap, Node, net
+from iatlas import Imap, Node, fetched, net
 from iatlas.mupdate import Mupdate
 from iatlas.node import PASSWORD
 from test_mupdate import eventually
 
-ROOT = os.environ.get("IATLAS_CYRUS", "")
+ROOT = fetched.prefix("cyrus")
 BIN = os.path.join(ROOT, "usr/lib/cyrus/bin")
 USER = "nobody"
 LINK = {
@@ -28,7 +26,7 @@ LINK = {
 }
 
 pytestmark = pytest.mark.skipif(
-    not os.path.exists(os.path.join(BIN, "mupdate")) or os.getuid() != 0, reason="no Cyrus in IATLAS_CYRUS, or not root"
+    not os.path.exists(os.path.join(BIN, "mupdate")) or os.getuid() != 0, reason="needs root, and build-aux/fetch-peers cyrus"
 )
 
 

@@ -25,7 +25,7 @@ SECRETS = re.compile(r"(?<!cmusasl)secret|c2VjcmV0|NlY3Jld|zZWNyZX")
 def _scan():
     found = {}
     for top, dirs, files in os.walk(BUILD):
-        dirs[:] = [d for d in dirs if d not in ("cunit", ".deps", "inst", "fuzz")]
+        dirs[:] = [d for d in dirs if d not in ("cunit", ".deps", "inst", "fuzz", "peers")]
         for f in files:
             path = os.path.join(top, f)
             if "." not in f and os.access(path, os.X_OK):
