@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from iatlas import Murder, direct, net, node  # noqa: E402
+from iatlas import Murder, cyrus, direct, net, node  # noqa: E402
 from iatlas.murder import Frontend  # noqa: E402
 
 
@@ -38,6 +38,23 @@ def make_murder(workdir, network):
 
     def make(**kw):
         made.append(Murder(workdir, network, **kw))
+        return made[-1].start()
+
+    yield make
+    for m in made:
+        m.cleanup()
+
+
+@pytest.fixture
+def make_mixed(workdir, network):
+    """make_mixed(master="ours", backends=("ours", "cyrus"), frontends=("ours",), conf={}): a murder with real Cyruses."""
+    why_not = cyrus.missing()
+    if why_not is not None:
+        pytest.skip(why_not)
+    made = []
+
+    def make(**kw):
+        made.append(cyrus.Mixed(workdir, network, **kw))
         return made[-1].start()
 
     yield make

@@ -14,15 +14,21 @@ class Murder:
         self.extra = conf or {}
         addresses = [network.address() for _ in range(1 + backends + frontends)]
         self.dir = str(directory)
-        self.names = ["%s:%d" % (a, net.IMAP) for a in addresses[1 : 1 + backends]]
+        self.names = [self._servername("be", i, a) for i, a in enumerate(addresses[1 : 1 + backends])]
         self.m = self._master(addresses[0])
         self.be = [self._backend(i, a) for i, a in enumerate(addresses[1 : 1 + backends])]
         self.fe = [self._frontend(i, a) for i, a in enumerate(addresses[1 + backends :])]
         self.nodes = [self.m, *self.be, *self.fe]
 
+    def _servername(self, role, i, address):
+        return "%s:%d" % (address, net.IMAP)
+
+    def _make(self, name, address, conf, **kw):
+        return Node(os.path.join(self.dir, name), address, conf, **kw)
+
     def _node(self, name, address, conf, **kw):
         conf.update(self.extra)
-        node = Node(os.path.join(self.dir, name), address, conf, **kw)
+        node = self._make(name, address, conf, **kw)
         node.name = name
         node.add_user(ADMIN, PROXY)
         return node

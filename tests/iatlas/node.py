@@ -65,6 +65,7 @@ class Node:
         self.servername = "%s:%d" % (address, net.IMAP)
         self.id = uuid.uuid4().hex
         self.master = None
+        self.wrap = []  # what to put before a command that is to run on this node
         os.makedirs(self.dir, exist_ok=True)
         os.chmod(self.dir, 0o700)
         self.conf = {
@@ -139,7 +140,7 @@ class Node:
         kw.setdefault("timeout", 120)
         kw.setdefault("capture_output", True)
         kw.setdefault("text", True)
-        args = [program(argv[0]), "-C", self.path("imapd.conf"), *argv[1:]]
+        args = [*self.wrap, program(argv[0]), "-C", self.path("imapd.conf"), *argv[1:]]
         r = subprocess.run(args, env=environment(IATLAS_TEST=self.id), **kw)
         if check and r.returncode != 0:
             raise AssertionError("%s: exit %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout, r.stderr))
@@ -152,7 +153,7 @@ class Node:
             os.unlink(ready)
         with open(self.path("stderr"), "ab") as err:
             self.master = subprocess.Popen(
-                [program("master"), "-C", self.path("imapd.conf"), "-M", self.path("cyrus.conf")]
+                [*self.wrap, program("master"), "-C", self.path("imapd.conf"), "-M", self.path("cyrus.conf")]
                 + ["-p", self.path("pid"), "-r", ready],
                 env=environment(IATLAS_TEST=self.id),
                 stdin=subprocess.DEVNULL,
