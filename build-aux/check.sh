@@ -35,6 +35,8 @@ check() {
     step "end-to-end tests"
     check_end_to_end build
     step "end-to-end tests, address and undefined sanitizers"
-    check_end_to_end build-asan -m "not slow"
+    check_end_to_end build-asan -m "not slow and not peer"
+    step "end-to-end tests, thread sanitizer"
+    check_end_to_end build-tsan -m "not slow and not peer"
     say "all checks passed"
 }

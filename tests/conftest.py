@@ -13,6 +13,7 @@ from iatlas.murder import Frontend  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes long; left out under the sanitizers")
+    config.addinivalue_line("markers", "peer: shows what somebody else's server or client does; left out likewise")
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ class Master(node.Node):
         """Runs master with these arguments to its end; the completed process."""
         self.write_configuration()
         args = [node.program("master"), "-C", self.path("imapd.conf"), "-M", self.path("cyrus.conf"), *arguments]
-        return subprocess.run(args, env=node.environment(IATLAS_TEST=self.id), capture_output=True, text=True,
+        return subprocess.run(args, env=self.environment(), capture_output=True, text=True,
                               timeout=60, check=False, **kw)
 
 
@@ -743,7 +743,7 @@ def test_stop_during_the_start(make_master):
     m = make_master(start={"slow": 'cmd="/bin/sleep 100"'})
     m.write_configuration()
     p = subprocess.Popen([node.program("master"), "-C", m.path("imapd.conf"), "-M", m.path("cyrus.conf")],
-                         env=node.environment(IATLAS_TEST=m.id))
+                         env=m.environment())
     wait_for(lambda: len(m.pids()) == 2, "START")
     p.send_signal(signal.SIGTERM)
     assert p.wait(30) == 0

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from iatlas import Imap, Lmtp, message
-from iatlas.node import ADMIN, environment, program
+from iatlas.node import ADMIN, program
 
 MODES = ("immediate", "delayed")
 
@@ -661,7 +661,7 @@ def test_tools_killed(server):
             c.ok("CREATE Old%d" % n)
             c.append("Old%d" % n, message())
             c.ok("DELETE Old%d" % n)
-            with subprocess.Popen(argv[kinds[n % 3]], env=environment(IATLAS_TEST=server.id)) as tool:
+            with subprocess.Popen(argv[kinds[n % 3]], env=server.environment()) as tool:
                 try:
                     tool.wait(random.uniform(0.001, 0.03))
                 except subprocess.TimeoutExpired:

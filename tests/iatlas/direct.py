@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from .clients import Imap
-from .node import ADMIN, Node, environment, program
+from .node import ADMIN, Node, program
 
 
 class Service(Node):
@@ -38,7 +38,7 @@ class Service(Node):
         with open(self.path("stderr"), "ab") as err:
             self.process = subprocess.Popen(
                 [program(self.argv[0]), "-C", self.path("imapd.conf"), *self.argv[1:]],
-                env=environment(IATLAS_TEST=self.id, CYRUS_SERVICE=self.name),
+                env=self.environment(CYRUS_SERVICE=self.name),
                 stdin=subprocess.DEVNULL,
                 stdout=err,
                 stderr=err,

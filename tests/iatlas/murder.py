@@ -73,7 +73,17 @@ class Murder:
     def start(self):
         for node in self.nodes:
             node.start()
+        for node in self.fe:
+            self._wait_synced(node)
         return self
+
+    @staticmethod
+    def _wait_synced(frontend, timeout=60):
+        """Until the frontend's slave has the list: before, its answers may be as old as the list."""
+        deadline = time.monotonic() + timeout
+        while "mupdate.slave-synced" not in frontend.log():
+            assert time.monotonic() < deadline, frontend.log()
+            time.sleep(0.01)
 
     def cleanup(self):
         errors = []

@@ -1,6 +1,7 @@
 """One node: a directory, an address, imapd.conf and cyrus.conf, and a running master."""
 
 import getpass
+import glob
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ PASSWORD = "secret"
 ADMIN = "cyrus"
 PROXY = "murder"
 # What a healthy process never writes to its standard error.
-COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|^bug: ", re.M)
+COMPLAINTS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Can't open file|^bug: ", re.M)
 # The password, plain and in base64 at each of its three offsets; the SASL library has a property of a similar name.
 SECRETS = re.compile(r"(?<!cmusasl)secret|c2VjcmV0|NlY3Jld|zZWNyZX")
 
@@ -58,6 +59,8 @@ def environment(**more):
 
 class Node:
     """conf: imapd.conf lines (None removes one); the rest are cyrus.conf entries, name -> text."""
+
+    REPORTS = "sanitizer"  # each process's report has its id behind this
 
     def __init__(self, directory, address, conf=None, start=None, services=None, events=None, daemons=None):
         self.dir = str(directory)
@@ -135,13 +138,25 @@ class Node:
 
     # ---- processes ----
 
+    def environment(self, **more):
+        """What each of this node's processes is given: the mark, and where a sanitizer writes its report."""
+        for kind in ("ASAN", "TSAN", "UBSAN"):
+            name = kind + "_OPTIONS"
+            more[name] = "%s:log_path=%s" % (os.environ.get(name, ""), self.path(self.REPORTS))
+        return environment(IATLAS_TEST=self.id, **more)
+
+    def complaints(self):
+        """What no healthy process would have written."""
+        text = self.stderr() if COMPLAINTS.search(self.stderr()) else ""
+        return text + "".join(self._read(f) for f in sorted(glob.glob(self.path(self.REPORTS + ".*"))))
+
     def command(self, *argv, check=True, **kw):
         """Runs one of our tools with this node's imapd.conf; the completed process."""
         kw.setdefault("timeout", 120)
         kw.setdefault("capture_output", True)
         kw.setdefault("text", True)
         args = [*self.wrap, program(argv[0]), "-C", self.path("imapd.conf"), *argv[1:]]
-        r = subprocess.run(args, env=environment(IATLAS_TEST=self.id), **kw)
+        r = subprocess.run(args, env=self.environment(), **kw)
         if check and r.returncode != 0:
             raise AssertionError("%s: exit %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout, r.stderr))
         return r
@@ -155,7 +170,7 @@ class Node:
             self.master = subprocess.Popen(
                 [*self.wrap, program("master"), "-C", self.path("imapd.conf"), "-M", self.path("cyrus.conf")]
                 + ["-p", self.path("pid"), "-r", ready],
-                env=environment(IATLAS_TEST=self.id),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=err,
                 stderr=err,
@@ -228,12 +243,11 @@ class Node:
     def cleanup(self):
         """Stops, checks that no process complained, removes the directory."""
         self.stop()
-        complaint = COMPLAINTS.search(self.stderr())
-        text = self.stderr() if complaint else ""
+        complaints = self.complaints()
         told = SECRETS.search(self.log())
         if not os.environ.get("IATLAS_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
-        assert not complaint, text
+        assert not complaints, complaints
         assert not told, "a password in the log: %s" % told
 
 

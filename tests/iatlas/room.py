@@ -95,6 +95,8 @@ def spawn(*argv):
 class Room(Node):
     """hosts: name -> address of everybody; imapd_conf, cyrus_conf: the files' text."""
 
+    REPORTS = "var/tmp/sanitizer"
+
     def __init__(self, directory, hub, name, address, hosts, imapd_conf, cyrus_conf):
         super().__init__(directory, address)
         self.hub, self.name = hub, name
@@ -142,11 +144,11 @@ class Room(Node):
         enter = ["nsenter", "-t", str(self.holder.pid), "-m", "-n"]
         return [*enter, node.program(name).replace(BUILD, BIN, 1), *args]
 
-    def environment(self):
-        env = node.environment(IATLAS_TEST=self.id)
+    def environment(self, **more):
+        env = super().environment(**more)
         for variable in ("PATH", "IATLAS_BINDIR"):
             env[variable] = env[variable].replace(BUILD, BIN)
-        return env
+        return {name: value.replace(self.path("var"), "/var") for name, value in env.items()}
 
     def start(self, timeout=30):
         self.write_configuration()
