@@ -49,6 +49,7 @@ int txn_put(struct mboxlist_txn *txn, enum mboxlist_table table, const struct bu
 int txn_delete(struct mboxlist_txn *txn, enum mboxlist_table table, const struct buf *key);
 
 /* One of the numbers in the table meta; 0 when it was never set. */
+int list_number_get(const struct mboxlist *list, struct db_txn *db, const char *name, uint64_t *number_r);
 int txn_number_get(struct mboxlist_txn *txn, const char *name, uint64_t *number_r);
 int txn_number_put(struct mboxlist_txn *txn, const char *name, uint64_t number);
 

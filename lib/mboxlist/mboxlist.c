@@ -234,10 +234,10 @@ int txn_delete(struct mboxlist_txn *txn, enum mboxlist_table table, const struct
     return db_delete(txn->db, txn->list->tables[table], key->data, key->len);
 }
 
-int txn_number_get(struct mboxlist_txn *txn, const char *name, uint64_t *number_r)
+int list_number_get(const struct mboxlist *list, struct db_txn *db, const char *name, uint64_t *number_r)
 {
     struct db_value value;
-    int r = db_get(txn->db, txn->list->tables[TABLE_META], name, strlen(name), &value);
+    int r = db_get(db, list->tables[TABLE_META], name, strlen(name), &value);
 
     *number_r = 0;
     if (r == 0) {
@@ -247,6 +247,11 @@ int txn_number_get(struct mboxlist_txn *txn, const char *name, uint64_t *number_
         r = reader.bad ? ERR_CORRUPT : 0;
     }
     return r == ERR_NOTFOUND ? 0 : r;
+}
+
+int txn_number_get(struct mboxlist_txn *txn, const char *name, uint64_t *number_r)
+{
+    return list_number_get(txn->list, txn->db, name, number_r);
 }
 
 int txn_number_put(struct mboxlist_txn *txn, const char *name, uint64_t number)

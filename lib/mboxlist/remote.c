@@ -312,6 +312,32 @@ static int sweep(struct mboxlist_remote *remote)
     return r;
 }
 
+int mboxlist_remote_is_whole(struct mboxlist *list)
+{
+    struct db_txn *db;
+    uint64_t whole;
+    int r;
+
+    MAGIC_CHECK(list, MBOXLIST_MAGIC);
+    r = db_begin(list->env, false, &db);
+    if (r < 0)
+        return r;
+    r = list_number_get(list, db, "mupdate-whole", &whole);
+    db_abort(&db);
+    return r < 0 ? r : whole != 0;
+}
+
+static int note_whole(struct mboxlist *list)
+{
+    struct mboxlist_txn *txn;
+    int r = mboxlist_remote_is_whole(list);
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = mboxlist_begin(list, &txn);
+    return r < 0 ? r : finish(&txn, txn_number_put(txn, "mupdate-whole", 1));
+}
+
 int mboxlist_remote_full_end(struct mboxlist_remote *remote)
 {
     bool set_position = remote->set_position;
@@ -327,6 +353,8 @@ int mboxlist_remote_full_end(struct mboxlist_remote *remote)
     remote->set_position = set_position;
     if (r == 0)
         r = mboxlist_remote_flush(remote);
+    if (r == 0)
+        r = note_whole(remote->list);
     drop_marks(remote);
     return r;
 }

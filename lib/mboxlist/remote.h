@@ -40,6 +40,8 @@ int mboxlist_remote_flush(struct mboxlist_remote *remote);
  * broke) removes nothing. */
 void mboxlist_remote_full_begin(struct mboxlist_remote *remote);
 int mboxlist_remote_full_end(struct mboxlist_remote *remote);
+/* Has a full list ever arrived?  Until then a name that is missing here may well exist.  1, 0 or an error. */
+int mboxlist_remote_is_whole(struct mboxlist *list);
 
 struct mboxlist_remote_counters {
     uint64_t received;  /* changes added */

@@ -117,7 +117,9 @@ static void test_full(void)
     add(remote, 'M', "d", "be2!p", "");
     CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
     CU_ASSERT_STRING_EQUAL(all(&f), "a b c d local");
+    CU_ASSERT_EQUAL(mboxlist_remote_is_whole(f.list), 0);
     CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+    CU_ASSERT_EQUAL(mboxlist_remote_is_whole(f.list), 1);
     CU_ASSERT_STRING_EQUAL(all(&f), "b d local");
 
     mboxlist_remote_full_begin(remote);
