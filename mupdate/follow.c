@@ -192,7 +192,7 @@ uint64_t follower_barrier_ask(void *follower)
     return f->source->ops->sequence(f->source);
 }
 
-bool follower_barrier_done(void *follower, uint64_t ticket)
+int follower_barrier_done(void *follower, uint64_t ticket)
 {
     struct follower *f = follower;
 

@@ -21,6 +21,6 @@ void follower_kick(struct follower *follower);
 
 /* As struct door has them. */
 uint64_t follower_barrier_ask(void *follower);
-bool follower_barrier_done(void *follower, uint64_t ticket);
+int follower_barrier_done(void *follower, uint64_t ticket);
 
 #endif

@@ -51,6 +51,7 @@ struct front {
     uint64_t sent; /* changes up to here were written */
     uint64_t ticket;
     uint64_t wanted; /* WAITING, past the ticket: answer when sent has reached it; 0: the ticket is not due */
+    bool away;       /* the authority cannot be asked */
     int64_t deadline;
     struct names_txn *txn; /* commands not yet committed */
     unsigned batched;
@@ -502,15 +503,22 @@ static int changes_step(struct front *f)
 static bool barrier_step(struct front *f)
 {
     const struct door *door = f->door;
+    int done;
 
     if (f->wanted == 0) {
-        if (door->barrier_done != NULL && !door->barrier_done(door->barrier_context, f->ticket))
+        done = door->barrier_done != NULL ? door->barrier_done(door->barrier_context, f->ticket) : 1;
+        if (done == 0)
             return false;
+        f->away = done < 0;
         f->wanted = f->server->source->ops->sequence(f->server->source) + 1; /* one more: 0 means not yet */
     }
     if (f->subscribed && f->sent + 1 < f->wanted)
         return false;
-    answer(f, f->tag, "OK", "Noop done");
+    /* a frontend's process must know; who follows us over the network has what there is to have */
+    if (f->away && door->local)
+        answer(f, f->tag, "NO", "the master is away");
+    else
+        answer(f, f->tag, "OK", "Noop done");
     hub_listen(f->place, f->subscribed);
     f->doing = IDLE;
     return true;

@@ -26,9 +26,9 @@ struct door {
     struct server *server;
     bool local;
     /* NOOP's barrier: ask gives a ticket; done says whether everything that the authority had acknowledged then
-     * is in the source and in this machine's list (hub_wake follows).  NULL: always. */
+     * is in the source and in this machine's list: 1, 0 (hub_wake follows), or ERR_UNAVAILABLE.  NULL: always. */
     uint64_t (*barrier_ask)(void *context);
-    bool (*barrier_done)(void *context, uint64_t ticket);
+    int (*barrier_done)(void *context, uint64_t ticket);
     void *barrier_context;
 };
 

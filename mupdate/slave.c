@@ -21,7 +21,9 @@ enum {
     CONNECT_MS = 30 * 1000,
     KEEPALIVE_MS = 20 * 1000, /* a NOOP after so long without one, as Cyrus's slave does */
     HOUSEKEEPING_MS = 60 * 1000,
-    RING = 65536 /* changed names that readers of ours may be behind */
+    KICK_MS = 100,     /* between attempts that barriers ask for */
+    AT_ONCE_MS = 1000, /* an attempt that takes longer to fail is not worth waiting for */
+    RING = 65536       /* changed names that readers of ours may be behind */
 };
 
 #define UPDATE_TAG "U01"
@@ -34,13 +36,15 @@ struct slave {
     pthread_t thread;
     int wake_fd;
     atomic_bool stop;
-    atomic_bool up; /* connected, or about to be for the first time: barriers are waited for */
+    atomic_bool up; /* connected */
     atomic_bool synced;
-    /* barriers */
-    _Atomic uint64_t asked, done;
-    uint64_t asking; /* what the NOOP under way covers */
-    uint64_t noop;   /* its number; 0: none */
-    uint64_t noops;  /* numbers given */
+    int64_t tried; /* when the last attempt began */
+    /* barriers: tickets up to `done` were answered by a master, those up to `missed` saw an attempt fail */
+    _Atomic uint64_t asked, done, missed;
+    atomic_bool hopeless; /* while it is away nobody waits for an attempt */
+    uint64_t asking;      /* what the NOOP under way covers */
+    uint64_t noop;        /* its number; 0: none */
+    uint64_t noops;       /* numbers given */
     int64_t noop_said, noop_due;
     int64_t housekeeping_due;
     /* the full list */
@@ -227,15 +231,26 @@ static int converse(struct slave *s, struct mupdate_conn *conn)
 
 /* ---- the thread ---- */
 
+/* Does somebody wait for an attempt? */
+static bool is_asked(struct slave *s)
+{
+    return !atomic_load(&s->hopeless) && atomic_load(&s->asked) > atomic_load(&s->missed) &&
+           atomic_load(&s->asked) > atomic_load(&s->done);
+}
+
+/* Until the delay is over, or a barrier asks for an attempt that is not too soon after the last. */
 static void rest(struct slave *s, int64_t ms)
 {
     struct pollfd fd = {.fd = s->wake_fd, .events = POLLIN};
-    int64_t deadline = clock_deadline(ms);
+    int64_t most = clock_deadline(ms), deadline;
     uint64_t count;
 
-    while (!atomic_load(&s->stop) && clock_left(deadline) != 0)
-        if (poll(&fd, 1, clock_left(deadline)) > 0 && read(s->wake_fd, &count, sizeof(count)) < 0)
+    while (!atomic_load(&s->stop)) {
+        deadline = is_asked(s) && s->tried + KICK_MS < most ? s->tried + KICK_MS : most;
+        if (clock_left(deadline) == 0 ||
+            (poll(&fd, 1, clock_left(deadline)) > 0 && read(s->wake_fd, &count, sizeof(count)) < 0))
             return;
+    }
 }
 
 static void renew_remote(struct slave *s)
@@ -248,11 +263,16 @@ static void renew_remote(struct slave *s)
 /* One connection, from its beginning to its end.  False: it was not made.  *served_r: the list came whole. */
 static bool follow_once(struct slave *s, bool was_away, bool *served_r)
 {
+    uint64_t asked = atomic_load(&s->asked);
     struct mupdate_conn *conn = NULL;
     struct buf why = BUF_INIT;
-    int r = mupdate_conn_open(&s->config.conn, clock_deadline(CONNECT_MS), &conn, &why);
-    bool made = r == 0;
+    bool made;
+    int r;
 
+    s->tried = clock_ms();
+    r = mupdate_conn_open(&s->config.conn, clock_deadline(CONNECT_MS), &conn, &why);
+    made = r == 0;
+    atomic_store(&s->hopeless, !made && clock_ms() - s->tried > AT_ONCE_MS);
     if (made) {
         renew_remote(s);
         atomic_store(&s->up, true);
@@ -260,11 +280,10 @@ static bool follow_once(struct slave *s, bool was_away, bool *served_r)
         mupdate_conn_close(&conn);
         *served_r = atomic_exchange(&s->synced, false);
         atomic_store(&s->up, false);
-        hub_wake(s->config.hub); /* who waits at a barrier goes on */
         if (r < 0)
             LOG(LOG_NOTICE, MUPDATE_SLAVE_LOST, LOG_STR(SERVER, s->server), LOG_ERROR(r));
     } else {
-        atomic_store(&s->up, false);
+        atomic_store(&s->missed, asked);
         hub_wake(s->config.hub);
         if (!was_away)
             LOG(LOG_NOTICE, MUPDATE_SLAVE_AWAY, LOG_STR(SERVER, s->server), LOG_STR(ERROR, buf_cstr(&why)));
@@ -314,7 +333,6 @@ struct slave *slave_new(const struct slave_config *config)
     s->config.conn.server = s->server;
     s->config.conn.wake_fd = s->wake_fd;
     s->config.conn.stop = &s->stop;
-    atomic_store(&s->up, true);
     pthread_mutex_init(&s->ring_mutex, NULL);
     BUG_ON(pthread_create(&s->thread, NULL, run, s) != 0);
     return s;
@@ -354,11 +372,15 @@ uint64_t slave_barrier_ask(void *slave)
     return ticket;
 }
 
-bool slave_barrier_done(void *slave, uint64_t ticket)
+int slave_barrier_done(void *slave, uint64_t ticket)
 {
     struct slave *s = slave;
 
-    return !atomic_load(&s->up) || atomic_load(&s->done) >= ticket;
+    if (atomic_load(&s->done) >= ticket)
+        return 1;
+    if (atomic_load(&s->up))
+        return 0;
+    return atomic_load(&s->hopeless) || atomic_load(&s->missed) >= ticket ? ERR_UNAVAILABLE : 0;
 }
 
 /* ---- as a source ---- */

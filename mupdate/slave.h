@@ -30,9 +30,9 @@ void slave_free(struct slave **slave); /* *slave may be NULL */
 /* The list, and the changes that this process has applied to it (the last 65,536). */
 struct source *slave_source(struct slave *slave);
 
-/* As struct door has them: while the master is away nothing is waited for. */
+/* As struct door has them.  While the master is away another attempt is made first, if the last one failed at once. */
 uint64_t slave_barrier_ask(void *slave);
-bool slave_barrier_done(void *slave, uint64_t ticket);
+int slave_barrier_done(void *slave, uint64_t ticket);
 
 /* Has the whole list been received on the present connection? */
 bool slave_is_synced(struct slave *slave);

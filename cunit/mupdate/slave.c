@@ -37,10 +37,10 @@ static int connect_play(void *context)
     return fds[0];
 }
 
-static void begin_with(struct play *p, int64_t answer_ms, bool hold)
+static void begin_as(struct play *p, int64_t answer_ms, bool hold, int64_t retry_most_ms)
 {
     struct slave_config config = {.conn = {.server = "play", .connect = connect_play, .context = p},
-                                  .retry_most_ms = 50,
+                                  .retry_most_ms = retry_most_ms,
                                   .own = "own",
                                   .answer_ms = answer_ms};
     char *error;
@@ -54,6 +54,11 @@ static void begin_with(struct play *p, int64_t answer_ms, bool hold)
     config.list = p->list;
     config.hub = p->hub;
     p->slave = slave_new(&config);
+}
+
+static void begin_with(struct play *p, int64_t answer_ms, bool hold)
+{
+    begin_as(p, answer_ms, hold, 50);
 }
 
 static void begin(struct play *p)
@@ -176,6 +181,17 @@ static void test_silent(void)
     finish(&p);
 }
 
+/* What becomes of it; 0: nothing, in 30 s. */
+static int await_barrier(struct play *p, uint64_t ticket)
+{
+    int64_t deadline = clock_deadline(30000);
+    int r;
+
+    while ((r = slave_barrier_done(p->slave, ticket)) == 0 && clock_left(deadline) > 0)
+        usleep(1000);
+    return r;
+}
+
 static void test_barrier(void)
 {
     int64_t deadline = clock_deadline(30000);
@@ -190,36 +206,52 @@ static void test_barrier(void)
     first = slave_barrier_ask(p.slave);
     hear(&p, "N1 NOOP\r\n");
     second = slave_barrier_ask(p.slave); /* too late for that one */
-    CU_ASSERT_FALSE(slave_barrier_done(p.slave, first));
+    CU_ASSERT_EQUAL(slave_barrier_done(p.slave, first), 0);
     say(&p, "U01 MAILBOX \"a\" \"be1!p\" \"\"\r\nN1 OK \"\"\r\n");
     hear(&p, "N2 NOOP\r\n");
-    CU_ASSERT_TRUE(slave_barrier_done(p.slave, first));
-    CU_ASSERT_FALSE(slave_barrier_done(p.slave, second));
+    CU_ASSERT_EQUAL(slave_barrier_done(p.slave, first), 1);
+    CU_ASSERT_EQUAL(slave_barrier_done(p.slave, second), 0);
     CU_ASSERT_EQUAL(type_of(&p, "a"), MBOXLIST_REMOTE);
-    shutdown(p.fd, SHUT_RDWR); /* the master goes: nobody waits for it */
-    while (!slave_barrier_done(p.slave, second) && clock_left(deadline) > 0)
-        usleep(1000);
-    CU_ASSERT_TRUE(slave_barrier_done(p.slave, second));
+    p.refuse = true;
+    shutdown(p.fd, SHUT_RDWR); /* the master goes: the next attempt shows it */
+    CU_ASSERT_EQUAL(await_barrier(&p, second), ERR_UNAVAILABLE);
+    finish(&p);
+}
+
+/* A lost connection is made again for who waits, long before the delay is over. */
+static void test_barrier_reconnects(void)
+{
+    int64_t began = clock_ms();
+    struct play p;
+    uint64_t ticket;
+
+    begin_as(&p, SLAVE_ANSWER_MS, true, 600 * 1000);
+    p.refuse = true;
+    p.hold = false;
+    for (unsigned i = 0; i < 8; i++) /* the delay has doubled to a minute */
+        CU_ASSERT_EQUAL(await_barrier(&p, slave_barrier_ask(p.slave)), ERR_UNAVAILABLE);
+    p.refuse = false;
+    ticket = slave_barrier_ask(p.slave);
+    hear(&p, "U01 UPDATE\r\nN1 NOOP\r\n");
+    say(&p, "U01 OK \"\"\r\nN1 OK \"\"\r\n");
+    CU_ASSERT_EQUAL(await_barrier(&p, ticket), 1);
+    CU_ASSERT(clock_ms() - began < 30 * 1000);
     finish(&p);
 }
 
 /* At its start it waits for the master to answer, as long as it may be there. */
 static void test_first_barrier(void)
 {
-    int64_t deadline = clock_deadline(5000);
     struct play p;
     uint64_t ticket;
 
     begin_with(&p, SLAVE_ANSWER_MS, true);
     ticket = slave_barrier_ask(p.slave);
     usleep(20000);
-    CU_ASSERT_FALSE(slave_barrier_done(p.slave, ticket));
+    CU_ASSERT_EQUAL(slave_barrier_done(p.slave, ticket), 0);
     p.refuse = true;
     p.hold = false;
-    while (!slave_barrier_done(p.slave, ticket) && clock_left(deadline) > 0)
-        usleep(1000);
-    CU_ASSERT_TRUE(slave_barrier_done(p.slave, ticket));
-    CU_ASSERT_TRUE(slave_barrier_done(p.slave, slave_barrier_ask(p.slave)));
+    CU_ASSERT_EQUAL(await_barrier(&p, ticket), ERR_UNAVAILABLE);
     finish(&p);
 }
 
@@ -285,6 +317,7 @@ static const struct unit_case cases[] = {
     {"following", test_follow},
     {"a broken list", test_broken_list},
     {"barrier", test_barrier},
+    {"a barrier reconnects", test_barrier_reconnects},
     {"silent", test_silent},
     {"the first barrier", test_first_barrier},
     {"as a source", test_source},

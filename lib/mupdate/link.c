@@ -26,7 +26,7 @@ enum {
     ANSWER_MS = 30 * 1000,
     IDLE_MS = 10 * 60 * 1000, /* then a NOOP shows whether the server is still there */
     CONNECT_MS = 30 * 1000,
-    KICK_MS = 100, /* a request while the server is away makes the link try again, at most so often */
+    KICK_MS = 100, /* between attempts that requests ask for */
     IN_FLIGHT_MAX = 256,
     LINK_MAGIC = 0x7bda7e11,
     REQUEST_MAGIC = 0x7bda7e12
@@ -174,16 +174,16 @@ static void wake_thread(struct mupdate_link *link)
         return; /* full: it is awake */
 }
 
-/* Puts a request into its queue, or ends it when the server is known to be away. */
+/* Puts a request into its queue; while the server is away it waits for an attempt of its own. */
 static void submit(struct mupdate_link *link, struct mupdate_request *r, struct queue *q)
 {
     pthread_mutex_lock(&link->mutex);
-    if (link->state == AWAY && clock_ms() - link->tried >= KICK_MS) {
-        link->state = CONNECTING; /* this one may wait for another attempt */
+    if (link->state == AWAY) {
+        link->state = CONNECTING;
         pthread_cond_broadcast(&link->changed);
     }
-    if (link->state == AWAY || atomic_load(&link->stop))
-        finish(r, ERR_UNAVAILABLE, buf_cstr(&link->why));
+    if (atomic_load(&link->stop))
+        finish(r, ERR_UNAVAILABLE, "stopping");
     else
         queue_put(q, r);
     pthread_mutex_unlock(&link->mutex);
@@ -565,16 +565,21 @@ static void give_up(struct mupdate_link *link, int failure, const char *why)
     pthread_mutex_unlock(&link->mutex);
 }
 
-/* Until the delay is over or a request asks for another attempt. */
+/* Until the delay is over, or a request asks for an attempt that is not too soon after the last. */
 static void rest(struct mupdate_link *link, int64_t delay_ms)
 {
-    struct timespec until;
-    int64_t deadline = clock_deadline(delay_ms);
+    int64_t most = clock_deadline(delay_ms);
 
-    until = (struct timespec){deadline / 1000, deadline % 1000 * 1000000};
     pthread_mutex_lock(&link->mutex);
-    while (link->state == AWAY && !atomic_load(&link->stop) && clock_left(deadline) != 0)
+    while (!atomic_load(&link->stop)) {
+        int64_t kick = link->tried + KICK_MS;
+        int64_t deadline = link->state != AWAY && kick < most ? kick : most;
+        struct timespec until = {deadline / 1000, deadline % 1000 * 1000000};
+
+        if (clock_left(deadline) == 0)
+            break;
         pthread_cond_timedwait(&link->changed, &link->mutex, &until);
+    }
     pthread_mutex_unlock(&link->mutex);
 }
 

@@ -5,9 +5,10 @@
  *     ... the session parks; wake(s) is called ...
  *     if (mupdate_request_done(r)) { result = mupdate_request_result(r); mupdate_request_free(&r); }
  *
- * Requests on one link are executed in the order they were sent.  While the server is away requests fail with
- * ERR_UNAVAILABLE at once (the link tries again by itself, with back-off); a request that was under way when the
- * connection broke fails with ERR_UNAVAILABLE too, its outcome unknown: every operation may be repeated.
+ * Requests on one link are executed in the order they were sent.  While the server is away the link tries again by
+ * itself, with back-off, and for a request within 100 ms: it fails with ERR_UNAVAILABLE when that attempt does.  A
+ * request that was under way when the connection broke fails with ERR_UNAVAILABLE too, its outcome unknown: every
+ * operation may be repeated.
  *
  * DELETE and DEACTIVATE are only sent behind a FIND that showed the name (they kill a Cyrus master otherwise):
  * the link does so itself. */
