@@ -290,6 +290,7 @@ def test_master_stopped_and_started(murder):
             refused = anna.no(command)
             assert "mupdate" in refused.text.lower(), refused
         assert anna.list("", "*") == ["INBOX"]
+        assert anna.no("SELECT missing").text.startswith("[UNAVAILABLE]")  # it may exist
         anna.append("INBOX", NEW)
         assert anna.select("INBOX") == 1
         with murder.lmtp() as lmtp:
@@ -320,6 +321,25 @@ def test_backend_starts_without_the_master(murder):
         while c.command("CREATE after").status != "OK":
             assert time.monotonic() < deadline
             time.sleep(0.2)
+
+
+def test_frontend_that_never_had_the_list(murder):
+    """It may not tell a client that there is nothing: he would drop what he has."""
+    two_users(murder)
+    fe = murder.fe[0]
+    fe.kill()
+    shutil.rmtree(fe.path("config"))
+    murder.m.stop()
+    fe.start()
+    with murder.imap("anna") as c:
+        for command in ('LIST "" *', 'LSUB "" *', "SELECT INBOX", "STATUS INBOX (MESSAGES)"):
+            assert c.no(command).text.startswith("[UNAVAILABLE]"), command
+        murder.m.start()
+        deadline = time.monotonic() + 90
+        while c.command('LIST "" *').status != "OK":
+            assert time.monotonic() < deadline
+        assert c.list("", "*") == ["INBOX"]
+        assert c.select("INBOX") == 0
 
 
 def test_frontend_killed_and_started_empty(murder):

@@ -83,14 +83,17 @@ void *proxy_barrier_begin(struct client *c)
     return b;
 }
 
-bool proxy_barrier_finished(void **barrier)
+int proxy_barrier_result(void **barrier)
 {
     struct barrier *b = *barrier;
+    bool done = mupdate_request_done(b->request);
+    int r;
 
-    if (!mupdate_request_done(b->request) && clock_left(b->deadline) != 0)
-        return false;
+    if (!done && clock_left(b->deadline) != 0)
+        return ERR_AGAIN;
+    r = done && mupdate_request_result(b->request) == 0 ? 0 : ERR_UNAVAILABLE;
     proxy_barrier_cancel(barrier);
-    return true;
+    return r;
 }
 
 void proxy_barrier_cancel(void **barrier)

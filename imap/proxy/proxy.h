@@ -30,7 +30,7 @@ int proxy_place(struct client *c, struct command *cmd, const char *mailbox, cons
 
 /* The own-writes barrier: a NOOP through this machine's MUPDATE slave. */
 void *proxy_barrier_begin(struct client *c);
-bool proxy_barrier_finished(void **barrier);
+int proxy_barrier_result(void **barrier);
 void proxy_barrier_cancel(void **barrier);
 
 #endif

@@ -12,7 +12,7 @@ static const struct leg_program program = {
     .proxy_new = proxy_leg_new,
     .place = proxy_place,
     .barrier_begin = proxy_barrier_begin,
-    .barrier_finished = proxy_barrier_finished,
+    .barrier_result = proxy_barrier_result,
     .barrier_cancel = proxy_barrier_cancel,
 };
 

@@ -251,6 +251,20 @@ static enum step answer_root(struct command *cmd, const char *reference)
     return command_ok(cmd, NULL, "Completed");
 }
 
+static enum step begin_step(struct command *cmd)
+{
+    struct list *l = cmd->state;
+    int r = route_list(cmd);
+
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    if (r < 0)
+        return command_error(cmd, r);
+    l->iter = open_iter(cmd, &l->pattern);
+    cmd->step = walk_step;
+    return walk_step(cmd);
+}
+
 enum step cmd_list(struct command *cmd)
 {
     struct list *l = pool_alloc(cmd->pool, sizeof(*l));
@@ -264,7 +278,6 @@ enum step cmd_list(struct command *cmd)
     cmd->cleanup = list_cleanup;
     if (*l->pattern.pattern == '\0')
         return answer_root(cmd, l->pattern.reference);
-    l->iter = open_iter(cmd, &l->pattern);
-    cmd->step = walk_step;
-    return walk_step(cmd);
+    cmd->step = begin_step;
+    return begin_step(cmd);
 }

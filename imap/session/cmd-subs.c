@@ -44,8 +44,10 @@ static void take_subscription(const char *internal, void *context)
 static enum step lsub_step(struct command *cmd)
 {
     struct lsub *l = cmd->state;
-    int r = cmd->leg == NULL ? route_inbox(cmd, &cmd->leg) : 0;
+    int r = cmd->leg == NULL ? route_list(cmd) : 0;
 
+    if (r == 0 && cmd->leg == NULL)
+        r = route_inbox(cmd, &cmd->leg);
     if (r == 0)
         r = cmd->leg->ops->lsub(cmd->leg, cmd, take_subscription, l);
     if (r == ERR_AGAIN)

@@ -115,6 +115,7 @@ struct command {
     char *final;        /* the answer behind the tag, malloc'ed */
     void *barrier;      /* of leg_program.barrier_begin, while it is waited for */
     bool barrier_taken; /* once for the lookup of a mailbox that is missing */
+    bool list_is_old;   /* that barrier found the master away */
     bool final_barrier; /* once before the answer to a change of names */
     bool failed;        /* the answer was NO or BAD */
     bool literal_over;  /* the message literal and its line's end have been taken */

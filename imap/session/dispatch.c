@@ -219,7 +219,7 @@ static bool in_final_barrier(struct command *cmd)
         cmd->final_barrier = true;
         cmd->barrier = program->barrier_begin(cmd->client);
     }
-    if (cmd->barrier == NULL || program->barrier_finished(&cmd->barrier))
+    if (cmd->barrier == NULL || program->barrier_result(&cmd->barrier) != ERR_AGAIN)
         return false;
     cmd->wake_at = clock_deadline(LEG_BARRIER_MS);
     return true;
@@ -434,7 +434,7 @@ static bool wait_client(struct client *c, enum engine_verdict *verdict_r)
 /* The barrier at login (DESIGN 7): before the first command. */
 static bool in_login_barrier(struct client *c)
 {
-    return c->barrier != NULL && !leg_program()->barrier_finished(&c->barrier);
+    return c->barrier != NULL && leg_program()->barrier_result(&c->barrier) == ERR_AGAIN;
 }
 
 /* What must be looked at before anything else.  True: *verdict_r is the answer. */

@@ -171,10 +171,11 @@ struct leg_program {
 
     /* The own-writes barrier (DESIGN 7): waits until the local mailbox list shows all that the master
      * had said when it was called.  Called after own changes, on a miss and at login.  begin gives NULL
-     * when there is nothing to wait for; it promises session_wake().  finished: true when it is over (or
-     * LEG_BARRIER_MS are), and frees; then *barrier = NULL.  NULL pointers: no such list. */
+     * when there is nothing to wait for; it promises session_wake().  result: ERR_AGAIN, or it is over and
+     * freed (*barrier = NULL): 0, or ERR_UNAVAILABLE when the master is away or LEG_BARRIER_MS have passed: what
+     * the list lacks may exist all the same.  NULL pointers: no such list. */
     void *(*barrier_begin)(struct client *c);
-    bool (*barrier_finished)(void **barrier);
+    int (*barrier_result)(void **barrier);
     void (*barrier_cancel)(void **barrier);
 };
 

@@ -4,6 +4,7 @@
 #include "lib/base/error.h"
 #include "lib/imapwire/args.h"
 #include "lib/mboxlist/mboxlist.h"
+#include "lib/mboxlist/remote.h"
 #include "lib/name/mboxname.h"
 #include "lib/name/namespace.h"
 
@@ -27,6 +28,7 @@ static int lookup_once(struct command *cmd, const char *internal, struct mboxlis
 static bool in_barrier(struct command *cmd)
 {
     const struct leg_program *program = leg_program();
+    int r;
 
     if (program->barrier_begin == NULL)
         return false;
@@ -34,10 +36,21 @@ static bool in_barrier(struct command *cmd)
         cmd->barrier_taken = true;
         cmd->barrier = program->barrier_begin(cmd->client);
     }
-    if (cmd->barrier == NULL || program->barrier_finished(&cmd->barrier))
+    if (cmd->barrier == NULL)
         return false;
-    cmd->wake_at = clock_deadline(LEG_BARRIER_MS);
-    return true;
+    r = program->barrier_result(&cmd->barrier);
+    if (r == ERR_AGAIN)
+        cmd->wake_at = clock_deadline(LEG_BARRIER_MS);
+    else
+        cmd->list_is_old = r < 0;
+    return r == ERR_AGAIN;
+}
+
+/* What the list lacks may exist all the same: a client that hears that it does not would drop what it has of it. */
+static int unknown(struct command *cmd)
+{
+    cmd->failure = "[UNAVAILABLE] The mailbox list is not up to date: the MUPDATE server cannot be reached";
+    return ERR_UNAVAILABLE;
 }
 
 int route_lookup(struct command *cmd, const char *internal, struct mboxlist_record *record_r)
@@ -52,7 +65,19 @@ int route_lookup(struct command *cmd, const char *internal, struct mboxlist_reco
     }
     if (in_barrier(cmd))
         return ERR_AGAIN;
-    return lookup_once(cmd, internal, record_r);
+    r = lookup_once(cmd, internal, record_r);
+    return r == ERR_NOTFOUND && cmd->list_is_old ? unknown(cmd) : r;
+}
+
+int route_list(struct command *cmd)
+{
+    int r = leg_program()->barrier_begin != NULL ? mboxlist_remote_is_whole(cmd->client->list) : 1;
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (in_barrier(cmd))
+        return ERR_AGAIN;
+    return mboxlist_remote_is_whole(cmd->client->list) == 1 ? 0 : unknown(cmd);
 }
 
 struct leg *route_leg(struct client *c, const struct mboxlist_record *record)

@@ -6,9 +6,12 @@
 #include "lib/mboxlist/record.h"
 
 /* Looks a mailbox up; one that is missing again behind the own-writes barrier.  0 with the record in the
- * command's pool; ERR_AGAIN: call again when the session runs; ERR_NOTFOUND; ERR_BUSY: it is being
- * moved. */
+ * command's pool; ERR_AGAIN: call again when the session runs; ERR_NOTFOUND; ERR_UNAVAILABLE: it is
+ * missing, and the master cannot be asked; ERR_BUSY: it is being moved. */
 int route_lookup(struct command *cmd, const char *internal, struct mboxlist_record *record_r);
+
+/* May the whole list be told?  0; ERR_AGAIN; ERR_UNAVAILABLE: this machine has never had the master's list. */
+int route_list(struct command *cmd);
 
 /* The leg of a record's server; NULL where this program has none for it. */
 struct leg *route_leg(struct client *c, const struct mboxlist_record *record);

@@ -43,7 +43,7 @@ static void declare_legs(void)
         imapd.program.proxy_new = proxy_leg_new;
         imapd.program.place = proxy_place;
         imapd.program.barrier_begin = proxy_barrier_begin;
-        imapd.program.barrier_finished = proxy_barrier_finished;
+        imapd.program.barrier_result = proxy_barrier_result;
         imapd.program.barrier_cancel = proxy_barrier_cancel;
     }
 }
