@@ -88,17 +88,28 @@ struct append_state {
     const char *date;
 };
 
+/* A frontend's LOCALAPPEND also says which mailbox its client has selected, or "": it is no news here. */
+static int skip_names(struct command *cmd, struct imap_args *args)
+{
+    const char *ignored;
+
+    if (imap_args_mailbox(args, &ignored) < 0 || imap_args_char(args, ' ') < 0)
+        return ERR_SYNTAX;
+    if (cmd->def->id != COMMAND_LOCALAPPEND)
+        return 0;
+    return imap_args_astring(args, &ignored) == 0 ? imap_args_char(args, ' ') : ERR_SYNTAX;
+}
+
 /* "mailbox SP [flags SP] [date-time SP]" before the literal. */
 static int parse(struct command *cmd, struct append_state *s)
 {
     static const char *const none[] = {NULL};
     struct imap_args args;
-    const char *ignored;
     size_t count;
 
     command_args(cmd, &args);
     s->flags = none;
-    if (imap_args_mailbox(&args, &ignored) < 0 || imap_args_char(&args, ' ') < 0 ||
+    if (skip_names(cmd, &args) < 0 ||
         (imap_args_peek(&args) == '(' &&
          (imap_args_flags(&args, false, &s->flags, &count) < 0 || imap_args_char(&args, ' ') < 0)) ||
         (imap_args_peek(&args) == '"' &&

@@ -54,21 +54,23 @@ static bool add_plain(struct imap_args *args, struct fetch_items *items, const c
     return false;
 }
 
-/* RFC822, RFC822.HEADER, RFC822.TEXT are sections by other names. */
+/* RFC822, RFC822.HEADER, RFC822.TEXT are sections by other names; RFC822.PEEK is RFC822 that leaves \Seen alone,
+ * and is answered as RFC822. */
 static bool add_rfc822(struct imap_args *args, struct fetch_items *items, const char *name)
 {
     static const struct {
-        const char *name;
+        const char *name, *answer;
         enum mail_section_what what;
-        bool sets_seen;
-    } rows[] = {{"RFC822", MAIL_SECTION_ALL, true},
-                {"RFC822.HEADER", MAIL_SECTION_HEADER, false},
-                {"RFC822.TEXT", MAIL_SECTION_TEXT, true}};
+        bool sets_seen, peer;
+    } rows[] = {{"RFC822", "RFC822", MAIL_SECTION_ALL, true, false},
+                {"RFC822.HEADER", "RFC822.HEADER", MAIL_SECTION_HEADER, false, false},
+                {"RFC822.PEEK", "RFC822", MAIL_SECTION_ALL, false, true},
+                {"RFC822.TEXT", "RFC822.TEXT", MAIL_SECTION_TEXT, true, false}};
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        if (!str_ieq(name, rows[i].name))
+        if (!str_ieq(name, rows[i].name) || (rows[i].peer && !items->peer))
             continue;
-        add(args, items, FETCH_SECTION, rows[i].name)->section.what = rows[i].what;
+        add(args, items, FETCH_SECTION, rows[i].answer)->section.what = rows[i].what;
         items->sets_seen = items->sets_seen || rows[i].sets_seen;
         return true;
     }
@@ -207,11 +209,11 @@ static bool take_macro(struct imap_args *args, struct fetch_items *items)
     return true;
 }
 
-int fetch_parse(struct imap_args *args, struct fetch_items *items)
+int fetch_parse(struct imap_args *args, bool peer, struct fetch_items *items)
 {
     int count = 0, r;
 
-    *items = (struct fetch_items){.last = &items->first};
+    *items = (struct fetch_items){.last = &items->first, .peer = peer};
     if (take_macro(args, items))
         return imap_args_end(args);
     if (!imap_args_skip(args, '(')) {

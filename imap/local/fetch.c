@@ -400,7 +400,8 @@ enum step local_fetch(struct command *cmd)
     int r;
 
     command_args(cmd, &args);
-    if (imap_args_seqset(&args, &set) < 0 || imap_args_space(&args) < 0 || fetch_parse(&args, &f->items) < 0)
+    if (imap_args_seqset(&args, &set) < 0 || imap_args_space(&args) < 0 ||
+        fetch_parse(&args, cmd->client->is_peer, &f->items) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
     cmd->state = f;
     cmd->cleanup = fetch_cleanup;

@@ -33,9 +33,11 @@ struct fetch_items {
     struct fetch_item *first, **last;
     bool flags;     /* FLAGS is among them */
     bool sets_seen; /* so is a BODY[...] that is not PEEK */
+    bool peer;      /* RFC822.PEEK is an item */
 };
 
-/* Reads the items or the macro behind the set, to the end of the arguments (RFC 3501 6.4.5).  0 or ERR_SYNTAX. */
-int fetch_parse(struct imap_args *args, struct fetch_items *items);
+/* Reads the items or the macro behind the set, to the end of the arguments (RFC 3501 6.4.5).  `peer`: a server of
+ * the murder may ask for RFC822.PEEK (doc/protocols/cyrus-private.md).  0 or ERR_SYNTAX. */
+int fetch_parse(struct imap_args *args, bool peer, struct fetch_items *items);
 
 #endif

@@ -45,9 +45,15 @@ static enum step (*const starts[COMMAND_END])(struct command *cmd) = {
     [COMMAND_EXAMINE] = local_select,
     [COMMAND_EXPUNGE] = local_expunge,
     [COMMAND_FETCH] = local_fetch,
+    [COMMAND_GETANNOTATION] = local_getannotation,
+    [COMMAND_GETMETADATA] = local_getmetadata,
     [COMMAND_GETQUOTA] = local_getquota,
     [COMMAND_GETQUOTAROOT] = local_getquotaroot,
+    [COMMAND_LOCALAPPEND] = local_append,
+    [COMMAND_LOCALCREATE] = local_localcreate,
+    [COMMAND_LOCALDELETE] = local_localdelete,
     [COMMAND_MOVE] = local_copy,
+    [COMMAND_MUPDATEPUSH] = local_mupdatepush,
     [COMMAND_RENAME] = local_rename,
     [COMMAND_SEARCH] = local_search,
     [COMMAND_SELECT] = local_select,
@@ -89,6 +95,7 @@ const struct leg_ops local_leg_ops = {
     .sink_commit = local_sink_commit,
     .sink_close = local_sink_close,
     .undo = local_undo,
+    .status = local_tell_status,
     .lsub = local_lsub,
 };
 

@@ -104,8 +104,13 @@ enum step local_create(struct command *cmd);
 enum step local_delete(struct command *cmd);
 enum step local_expunge(struct command *cmd);
 enum step local_fetch(struct command *cmd);
+enum step local_getannotation(struct command *cmd);
+enum step local_getmetadata(struct command *cmd);
 enum step local_getquota(struct command *cmd);
 enum step local_getquotaroot(struct command *cmd);
+enum step local_localcreate(struct command *cmd);
+enum step local_localdelete(struct command *cmd);
+enum step local_mupdatepush(struct command *cmd);
 enum step local_rename(struct command *cmd);
 enum step local_search(struct command *cmd);
 enum step local_select(struct command *cmd);
@@ -114,6 +119,9 @@ enum step local_setquota(struct command *cmd);
 enum step local_status(struct command *cmd);
 enum step local_store(struct command *cmd);
 enum step local_subscribe(struct command *cmd);
+
+/* Runs an operation on names to the command's answer. */
+enum step local_run_operation(struct command *cmd, struct mboxop *op);
 
 /* ---- primitives of struct leg_ops ---- */
 
@@ -138,6 +146,7 @@ int local_sink_commit(struct leg_sink *sink, uint32_t *uidvalidity_r, uint32_t *
 void local_sink_close(struct leg_sink **sink);
 int local_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
                const char *uids);
+int local_tell_status(struct leg *leg, struct command *cmd, const char *internal, const char *items);
 int local_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
 
 /* Drops the view and what has not been told of it. */

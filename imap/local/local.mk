@@ -8,7 +8,9 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/flags.c \
 	imap/local/leg.c \
 	imap/local/local.h imap/local/local-private.h \
+	imap/local/metadata.c \
 	imap/local/names.c \
+	imap/local/peer.c \
 	imap/local/quota.c \
 	imap/local/search.c \
 	imap/local/select.c \

@@ -76,7 +76,7 @@ static enum step operation_step(struct command *cmd)
     }
 }
 
-static enum step run(struct command *cmd, struct mboxop *op)
+enum step local_run_operation(struct command *cmd, struct mboxop *op)
 {
     mboxop_set_waker(op, wake_session, cmd->client->session);
     cmd->state = op;
@@ -139,7 +139,7 @@ enum step local_create(struct command *cmd)
     r = mboxop_may_create(env, cmd->client->identity, cmd->mailbox);
     if (r < 0)
         return command_error(cmd, r);
-    return run(cmd, mboxop_create(env, cmd->mailbox, partition, NULL, NULL, 0, NULL));
+    return local_run_operation(cmd, mboxop_create(env, cmd->mailbox, partition, NULL, NULL, 0, NULL));
 }
 
 enum step local_delete(struct command *cmd)
@@ -153,7 +153,7 @@ enum step local_delete(struct command *cmd)
     r = mboxop_may_delete(env, cmd->client->identity, cmd->mailbox);
     if (r < 0)
         return command_error(cmd, r);
-    return run(cmd, mboxop_delete(env, cmd->mailbox, 0));
+    return local_run_operation(cmd, mboxop_delete(env, cmd->mailbox, 0));
 }
 
 enum step local_rename(struct command *cmd)
@@ -178,7 +178,7 @@ enum step local_rename(struct command *cmd)
         r = mboxop_may_rename(env, c->identity, cmd->mailbox, to);
     if (r < 0)
         return command_error(cmd, r);
-    return run(cmd, mboxop_rename(env, cmd->mailbox, to, partition, 0));
+    return local_run_operation(cmd, mboxop_rename(env, cmd->mailbox, to, partition, 0));
 }
 
 /* ---- SETACL, DELETEACL (RFC 4314 3.1, 3.2) ---- */
@@ -221,5 +221,5 @@ enum step local_setacl(struct command *cmd)
     r = mboxop_may_setacl(env, cmd->client->identity, cmd->mailbox, identifier, rights);
     if (r < 0)
         return command_error(cmd, r);
-    return run(cmd, mboxop_setacl(env, cmd->mailbox, identifier, edit, rights));
+    return local_run_operation(cmd, mboxop_setacl(env, cmd->mailbox, identifier, edit, rights));
 }

@@ -1,7 +1,9 @@
 /* status.c: STATUS (RFC 3501 6.3.10). */
 #include <stdlib.h>
+#include <string.h>
 
 #include "imap/local/local-private.h"
+#include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/stream/stream.h"
 
@@ -25,25 +27,33 @@ static unsigned take_item(struct imap_args *args)
     return 0;
 }
 
+/* "(item ...)", to the end.  0: a syntax error. */
+static unsigned take_items(struct imap_args *args)
+{
+    unsigned wanted = 0, item;
+
+    if (imap_args_char(args, '(') < 0)
+        return 0;
+    do {
+        item = take_item(args);
+        wanted |= item;
+    } while (item != 0 && imap_args_skip(args, ' '));
+    return item != 0 && imap_args_char(args, ')') == 0 && imap_args_end(args) == 0 ? wanted : 0;
+}
+
 /* "mailbox (item ...)".  0: the answer has been made. */
 static unsigned parse(struct command *cmd)
 {
     struct imap_args args;
     const char *ignored;
-    unsigned wanted = 0, item = 1;
+    unsigned wanted = 0;
 
     command_args(cmd, &args);
-    if (imap_args_mailbox(&args, &ignored) == 0 && imap_args_space(&args) == 0 &&
-        imap_args_char(&args, '(') == 0) {
-        do {
-            item = take_item(&args);
-            wanted |= item;
-        } while (item != 0 && imap_args_skip(&args, ' '));
-        if (item != 0 && imap_args_char(&args, ')') == 0 && imap_args_end(&args) == 0)
-            return wanted;
-    }
-    command_bad(cmd, "%s", imap_args_error(&args));
-    return 0;
+    if (imap_args_mailbox(&args, &ignored) == 0 && imap_args_space(&args) == 0)
+        wanted = take_items(&args);
+    if (wanted == 0)
+        command_bad(cmd, "%s", imap_args_error(&args));
+    return wanted;
 }
 
 static uint32_t value_of(const struct mailbox_status *s, enum status_item item)
@@ -80,28 +90,43 @@ static void tell(struct command *cmd, const char *internal, unsigned wanted, con
     buf_free(&line);
 }
 
-enum step local_status(struct command *cmd)
+static int status_of(struct command *cmd, struct local_leg *l, const char *internal, unsigned wanted)
 {
-    struct local_leg *l = local_of(cmd);
     struct mailbox_status status;
     struct mailbox_reader reader;
     struct local_mailbox m;
     struct mailbox *mailbox;
+    int r = local_lookup_with(cmd, internal, ACL_READ, &m);
+
+    if (r == 0)
+        r = local_open(l, &m, &mailbox);
+    if (r < 0)
+        return r;
+    reader = local_reader(l, m.record.name, mailbox_header(mailbox));
+    r = mailbox_status(mailbox, &reader, &status);
+    mailbox_close(&mailbox);
+    if (r == 0)
+        tell(cmd, m.record.name, wanted, &status);
+    return r;
+}
+
+enum step local_status(struct command *cmd)
+{
     unsigned wanted = parse(cmd);
     int r;
 
     if (wanted == 0)
         return STEP_DONE;
-    r = local_lookup_with(cmd, cmd->mailbox, ACL_READ, &m);
-    if (r == 0)
-        r = local_open(l, &m, &mailbox);
-    if (r < 0)
-        return command_error(cmd, r);
-    reader = local_reader(l, m.record.name, mailbox_header(mailbox));
-    r = mailbox_status(mailbox, &reader, &status);
-    mailbox_close(&mailbox);
-    if (r < 0)
-        return command_error(cmd, r);
-    tell(cmd, m.record.name, wanted, &status);
-    return command_ok(cmd, NULL, "Completed");
+    r = status_of(cmd, local_of(cmd), cmd->mailbox, wanted);
+    return r < 0 ? command_error(cmd, r) : command_ok(cmd, NULL, "Completed");
+}
+
+int local_tell_status(struct leg *leg, struct command *cmd, const char *internal, const char *wanted_items)
+{
+    struct imap_args args;
+    unsigned wanted;
+
+    imap_args_init(&args, cmd->pool, wanted_items, strlen(wanted_items));
+    wanted = take_items(&args);
+    return wanted == 0 ? ERR_SYNTAX : status_of(cmd, (struct local_leg *)leg, internal, wanted);
 }

@@ -20,6 +20,14 @@ struct mboxop *mboxop_create(const struct mboxop_env *env, const char *name, con
     return op;
 }
 
+struct mboxop *mboxop_create_here(const struct mboxop_env *env, const char *name, const char *partition)
+{
+    struct mboxop *op = op_new(env, &op_create_here, name, NULL);
+
+    op->partition = partition != NULL ? pool_strdup(op->pool, partition) : NULL;
+    return op;
+}
+
 /* An id from outside is taken only when it is valid and new here. */
 static const char *choose_id(struct mboxop *op)
 {
@@ -42,9 +50,11 @@ static int check_absent(struct mboxop *op)
 
     if (r == 0)
         r = mboxlist_lookup(op->env->list, op->name, op->pool, &record);
-    if (r == 0)
-        return MBOXLIST_TYPE_BIT(record.type) & MBOXLIST_TYPES_ACTIVE ? ERR_EXISTS : 0;
-    return r == ERR_NOTFOUND ? 0 : r;
+    if (r != 0)
+        return r == ERR_NOTFOUND ? 0 : r;
+    if (op->kind == &op_create_here) /* what is to come here is still another server's */
+        return record.type == MBOXLIST_LOCAL ? ERR_EXISTS : 0;
+    return MBOXLIST_TYPE_BIT(record.type) & MBOXLIST_TYPES_ACTIVE ? ERR_EXISTS : 0;
 }
 
 /* What the new mailbox has from its ancestor or by the configuration. */
@@ -116,12 +126,13 @@ static int create_build(struct mboxop *op)
     return op_make_mailbox(op, op->name, c->partition, c->id, c->uidvalidity);
 }
 
-static int create_commit(struct mboxop *op, struct mboxlist_txn *txn)
+static int put_record(struct mboxop *op, struct mboxlist_txn *txn, unsigned flags)
 {
     const struct change *c = &op->changes[0];
     const struct mboxlist_record record = {
         .name = op->name,
         .type = MBOXLIST_LOCAL,
+        .flags = flags,
         .id = c->id,
         .partition = c->partition,
         .acl = c->acl,
@@ -132,6 +143,17 @@ static int create_commit(struct mboxop *op, struct mboxlist_txn *txn)
     };
 
     return mboxlist_txn_put(txn, &record);
+}
+
+static int create_commit(struct mboxop *op, struct mboxlist_txn *txn)
+{
+    return put_record(op, txn, 0);
+}
+
+/* Where there is no master there is nothing to wait for. */
+static int create_here_commit(struct mboxop *op, struct mboxlist_txn *txn)
+{
+    return put_record(op, txn, op->env->link != NULL ? MBOXLIST_MOVING : 0);
 }
 
 static int create_undo(struct mboxop *op)
@@ -160,5 +182,23 @@ const struct op_kind op_create = {
     .resume = create_resume,
     .build = create_build,
     .commit = create_commit,
+    .undo = create_undo,
+};
+
+/* Its intent goes with the commit, so that recovery only ever undoes one: as any other's, which finds nothing of ours
+ * at the master. */
+static const enum op_stage here_plan[] = {STAGE_LOCK,   STAGE_LEFT,  STAGE_PREPARE, STAGE_BUILD,
+                                          STAGE_COMMIT, STAGE_CLEAR, STAGE_DONE};
+static const enum op_stage here_undo_plan[] = {STAGE_UNDO, STAGE_CLEAR, STAGE_DONE};
+
+const struct op_kind op_create_here = {
+    .name = "create here",
+    .operation = INTENT_CREATE,
+    .plan = here_plan,
+    .undo_plan = here_undo_plan,
+    .prepare = create_prepare,
+    .record = create_record,
+    .build = create_build,
+    .commit = create_here_commit,
     .undo = create_undo,
 };

@@ -19,6 +19,14 @@ struct mboxop *mboxop_delete(const struct mboxop_env *env, const char *name, uns
     return op;
 }
 
+struct mboxop *mboxop_delete_here(const struct mboxop_env *env, const char *name)
+{
+    struct mboxop *op = op_new(env, &op_delete_here, name, NULL);
+
+    op->flags = MBOXOP_DELETE_NOW | MBOXOP_NO_RECURSE;
+    return op;
+}
+
 /* Deleting an INBOX deletes what is below it; any other mailbox leaves its children (RFC 3501 6.3.4). */
 static int collect(struct mboxop *op)
 {
@@ -119,6 +127,22 @@ const struct op_kind op_delete_now = {
     .finish_plan = now_finish_plan,
     .prepare = now_prepare,
     .resume = now_resume,
+    .commit = now_commit,
+    .finish = now_finish,
+};
+
+/* Recovery of one that died behind its commit asks the master too; it deletes there only what is said to be here and
+ * is not. */
+static const enum op_stage here_plan[] = {STAGE_LOCK,   STAGE_LEFT,  STAGE_PREPARE, STAGE_COMMIT,
+                                          STAGE_FINISH, STAGE_CLEAR, STAGE_DONE};
+static const enum op_stage here_undo_plan[] = {STAGE_CLEAR, STAGE_DONE};
+
+const struct op_kind op_delete_here = {
+    .name = "delete here",
+    .operation = INTENT_DELETE,
+    .plan = here_plan,
+    .undo_plan = here_undo_plan,
+    .prepare = now_prepare,
     .commit = now_commit,
     .finish = now_finish,
 };

@@ -10,6 +10,7 @@ imap_mboxop_libmboxop_a_SOURCES = \
 	imap/mboxop/op.c imap/mboxop/op-private.h \
 	imap/mboxop/partition.c \
 	imap/mboxop/permit.c \
+	imap/mboxop/publish.c \
 	imap/mboxop/push.c imap/mboxop/push.h \
 	imap/mboxop/recover.c \
 	imap/mboxop/rename.c \

@@ -67,6 +67,17 @@ struct mboxop *mboxop_rename(const struct mboxop_env *env, const char *from, con
 struct mboxop *mboxop_setacl(const struct mboxop_env *env, const char *name, const char *identifier,
                              enum acl_edit edit, rights_t rights);
 
+/* ---- a move to or from another server, as Cyrus's servers ask for it (doc/protocols/cyrus-private.md): what the
+ * MUPDATE master is not told.  A name that was made so is marked MBOXLIST_MOVING in a murder, and clients and pushes
+ * leave it alone, until it is published. ---- */
+
+struct mboxop *mboxop_create_here(const struct mboxop_env *env, const char *name, const char *partition);
+/* At once, and nothing below it; the master goes on naming whoever it names. */
+struct mboxop *mboxop_delete_here(const struct mboxop_env *env, const char *name);
+/* Tells the master that the mailbox is active here, as our list has it.  ERR_UNSUPPORTED on a standalone server;
+ * ERR_CONFLICT: active on another. */
+struct mboxop *mboxop_publish(const struct mboxop_env *env, const char *name);
+
 /* Called, by any thread, when an operation in MBOXOP_WAIT can go on.  Set before the first step; must not
  * wait, nor call this room. */
 void mboxop_set_waker(struct mboxop *op, void (*wake)(void *context), void *context);

@@ -231,6 +231,7 @@ const char *partition_for_new(struct pool *pool, const char *ancestor);
 
 /* ---- the kinds ---- */
 
-extern const struct op_kind op_create, op_delete_now, op_delete_later, op_rename, op_setacl;
+extern const struct op_kind op_create, op_create_here, op_delete_now, op_delete_here, op_delete_later,
+    op_rename, op_setacl;
 
 #endif

@@ -191,7 +191,7 @@ static int look_prepare(struct mboxop *op)
         struct change *c;
 
         r = mboxlist_lookup(op->env->list, name, op->pool, &record);
-        if (r == 0 && record.type == MBOXLIST_LOCAL) {
+        if (r == 0 && record.type == MBOXLIST_LOCAL && (record.flags & MBOXLIST_MOVING) == 0) {
             c = &op->changes[kept++];
             memset(c, 0, sizeof(*c));
             c->new_name = name;
@@ -326,7 +326,9 @@ static int push_ours(struct push *push)
     int r = 0;
 
     while (r == 0 && (r = mboxlist_iter_next(it, &record)) == 1)
-        r = is_known(&push->known, record->name) ? 0 : add_to_run(push, record->name);
+        r = (record->flags & MBOXLIST_MOVING) != 0 || is_known(&push->known, record->name)
+                ? 0 /* a move between servers ends what it has begun itself */
+                : add_to_run(push, record->name);
     mboxlist_iter_free(&it);
     return r == 0 ? flush_run(push) : r;
 }

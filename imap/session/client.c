@@ -161,16 +161,16 @@ rights_t client_rights(const struct client *c, const char *mailbox, const char *
     return identity_rights(name_config(), acl, c->identity, mailbox);
 }
 
-bool client_is_proxied(const struct client *c)
+void client_authenticated(struct client *c)
 {
     const char *authid = c->login->authid;
-    struct identity *proxy;
-    bool is_proxy;
+    bool itself = authid == NULL || strcmp(authid, c->login->identity->userid) == 0;
+    struct identity *other = itself ? NULL : identity_new(name_config(), authid);
+    const struct identity *who = itself ? c->login->identity : other;
 
-    if (authid == NULL || strcmp(authid, c->identity->userid) == 0)
-        return c->identity->is_proxy;
-    proxy = identity_new(name_config(), authid);
-    is_proxy = proxy->is_proxy;
-    identity_free(&proxy);
-    return is_proxy;
+    c->identity = c->login->identity;
+    c->is_proxied = who->is_proxy;
+    c->is_peer = who->is_proxy || who->is_admin;
+    c->is_itself = itself;
+    identity_free(&other);
 }

@@ -37,8 +37,12 @@ struct client {
     struct session *session; /* of lib/engine */
     struct stream *stream;
     const struct identity *identity; /* NULL before authentication; login's */
-    struct namespace *ns;            /* how this user names mailboxes; NULL before authentication */
-    struct pool *pool;               /* as long as the session */
+    bool is_proxied;                 /* one of proxyservers speaks, for the user or for itself */
+    bool is_peer;   /* that or an administrator: may say what only servers of a murder say to one another
+                        (doc/protocols/cyrus-private.md) */
+    bool is_itself; /* whoever authenticated acts for nobody else */
+    struct namespace *ns; /* how this user names mailboxes; NULL before authentication */
+    struct pool *pool;    /* as long as the session */
     enum client_state state;
 
     struct mboxlist *list;   /* the process's mailbox list */
@@ -95,7 +99,7 @@ int client_name_in(const struct client *c, struct pool *pool, const char *extern
 /* The user's rights on a mailbox, of its record's ACL. */
 rights_t client_rights(const struct client *c, const char *mailbox, const char *acl);
 
-/* Does a proxy (a frontend) speak for the user? */
-bool client_is_proxied(const struct client *c);
+/* Who it is has been proved: sets identity and roles. */
+void client_authenticated(struct client *c);
 
 #endif

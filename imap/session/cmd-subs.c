@@ -71,13 +71,15 @@ enum step cmd_lsub(struct command *cmd)
     struct imap_args args;
 
     command_args(cmd, &args);
-    if (list_pattern_parse(cmd, &args, &l->pattern) < 0)
-        return STEP_DONE;
-    l->cmd = cmd;
-    l->unfiltered = opt_switch(OPT_ALLOWALLSUBSCRIBE) || client_is_proxied(c);
-    list_levels_init(&l->levels);
     cmd->state = l;
     cmd->cleanup = lsub_cleanup;
+    if (list_pattern_parse(cmd, &args, &l->pattern) < 0)
+        return STEP_DONE;
+    if (imap_args_end(&args) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    l->cmd = cmd;
+    l->unfiltered = opt_switch(OPT_ALLOWALLSUBSCRIBE) || c->is_proxied;
+    list_levels_init(&l->levels);
     if (*l->pattern.pattern == '\0') {
         list_put(c, "LSUB", "\\Noselect", "");
         return command_ok(cmd, NULL, "Completed");
@@ -129,6 +131,6 @@ enum step cmd_subscribe(struct command *cmd)
     r = client_name_in(cmd->client, cmd->pool, external, &cmd->mailbox);
     if (r < 0)
         return command_error(cmd, r);
-    cmd->step = any || client_is_proxied(cmd->client) ? pass_step : check_step;
+    cmd->step = any || cmd->client->is_proxied ? pass_step : check_step;
     return cmd->step(cmd);
 }

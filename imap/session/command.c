@@ -24,6 +24,8 @@
 #define QUIET  CMD_QUIET
 #define WRITES CMD_WRITES
 #define NAMES  CMD_NAMES
+#define PEER   CMD_PEER
+#define ITSELF CMD_ITSELF
 static const struct command_def table[] = {
 #define COMMAND(id, name, start, states, capability, route, flags)                                           \
     {COMMAND_##id, name, start, states, capability, ROUTE_##route, flags},
@@ -38,6 +40,8 @@ static const struct command_def table[] = {
 #undef QUIET
 #undef WRITES
 #undef NAMES
+#undef PEER
+#undef ITSELF
 
 const struct command_def *command_find(const char *name, size_t len)
 {

@@ -46,6 +46,7 @@ enum command_route {
     ROUTE_LOGIN, /* imap/login: STARTTLS, AUTHENTICATE, LOGIN */
     ROUTE_SELECTED,
     ROUTE_MAILBOX,
+    ROUTE_HERE,
     ROUTE_INBOX,
     ROUTE_SPANS
 };
@@ -56,6 +57,8 @@ enum command_flags {
     CMD_QUIET = 4,  /* no EXPUNGE before its tagged answer, unless it came with UID */
     CMD_WRITES = 8, /* changes something */
     CMD_NAMES = 16, /* changes the mailbox list */
+    CMD_PEER = 32,  /* for servers of a murder and administrators only, where there is a store */
+    CMD_ITSELF = 64 /* and not while they act for another user */
 };
 
 struct command_def {

@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
+#include "lib/imapwire/args.h"
 #include "lib/stream/stream.h"
 
 #define COMMAND_MAGIC 0x436f6d6du
@@ -70,17 +71,45 @@ static int parse_head(const char *text, size_t len, struct head *head)
     return head->name_len > 0 ? 0 : ERR_SYNTAX;
 }
 
-/* What keeps a command from running now; NULL: nothing. */
-static const char *refuse(const struct client *c, const struct command_def *def, bool uid)
+/* Is this command there for this client at all? */
+static bool is_known(const struct client *c, const struct command_def *def, bool uid)
 {
     if (def == NULL || (uid && (def->flags & CMD_UID) == 0) ||
         (def->capability != NULL && capability_is_suppressed(def->capability)))
+        return false;
+    if ((def->flags & CMD_PEER) == 0)
+        return true;
+    return leg_program()->local != NULL && c->is_peer && (c->is_itself || (def->flags & CMD_ITSELF) == 0);
+}
+
+/* What keeps a command from running now; NULL: nothing. */
+static const char *refuse(const struct client *c, const struct command_def *def, bool uid)
+{
+    if (!is_known(c, def, uid))
         return uid ? "Unrecognized UID subcommand" : "Unrecognized command";
     if ((def->states & (1u << c->state)) != 0)
         return NULL;
     if (c->state == CLIENT_NOAUTH)
         return "Please login first";
     return def->states == 1u << CLIENT_NOAUTH ? "Already logged in" : "Please select a mailbox first";
+}
+
+/* A literal behind APPEND's mailbox, or LOCALAPPEND's two, is the message; one before is a name. */
+static bool names_are_there(const struct command_def *def, const struct head *head)
+{
+    struct pool *pool;
+    struct imap_args args;
+    const char *name;
+    bool there;
+
+    if (def->id != COMMAND_LOCALAPPEND)
+        return head->args_len > 0;
+    pool = pool_new(0);
+    imap_args_init(&args, pool, head->args, head->args_len);
+    there = imap_args_astring(&args, &name) == 0 && imap_args_char(&args, ' ') == 0 &&
+            imap_args_astring(&args, &name) == 0 && imap_args_char(&args, ' ') == 0;
+    pool_free(&pool);
+    return there;
 }
 
 /* Which literals are worth having: asked by the assembler before any "+". */
@@ -100,8 +129,7 @@ static enum input_literal decide_literal(void *context, const char *text, size_t
     c->input.error = refuse(c, def, head.uid);
     if (c->input.error != NULL)
         return INPUT_REFUSE;
-    /* APPEND's first literal may be the mailbox: then nothing stands before it */
-    return (def->flags & CMD_SINK) != 0 && head.args_len > 0 ? INPUT_STREAM : INPUT_COLLECT;
+    return (def->flags & CMD_SINK) != 0 && names_are_there(def, &head) ? INPUT_STREAM : INPUT_COLLECT;
 }
 
 static void limits_of(const struct client *c, struct input_limits *limits)
@@ -183,6 +211,12 @@ static enum step start_selected(struct command *cmd)
     return c->selected->ops->start(c->selected, cmd);
 }
 
+static enum step start_here(struct command *cmd)
+{
+    cmd->leg = client_leg(cmd->client, NULL);
+    return cmd->leg->ops->start(cmd->leg, cmd);
+}
+
 static enum step start(struct command *cmd)
 {
     if ((cmd->def->flags & CMD_WRITES) != 0 && opt_switch(OPT_READONLY))
@@ -192,6 +226,8 @@ static enum step start(struct command *cmd)
         return start_selected(cmd);
     case ROUTE_MAILBOX:
         return route_start(cmd);
+    case ROUTE_HERE:
+        return start_here(cmd);
     default:
         return cmd->def->start(cmd);
     }

@@ -104,6 +104,7 @@ static void front_result(struct login *l, const struct login_result *result)
         return;
     }
     c->state = CLIENT_AUTH;
+    client_authenticated(c);
     if (!result->layer)
         write_capabilities(c);
     stream_printf(c->stream, "%s SESSIONID=<%s>\r\n", result->text, l->id);
@@ -114,7 +115,7 @@ static enum engine_verdict front_authenticated(struct login *l)
     struct client *c = client_of(l);
     const struct leg_program *program = leg_program();
 
-    c->identity = l->identity;
+    client_authenticated(c);
     c->state = CLIENT_AUTH;
     c->ns = pool_alloc(c->pool, sizeof(*c->ns));
     namespace_init(c->ns, name_config(), c->identity->is_anonymous ? NULL : c->identity->userid,

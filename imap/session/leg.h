@@ -146,6 +146,10 @@ struct leg_ops {
 
     /* ---- names ---- */
 
+    /* Tells STATUS of a mailbox of this leg, at once; `items` as in the command: "(MESSAGES UNSEEN)".  0; an error, and
+     * nothing told.  The local leg only. */
+    int (*status)(struct leg *leg, struct command *cmd, const char *internal, const char *items);
+
     /* The user's subscriptions, as kept by the server of his INBOX: fn for each. */
     int (*lsub)(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
 };

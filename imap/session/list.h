@@ -18,7 +18,7 @@ struct list_pattern {
     bool levels; /* levels of the hierarchy without a mailbox of their own are told too */
 };
 
-/* Reads reference and pattern, to the end of the arguments.  0, or the answer has been made. */
+/* Reads reference and pattern; what follows is the caller's.  0, or the answer has been made. */
 int list_pattern_parse(struct command *cmd, struct imap_args *args, struct list_pattern *p);
 void list_pattern_free(struct list_pattern *p);
 
@@ -35,6 +35,18 @@ void list_levels_free(struct list_levels *l);
 /* To be called for each name in order, before it is listed. */
 void list_levels_tell(struct list_levels *l, struct client *c, const struct list_pattern *p, const char *name,
                       const char *word, const char *attributes);
+
+/* What LIST can be asked for beyond RFC 3501, by a frontend alone (doc/protocols/cyrus-private.md): words of RFC 5258,
+ * RFC 5819 and RFC 6154. */
+struct list_options {
+    bool only_subscribed, only_special; /* which mailboxes */
+    bool subscribed, special;           /* what of them; children are always told */
+    const char *status;                 /* "(MESSAGES UNSEEN)"; NULL: no STATUS */
+};
+/* "(subscribed special-use) " before the reference, and " return (...)" behind the pattern, to the end of the arguments;
+ * both may be missing.  0 or ERR_SYNTAX. */
+int list_options_select(struct imap_args *args, struct list_options *o);
+int list_options_return(struct imap_args *args, struct list_options *o);
 
 /* May the user know of this mailbox? */
 bool list_is_visible(const struct client *c, const struct mboxlist_record *record);

@@ -16,6 +16,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/front.c imap/session/front.h \
 	imap/session/input.c imap/session/input.h \
 	imap/session/leg.h \
+	imap/session/list-options.c \
 	imap/session/process.c imap/session/process.h \
 	imap/session/route.c imap/session/route.h
 SESSION_LIBS = imap/session/libsession.a $(LOGIN_LIBS) $(MUPDATE_LIBS) $(MBOXLIST_LIBS) $(IMAPWIRE_LIBS)

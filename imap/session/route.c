@@ -132,7 +132,7 @@ static enum step not_found(struct command *cmd)
 {
     if (cmd->failure != NULL)
         return command_error(cmd, ERR_NOTFOUND);
-    if (cmd->def->id == COMMAND_APPEND)
+    if (cmd->def->id == COMMAND_APPEND || cmd->def->id == COMMAND_LOCALAPPEND)
         return command_no(cmd, "TRYCREATE", "Mailbox does not exist");
     if (cmd->def->id == COMMAND_GETQUOTA || cmd->def->id == COMMAND_SETQUOTA)
         return command_no(cmd, "NONEXISTENT", "Quota root does not exist");
@@ -146,7 +146,8 @@ static enum step locate_step(struct command *cmd)
 
     if (r == ERR_AGAIN)
         return STEP_WAIT;
-    if (r == ERR_NOTFOUND)
+    /* what a peer believes to be here and is not is not sought elsewhere for it */
+    if (r == ERR_NOTFOUND || (r == 0 && (cmd->def->flags & CMD_PEER) != 0 && leg->server != NULL))
         return not_found(cmd);
     if (r < 0)
         return command_error(cmd, r);

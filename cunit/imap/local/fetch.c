@@ -12,38 +12,44 @@ static void test_parse(void)
     static const struct {
         const char *in;
         const char *names; /* joined by blanks; NULL: a syntax error */
-        bool flags, seen;
+        bool flags, seen, peer;
     } rows[] = {
-        {"FLAGS", "FLAGS", true, false},
-        {"(uid Flags)", "UID FLAGS", true, false},
-        {"FAST", "FLAGS INTERNALDATE RFC822.SIZE", true, false},
-        {"all", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE", true, false},
-        {"FULL", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY", true, false},
-        {"BODY", "BODY", false, false},
-        {"BODY[]", "BODY[]", false, true},
-        {"BODY.PEEK[]", "BODY[]", false, false},
-        {"body.peek[text]<0.5>", "BODY[TEXT]<0>", false, false},
-        {"BODY[1.2.MIME]", "BODY[1.2.MIME]", false, true},
+        {"FLAGS", "FLAGS", true, false, false},
+        {"(uid Flags)", "UID FLAGS", true, false, false},
+        {"FAST", "FLAGS INTERNALDATE RFC822.SIZE", true, false, false},
+        {"all", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE", true, false, false},
+        {"FULL", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY", true, false, false},
+        {"BODY", "BODY", false, false, false},
+        {"BODY[]", "BODY[]", false, true, false},
+        {"BODY.PEEK[]", "BODY[]", false, false, false},
+        {"body.peek[text]<0.5>", "BODY[TEXT]<0>", false, false, false},
+        {"BODY[1.2.MIME]", "BODY[1.2.MIME]", false, true, false},
         {"BODY.PEEK[HEADER.FIELDS (To \"X Y\" {2}\r\nab)]", "BODY[HEADER.FIELDS (To \"X Y\" ab)]", false,
-         false},
+         false, false},
         {"(RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE)", "RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE",
-         false, true},
-        {"RFC822.HEADER", "RFC822.HEADER", false, false},
-        {"", NULL, false, false},
-        {"()", NULL, false, false},
-        {"(FLAGS", NULL, false, false},
-        {"FLAGS UID", NULL, false, false},
-        {"(FAST)", NULL, false, false},
-        {"BODY[", NULL, false, false},
-        {"BODY[]]", NULL, false, false},
-        {"BODY[]<1>", NULL, false, false},
-        {"BODY[]<1.0>", NULL, false, false},
-        {"BODY[]<1.2", NULL, false, false},
-        {"BODY[HEADER.FIELDS]", NULL, false, false},
-        {"BODY[HEADER.FIELDS ()]", NULL, false, false},
-        {"BODY[HEADER (To)]", NULL, false, false},
-        {"ENVELOPE[]", NULL, false, false},
-        {"BODY.PEEK", NULL, false, false},
+         false, true, false},
+        {"RFC822.HEADER", "RFC822.HEADER", false, false, false},
+        {"(UID RFC822.PEEK)", "UID RFC822", false, false, true},
+        {"rfc822.peek", "RFC822", false, false, true},
+        {"(Rfc822.peek RFC822)", "RFC822 RFC822", false, true, true},
+        {"RFC822.PEEK", NULL, false, false, false},
+        {"(FLAGS RFC822.PEEK)", NULL, false, false, false},
+        {"RFC822.PEEKS", NULL, false, false, true},
+        {"", NULL, false, false, false},
+        {"()", NULL, false, false, false},
+        {"(FLAGS", NULL, false, false, false},
+        {"FLAGS UID", NULL, false, false, false},
+        {"(FAST)", NULL, false, false, false},
+        {"BODY[", NULL, false, false, false},
+        {"BODY[]]", NULL, false, false, false},
+        {"BODY[]<1>", NULL, false, false, false},
+        {"BODY[]<1.0>", NULL, false, false, false},
+        {"BODY[]<1.2", NULL, false, false, false},
+        {"BODY[HEADER.FIELDS]", NULL, false, false, false},
+        {"BODY[HEADER.FIELDS ()]", NULL, false, false, false},
+        {"BODY[HEADER (To)]", NULL, false, false, false},
+        {"ENVELOPE[]", NULL, false, false, false},
+        {"BODY.PEEK", NULL, false, false, false},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -54,7 +60,7 @@ static void test_parse(void)
         int r;
 
         imap_args_init(&args, pool, rows[i].in, strlen(rows[i].in));
-        r = fetch_parse(&args, &items);
+        r = fetch_parse(&args, rows[i].peer, &items);
         CU_ASSERT_EQUAL(r, rows[i].names != NULL ? 0 : ERR_SYNTAX);
         if (r == 0 && rows[i].names != NULL) {
             for (struct fetch_item *f = items.first; f != NULL; f = f->next)
@@ -81,7 +87,7 @@ static void test_truncated(void)
 
         memcpy(copy, whole, n);
         imap_args_init(&args, pool, copy, n);
-        CU_ASSERT_EQUAL(fetch_parse(&args, &items), ERR_SYNTAX);
+        CU_ASSERT_EQUAL(fetch_parse(&args, n % 2 == 0, &items), ERR_SYNTAX);
         pool_free(&pool);
         free(copy);
     }

@@ -65,24 +65,38 @@ static struct mboxop *make_setacl(const struct mboxop_env *env)
     return mboxop_setacl(env, "user.fred.a", "bob", ACL_ADD, ACL_LOOKUP | ACL_READ);
 }
 
+static struct mboxop *make_create_here(const struct mboxop_env *env)
+{
+    return mboxop_create_here(env, "user.fred.new", NULL);
+}
+
+static struct mboxop *make_delete_here(const struct mboxop_env *env)
+{
+    return mboxop_delete_here(env, "user.fred.a");
+}
+
 #define BEFORE "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+"
 
 static const struct scenario {
     const char *name;
     struct mboxop *(*make)(const struct mboxop_env *env);
     const char *after;
+    bool alone; /* in a murder the master is to go on saying something else */
 } scenarios[] = {
-    {"create", make_create, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+ user.fred.new+"},
-    {"delete", make_delete, "DELETED.user.fred.a.T+ user.bob+ user.fred+ user.fred.a.b+"},
+    {"create", make_create, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+ user.fred.new+", false},
+    {"delete", make_delete, "DELETED.user.fred.a.T+ user.bob+ user.fred+ user.fred.a.b+", false},
     {"delete user", make_delete_user,
-     "DELETED.user.fred.T+ DELETED.user.fred.a.T+ DELETED.user.fred.a.b.T+ user.bob+"},
-    {"delete now", make_delete_now, "user.bob+ user.fred+ user.fred.a.b+"},
-    {"delete user now", make_delete_user_now, "user.bob+"},
-    {"rename", make_rename, "user.bob+ user.bob.x+ user.bob.x.b+ user.fred+"},
-    {"rename user", make_rename_user, "user.al+ user.al.a+ user.al.a.b+ user.bob+"},
-    {"inbox move", make_inbox_move, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+ user.fred.old+"},
-    {"setacl", make_setacl, BEFORE},
-    {"set aside", make_set_aside, "DELETED.user.fred.T+ user.bob+ user.fred.a+ user.fred.a.b+"},
+     "DELETED.user.fred.T+ DELETED.user.fred.a.T+ DELETED.user.fred.a.b.T+ user.bob+", false},
+    {"delete now", make_delete_now, "user.bob+ user.fred+ user.fred.a.b+", false},
+    {"delete user now", make_delete_user_now, "user.bob+", false},
+    {"rename", make_rename, "user.bob+ user.bob.x+ user.bob.x.b+ user.fred+", false},
+    {"rename user", make_rename_user, "user.al+ user.al.a+ user.al.a.b+ user.bob+", false},
+    {"inbox move", make_inbox_move, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+ user.fred.old+", false},
+    {"setacl", make_setacl, BEFORE, false},
+    {"set aside", make_set_aside, "DELETED.user.fred.T+ user.bob+ user.fred.a+ user.fred.a.b+", false},
+    {"create here", make_create_here, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+ user.fred.new+",
+     true},
+    {"delete here", make_delete_here, "user.bob+ user.fred+ user.fred.a.b+", true},
 };
 
 static void set_up(bool murder)
@@ -155,6 +169,9 @@ static void run(bool murder)
     for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++) {
         bool ended = false;
         int steps = 0;
+
+        if (murder && scenarios[i].alone)
+            continue;
 
         for (; !ended && steps < STEPS_MAX; steps++) {
             set_up(murder);

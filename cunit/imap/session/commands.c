@@ -43,11 +43,15 @@ static void test_rows(void)
         CU_ASSERT_PTR_NOT_NULL_FATAL(def);
         CU_ASSERT_EQUAL((size_t)def->id, i);
         CU_ASSERT(i == 0 || strcmp(names[i - 1], names[i]) < 0);
-        leg_starts = def->route == ROUTE_SELECTED || def->route == ROUTE_MAILBOX;
+        leg_starts = def->route == ROUTE_SELECTED || def->route == ROUTE_MAILBOX || def->route == ROUTE_HERE;
         login_starts = def->route == ROUTE_LOGIN;
         CU_ASSERT_EQUAL(def->start == NULL, leg_starts || login_starts);
         CU_ASSERT(def->route != ROUTE_SELECTED || def->states == 1u << CLIENT_SELECTED);
         CU_ASSERT(!login_starts || def->states == 1u << CLIENT_NOAUTH);
+        /* who a peer is, is known only after authentication; what is done here alone is no client's to do */
+        CU_ASSERT((def->flags & CMD_PEER) == 0 || (def->states & 1u << CLIENT_NOAUTH) == 0);
+        CU_ASSERT((def->flags & CMD_ITSELF) == 0 || (def->flags & CMD_PEER) != 0);
+        CU_ASSERT(def->route != ROUTE_HERE || (def->flags & CMD_PEER) != 0);
     }
 }
 
