@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from iatlas import Murder, cyrus, direct, net, node  # noqa: E402
 from iatlas.murder import Frontend  # noqa: E402
+from iatlas.site import Site, User  # noqa: E402
 
 
 def pytest_configure(config):
@@ -120,3 +121,40 @@ def served(request):
     frontend = Frontend(request.getfixturevalue("murder"))
     frontend.make_users("fred", "bob")
     return frontend
+
+
+@pytest.fixture(scope="module", params=["direct", "frontend"])
+def site(request):
+    """A server with TLS for real clients: standalone, and a murder's frontend.  Kept for a module's tests."""
+    directory, network, made = tempfile.mkdtemp(prefix="ia-"), net.Network(), None
+    try:
+        made = Site(request.param, directory, network)
+        yield made.start()
+    finally:
+        if made:
+            made.cleanup()
+        network.close()
+        if not os.environ.get("IATLAS_KEEP"):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def make_user(site, workdir):
+    """make_user() gives somebody new at the site, with a HOME; nothing may be refused that the test does not expect."""
+    if os.getuid() != 0:
+        pytest.skip("not root: clients get an /etc/hosts of their own")
+    os.chmod(workdir, 0o711)
+    made = []
+
+    def make():
+        made.append(User(site, os.path.join(workdir, "home%d" % len(made))))
+        return made[-1]
+
+    yield make
+    for u in made:
+        u.check()
+
+
+@pytest.fixture
+def user(make_user):
+    return make_user()
