@@ -91,6 +91,7 @@ class CyrusNode(Node):
     """A node of Cyrus, configured as ours are: command names in cyrus.conf are found and get their -C."""
 
     ALIASES = {"proxyd": "imapd", "lmtpproxyd": "lmtpd"}  # Debian's has one program for both
+    SYNCED = "mailbox list synchronization complete"
     OURS_ONLY = ("log_target", "db_map_size", "failedloginpause")
 
     def __init__(self, directory, address, conf=None, hosts=None, **kw):

@@ -81,7 +81,7 @@ class Murder:
     def _wait_synced(frontend, timeout=60):
         """Until the frontend's slave has the list: before, its answers may be as old as the list."""
         deadline = time.monotonic() + timeout
-        while "mupdate.slave-synced" not in frontend.log():
+        while frontend.SYNCED not in frontend.log():
             assert time.monotonic() < deadline, frontend.log()
             time.sleep(0.01)
 

@@ -62,6 +62,8 @@ class Node:
 
     REPORTS = "sanitizer"  # each process's report has its id behind this
 
+    SYNCED = "mupdate.slave-synced"  # what a frontend logs once it has the list
+
     def __init__(self, directory, address, conf=None, start=None, services=None, events=None, daemons=None):
         self.dir = str(directory)
         self.address = address
