@@ -170,6 +170,7 @@ static enum engine_verdict front_greeting(struct login *l)
     f->server = door->server;
     f->read_only = door->local || door->server->names == NULL;
     f->parser = mupdate_parser_new();
+    mupdate_parser_limit(f->parser, LOGIN_SASL_LINE_MAX);
     l->front = f;
     if (door->local)
         login_preauth(l, "mupdate");
@@ -185,6 +186,12 @@ static void begin_authenticate(struct login *l, const struct mupdate_line *line)
         answer(front_of(l), line->tag, "BAD", "Usage: AUTHENTICATE mechanism [initial response]");
     else
         login_authenticate(l, line->args[0], initial != NULL && initial[0] == '\0' ? "=" : initial);
+}
+
+static void preauth_bad(struct login *l, const char *tag, const char *text)
+{
+    login_note_bad(l);
+    answer(front_of(l), tag, "BAD", text);
 }
 
 static enum engine_verdict preauth_line(struct login *l, const struct mupdate_line *line)
@@ -203,7 +210,7 @@ static enum engine_verdict preauth_line(struct login *l, const struct mupdate_li
         answer(f, line->tag, "OK", "bye-bye");
         return login_close(l);
     } else {
-        answer(f, line->tag, "BAD", "Please login first");
+        preauth_bad(l, line->tag, "Please login first");
     }
     return ENGINE_AGAIN;
 }
@@ -223,7 +230,7 @@ static enum engine_verdict front_command(struct login *l)
         return preauth_line(l, line);
     if (r == ERR_TOOBIG)
         return login_bye(l, "Command too long");
-    answer(f, line->tag, "BAD", "Need Command");
+    preauth_bad(l, line->tag, "Need Command");
     return ENGINE_AGAIN;
 }
 
@@ -262,6 +269,7 @@ static enum engine_verdict front_authenticated(struct login *l)
 {
     struct front *f = front_of(l);
 
+    mupdate_parser_limit(f->parser, MUPDATE_LINE_MAX);
     f->place = hub_join(f->server->hub, l->session);
     return ENGINE_AGAIN;
 }

@@ -3,6 +3,7 @@
 
 #include "imap/login/deny.h"
 #include "imap/login/login-private.h"
+#include "imap/login/tally.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -17,35 +18,76 @@
 
 /* ---- who may act for whom ---- */
 
+/* The canonical name of who has shown or asked to be `name`, appended.  Without virtual domains a name with an "@"
+ * is one of another realm, which must be among loginrealms.  0, or ERR_DENIED: nobody here can have that name. */
+static int canonical(const char *name, struct buf *to)
+{
+    const char *at = name_config()->virtdomains == VIRTDOMAINS_OFF ? strrchr(name, '@') : NULL;
+    struct pool *pool = at != NULL ? pool_new(0) : NULL;
+    int r = 0;
+
+    if (at != NULL) {
+        struct str_list realms = str_split(pool, opt_string(OPT_LOGINREALMS), " \t");
+
+        r = ERR_DENIED;
+        for (size_t i = 0; i < realms.count && r != 0; i++)
+            r = str_ieq(realms.items[i], at + 1) ? 0 : ERR_DENIED;
+    }
+    if (r == 0 && identity_canonical(name_config(), name, opt_switch(OPT_USERNAME_TOLOWER), to) < 0)
+        r = ERR_DENIED;
+    pool_free(&pool);
+    return r;
+}
+
+/* NULL: no such name can be. */
+static struct identity *identity_named(const char *name)
+{
+    struct buf userid = BUF_INIT;
+    struct identity *identity = NULL;
+
+    if (canonical(name, &userid) == 0)
+        identity =
+            identity_new(name_config(), str_ieq(buf_cstr(&userid), "anonymous") ? NULL : buf_cstr(&userid));
+    buf_free(&userid);
+    return identity;
+}
+
 /* Proxyservers and administrators may; proxyservers for administrators only where proxy_admins allows. */
+static bool may_act_for(const struct identity *proxy, const struct identity *user)
+{
+    if (proxy->is_proxy && user->is_admin && !opt_switch(OPT_PROXY_ADMINS))
+        return false;
+    return proxy->is_admin || proxy->is_proxy;
+}
+
+/* Names are compared as what they mean: "cyrus@example.org" may be just another way to write "cyrus". */
 static bool may_proxy(void *context, const char *authid, const char *userid)
 {
-    struct identity *proxy = identity_new(name_config(), authid);
-    struct identity *user = identity_new(name_config(), userid);
-    bool may = proxy->is_admin || proxy->is_proxy;
+    struct identity *proxy = identity_named(authid), *user = identity_named(userid);
+    bool may = proxy != NULL && user != NULL &&
+               (strcmp(proxy->userid, user->userid) == 0 || may_act_for(proxy, user));
 
     (void)context;
-    if (proxy->is_proxy && user->is_admin && !opt_switch(OPT_PROXY_ADMINS))
-        may = false;
     identity_free(&proxy);
     identity_free(&user);
     return may;
 }
 
-/* The identity of who has proved to be `authid` and wants to be `userid`; NULL: no such name can be. */
-static struct identity *identity_of(const char *authid, const char *userid)
+/* The identity of who has proved to be `authid` and may be `userid`; NULL: no such name can be, or not here.
+ * *limited_r: the limits on sessions hold for it: for a user himself, not for a frontend or an administrator. */
+static struct identity *identity_of(const char *authid, const char *userid, bool *limited_r)
 {
-    struct buf canonical = BUF_INIT;
-    struct identity *identity = NULL;
+    struct identity *proxy = identity_named(authid), *user = identity_named(userid);
+    bool itself = proxy != NULL && user != NULL && strcmp(proxy->userid, user->userid) == 0;
 
-    if (identity_canonical(name_config(), userid, opt_switch(OPT_USERNAME_TOLOWER), &canonical) == 0) {
-        identity = identity_new(name_config(), str_ieq(userid, "anonymous") ? NULL : buf_cstr(&canonical));
-        /* A frontend's own identity is never an administrator. */
-        if (identity->is_proxy && strcmp(authid, userid) == 0)
-            identity->is_admin = false;
-    }
-    buf_free(&canonical);
-    return identity;
+    if (proxy == NULL || (user != NULL && user->is_anonymous && !opt_switch(OPT_ALLOWANONYMOUSLOGIN)))
+        identity_free(&user);
+    *limited_r = itself && !proxy->is_admin && !proxy->is_proxy;
+    /* A frontend's own identity is never an administrator. */
+    if (user != NULL && user->is_proxy && itself)
+        user->is_admin = false;
+    identity_free(&proxy);
+    return user;
 }
 
 /* ---- the SASL server of a connection ---- */
@@ -127,6 +169,8 @@ static const char *outcome_text(enum login_code code)
         return "No such authentication mechanism";
     case LOGIN_CANCELLED:
         return "Authentication cancelled";
+    case LOGIN_LIMIT:
+        return "Too many sessions";
     case LOGIN_BAD:
         break;
     }
@@ -212,17 +256,40 @@ const char *auth_denied(struct login *l)
     return denied;
 }
 
+/* Counts the session in.  False: there are too many (and the login has failed). */
+static bool count(struct login *l)
+{
+    struct login_private *p = l->p;
+    int r = tally_enter(l->service->tally, l->identity->userid, l->peer, &p->tally_number);
+
+    if (r < 0)
+        LOG(LOG_ERR, LOGIN_TALLY, LOG_ERROR(r));
+    p->is_counted = r == TALLY_IN;
+    if (r == TALLY_USER_FULL || r == TALLY_HOST_FULL)
+        fail(l, LOGIN_LIMIT,
+             r == TALLY_USER_FULL ? "Too many sessions of this user" : "Too many sessions from this host");
+    return r != TALLY_USER_FULL && r != TALLY_HOST_FULL;
+}
+
+void auth_uncount(struct login *l)
+{
+    if (l->p->is_counted)
+        tally_leave(l->service->tally, l->identity->userid, l->peer, l->p->tally_number);
+    l->p->is_counted = false;
+}
+
 /* The mechanism says yes; may this user use the service? */
 static void succeed(struct login *l, const char *data, size_t n)
 {
     struct login_private *p = l->p;
     const char *text = NULL;
+    bool limited;
     int r;
 
     l->authid = pool_strdup(l->pool, sasl_srv_authid(p->sasl));
     l->mech = pool_strdup(l->pool, sasl_srv_mech(p->sasl));
     l->ssf = sasl_srv_ssf(p->sasl);
-    l->identity = identity_of(l->authid, sasl_srv_userid(p->sasl));
+    l->identity = identity_of(l->authid, sasl_srv_userid(p->sasl), &limited);
     if (l->identity == NULL) {
         fail(l, LOGIN_DENIED, NULL);
         return;
@@ -235,6 +302,8 @@ static void succeed(struct login *l, const char *data, size_t n)
         fail(l, r == ERR_DENIED ? LOGIN_DENIED : LOGIN_UNAVAILABLE, text);
         return;
     }
+    if (limited && l->service->tally != NULL && !count(l))
+        return;
     LOG(LOG_INFO, LOGIN_OK, LOG_STR(USER, l->identity->userid), LOG_STR(AUTHID, l->authid),
         LOG_STR(MECH, l->mech), LOG_STR(PEER, l->peer),
         LOG_STR(TLS, login_is_tls(l) ? stream_tls_protocol(l->stream) : ""));

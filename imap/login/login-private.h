@@ -11,6 +11,7 @@
 struct proc_table;
 struct ticker;
 struct sasl_server;
+struct tally;
 
 struct login_service {
     unsigned magic;
@@ -20,9 +21,10 @@ struct login_service {
     bool tls_always;
     struct tls_context *tls; /* NULL: no TLS here; the process's */
     bool starttls, tls_required;
-    int64_t failed_pause_ms, plain_pause_ms, timeout_ms;
+    int64_t failed_pause_ms, plain_pause_ms, timeout_ms, login_ms, handshake_ms;
     char *host; /* servername up to its first dot */
     struct proc_table *proc;
+    struct tally *tally; /* NULL: no limits */
     atomic_uint_fast64_t sessions;
 
     atomic_uint denials;   /* grows when denials have changed: sessions ask again (deny.h) */
@@ -50,7 +52,7 @@ enum login_state {
 struct login_private {
     enum login_state state;
     bool greeted; /* the front has its object */
-    unsigned failures, commands;
+    unsigned failures, commands, bad;
     uint64_t number; /* the n of the session id */
 
     struct sasl_server *sasl; /* from its first use to the end of authentication, or for good under a layer */
@@ -60,8 +62,12 @@ struct login_private {
     int64_t answer_at;
 
     int64_t state_deadline; /* handshake, login, closing */
+    int64_t login_deadline; /* of all before login together */
     int64_t timeout_ms, idle_deadline;
     uint64_t bytes_seen; /* in and out, when idle_deadline was set */
+
+    bool is_counted; /* in the service's tally */
+    uint64_t tally_number;
 
     unsigned denials; /* the service's when it was last asked for this user */
 
@@ -79,6 +85,9 @@ enum engine_verdict auth_step_layer(struct login *l);
 void auth_free(struct login *l);
 /* After TLS began: what was offered before counts no more. */
 void auth_forget(struct login *l);
+
+/* Out of the tally. */
+void auth_uncount(struct login *l);
 
 /* Is this user denied this service now?  Then the text, in the connection's pool; else NULL. */
 const char *auth_denied(struct login *l);

@@ -13,6 +13,7 @@
 #include "imap/login/deny.h"
 #include "imap/login/login-private.h"
 #include "imap/login/proc.h"
+#include "imap/login/tally.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/digest.h"
@@ -94,6 +95,16 @@ static int service_tls(struct login_service *service, char **error_r)
     return 0;
 }
 
+/* Without its database sessions are let in uncounted: a limit is no reason to lock everybody out. */
+static void open_tally(struct login_service *service)
+{
+    struct tally_limits limits = {opt_int(OPT_MAXLOGINS_PER_USER), opt_int(OPT_MAXLOGINS_PER_HOST)};
+    int r = service->ops->for_users ? tally_open(service->name, &limits, &service->tally) : 0;
+
+    if (r < 0)
+        LOG(LOG_ERR, LOGIN_TALLY, LOG_ERROR(r));
+}
+
 static char *short_host(void)
 {
     const char *name = config_servername();
@@ -117,6 +128,8 @@ int login_service_new(const struct login_config *config, struct login_service **
     service->failed_pause_ms = opt_duration_ms(OPT_FAILEDLOGINPAUSE);
     service->plain_pause_ms = opt_duration_ms(OPT_PLAINTEXTLOGINPAUSE);
     service->timeout_ms = opt_duration_ms(OPT_TIMEOUT);
+    service->login_ms = config->login_ms > 0 ? config->login_ms : LOGIN_TIME_MAX_MS;
+    service->handshake_ms = config->handshake_ms > 0 ? config->handshake_ms : LOGIN_HANDSHAKE_MS;
     service->host = short_host();
     r = service_tls(service, error_r);
     if (r < 0) {
@@ -124,6 +137,7 @@ int login_service_new(const struct login_config *config, struct login_service **
         return r;
     }
     service->proc = proc_open(opt_string(OPT_PROC_PATH), service->name);
+    open_tally(service);
     service->denials_seen = deny_changed();
     r = ticker_start(DENY_LOOK_MS, look_for_denials, service, &service->ticker);
     if (r < 0)
@@ -141,6 +155,7 @@ void login_service_free(struct login_service **service)
     free((*service)->name);
     free((*service)->host);
     proc_close(&(*service)->proc);
+    tally_close(&(*service)->tally);
     free(*service);
     *service = NULL;
 }
@@ -223,9 +238,14 @@ static struct login *login_new(struct login_service *service, int fd)
     p->number = atomic_fetch_add(&service->sessions, 1) + 1;
     l->id = session_id_make(l->pool, service, p->number);
     p->state = LOGIN_STATE_GREETING;
-    p->state_deadline = clock_deadline(LOGIN_TIME_MAX_MS);
+    p->state_deadline = p->login_deadline = clock_deadline(service->login_ms);
     login_set_timeout(l, service->timeout_ms);
     return l;
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 static void tls_begin(struct login *l)
@@ -237,6 +257,7 @@ static void tls_begin(struct login *l)
         return;
     }
     p->state = LOGIN_STATE_HANDSHAKE;
+    p->state_deadline = sooner(clock_deadline(l->service->handshake_ms), p->login_deadline);
 }
 
 static enum engine_verdict login_run(struct session *s, void *object);
@@ -267,6 +288,7 @@ static void login_end(struct session *s, void *object)
     LOG(LOG_DEBUG, LOGIN_END, LOG_INT(BYTES_IN, stream_bytes_in(l->stream)),
         LOG_INT(BYTES_OUT, stream_bytes_out(l->stream)));
     trace_proc_remove(l);
+    auth_uncount(l);
     count_connection(l->service, NULL, -1);
     stream_free(&l->stream);
     auth_free(l);
@@ -277,11 +299,6 @@ static void login_end(struct session *s, void *object)
 }
 
 /* ---- waiting ---- */
-
-static int64_t sooner(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Bytes that passed since the last look put the end of patience off. */
 static void note_activity(struct login *l)
@@ -392,6 +409,7 @@ static enum engine_verdict handshake_done(struct login *l)
 {
     struct login_private *p = l->p;
 
+    p->state_deadline = p->login_deadline;
     if (!p->greeted) {
         p->state = LOGIN_STATE_GREETING;
         return ENGINE_AGAIN;
@@ -408,7 +426,7 @@ static enum engine_verdict step_handshake(struct login *l)
     int r = stream_handshake(l->stream);
 
     if (r == ERR_AGAIN)
-        return login_park(l, true, session_run_began(l->session) + LOGIN_HANDSHAKE_MS);
+        return login_park(l, true, CLOCK_NEVER);
     if (r == 0)
         return handshake_done(l);
     LOG(LOG_INFO, LOGIN_TLS, LOG_STR(PEER, l->peer), LOG_STR(ERROR, stream_error(l->stream)));
@@ -437,11 +455,18 @@ static enum engine_verdict step_command(struct login *l)
         return login_bye(l, "Server is shutting down");
     if (l->p->commands >= LOGIN_COMMANDS_MAX)
         return login_bye(l, "Too many commands before login");
+    if (l->p->bad >= LOGIN_BAD_MAX)
+        return login_bye(l, "Too many invalid commands");
     verdict = l->ops->command(l);
     if (verdict == ENGINE_PARK)
         return login_fill_or_park(l);
     l->p->commands++;
     return verdict;
+}
+
+void login_note_bad(struct login *l)
+{
+    l->p->bad++;
 }
 
 /* ---- afterwards ---- */

@@ -40,7 +40,8 @@ enum {
     LOGIN_LINE_MAX = 8192,             /* a command line before login; fronts pass it to stream_line */
     LOGIN_SASL_LINE_MAX = 48 * 1024,   /* a SASL response in base64 (Kerberos tickets are large) */
     LOGIN_FAILURES_MAX = 5,            /* failed authentications, then BYE */
-    LOGIN_COMMANDS_MAX = 1000,         /* commands before login, then BYE */
+    LOGIN_COMMANDS_MAX = 50,           /* commands before login, then BYE */
+    LOGIN_BAD_MAX = 5,                 /* of them malformed or unknown (login_note_bad), then BYE */
     LOGIN_TIME_MAX_MS = 3 * 60 * 1000, /* from accept to login, then BYE */
     LOGIN_HANDSHAKE_MS = 30 * 1000,    /* a TLS handshake */
     LOGIN_CLOSE_MS = 10 * 1000,        /* the last answer may take this long to leave */
@@ -56,6 +57,7 @@ enum login_code {
     LOGIN_NO_MECH,     /* unknown mechanism, or not offered */
     LOGIN_CANCELLED,   /* the client said "*": BAD */
     LOGIN_BAD,         /* not base64, or too long: BAD */
+    LOGIN_LIMIT,       /* too many sessions of that user or host (maxlogins_per_*): RFC 5530 LIMIT */
 };
 
 struct login_result {
@@ -68,6 +70,7 @@ struct login_result {
 struct login_ops {
     unsigned magic;           /* LOGIN_OPS_MAGIC */
     const char *sasl_service; /* "imap", "pop", "lmtp", "mupdate", "sieve", "nntp" */
+    bool for_users;           /* maxlogins_per_user and maxlogins_per_host hold; not where servers log in */
     bool success_data; /* may the last data of a SASL exchange go with the answer (SMTP and IMAP: no)? */
 
     /* The connection is ready for words: makes l->front, writes the greeting.  May call
@@ -146,6 +149,8 @@ struct login_config {
     const struct login_ops *ops;
     void *context;   /* login_service_context() */
     bool tls_always; /* -s: TLS from the first byte */
+    int64_t login_ms,
+        handshake_ms; /* 0: LOGIN_TIME_MAX_MS, LOGIN_HANDSHAKE_MS (unit tests cannot wait so long) */
 };
 
 /* Reads the options (timeouts, plaintext, TLS...) and the certificates.  0; ERR_CONFIG: -s without a
@@ -180,6 +185,10 @@ void login_authenticate(struct login *l, const char *mech, const char *initial);
 /* A name and a password, as LOGIN and USER/PASS have them; the password check may hold the worker.
  * The outcome comes by ops->result. */
 void login_plain(struct login *l, const char *user, const char *password);
+
+/* From command(): what the client said was no command.  A browser that was sent here by somebody else talks much of
+ * that before it comes to what he wants said. */
+void login_note_bad(struct login *l);
 
 /* From greeting(): this connection is `userid` already (lmtpd -a, a Unix socket); authenticated()
  * follows, neither authorize() nor result(). */

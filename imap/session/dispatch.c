@@ -137,7 +137,7 @@ static void limits_of(const struct client *c, struct input_limits *limits)
     int64_t args = opt_bytes(OPT_MAXARGSSIZE);
 
     if (c->state == CLIENT_NOAUTH) {
-        *limits = (struct input_limits){LOGIN_LINE_MAX, 2 * LOGIN_LINE_MAX};
+        *limits = (struct input_limits){LOGIN_LINE_MAX, LOGIN_SASL_LINE_MAX};
         return;
     }
     limits->literal = (uint64_t)opt_bytes(OPT_MAXLITERAL);
@@ -311,6 +311,8 @@ static void refuse_text(struct client *c, const char *error)
     struct head head;
     int r = parse_head(buf_cstr(&c->input.text), c->input.text.len, &head);
 
+    if (c->state == CLIENT_NOAUTH && (r < 0 || command_find(head.name, head.name_len) == NULL))
+        login_note_bad(c->login);
     if (r == ERR_PROTOCOL)
         stream_puts(c->stream, "* BAD Invalid tag\r\n");
     else

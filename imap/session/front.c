@@ -83,6 +83,8 @@ static const char *result_words(enum login_code code)
         return "NO [PRIVACYREQUIRED] ";
     case LOGIN_UNAVAILABLE:
         return "NO [UNAVAILABLE] ";
+    case LOGIN_LIMIT:
+        return "NO [LIMIT] ";
     case LOGIN_NO_MECH:
         return "NO ";
     case LOGIN_CANCELLED:
@@ -155,6 +157,7 @@ static void front_close(struct login *l)
 const struct login_ops imap_front = {
     .magic = LOGIN_OPS_MAGIC,
     .sasl_service = "imap",
+    .for_users = true,
     .greeting = front_greeting,
     .command = front_command,
     .challenge = front_challenge,
@@ -169,6 +172,7 @@ const struct login_ops imap_front = {
 
 static void say_bad(const struct command *cmd, const char *text)
 {
+    login_note_bad(cmd->client->login);
     stream_printf(cmd->client->stream, "%s BAD %s\r\n", cmd->tag, text);
 }
 

@@ -34,13 +34,22 @@ struct mupdate_parser {
     bool go_ahead; /* a synchronizing literal was announced */
     bool plus;     /* the literal now read is none */
     uint32_t left; /* of the literal */
+    size_t max;    /* bytes of a line */
     bool handed_out;
     struct mupdate_line line;
 };
 
 struct mupdate_parser *mupdate_parser_new(void)
 {
-    return xcalloc(1, sizeof(struct mupdate_parser));
+    struct mupdate_parser *p = xcalloc(1, sizeof(*p));
+
+    p->max = MUPDATE_LINE_MAX;
+    return p;
+}
+
+void mupdate_parser_limit(struct mupdate_parser *p, size_t max)
+{
+    p->max = max < MUPDATE_LINE_MAX ? max : MUPDATE_LINE_MAX;
 }
 
 void mupdate_parser_free(struct mupdate_parser **parser)
@@ -159,7 +168,7 @@ static int literal_size(struct mupdate_parser *p, char c)
 {
     if (p->state == LITERAL_SIZE && isdigit((unsigned char)c)) {
         p->left = p->left * 10 + (uint32_t)(c - '0');
-        return p->left > MUPDATE_LINE_MAX - p->text.len ? ERR_TOOBIG : 0;
+        return p->left > p->max - p->text.len ? ERR_TOOBIG : 0;
     }
     if (p->state == LITERAL_SIZE && c == '+') {
         p->plus = true;
@@ -249,7 +258,7 @@ static int take(struct mupdate_parser *p, char c)
     case SKIP:
         break;
     }
-    return p->text.len > MUPDATE_LINE_MAX ? ERR_TOOBIG : 0;
+    return p->text.len > p->max ? ERR_TOOBIG : 0;
 }
 
 int mupdate_parser_feed(struct mupdate_parser *p, const char *data, size_t len, size_t *used_r,

@@ -37,6 +37,9 @@ void mupdate_parser_free(struct mupdate_parser **parser);
 int mupdate_parser_feed(struct mupdate_parser *parser, const char *data, size_t len, size_t *used_r,
                         const struct mupdate_line **line_r);
 
+/* The most that a line may have from here on (MUPDATE_LINE_MAX at first, which is also the most). */
+void mupdate_parser_limit(struct mupdate_parser *parser, size_t max);
+
 /* True once after a synchronizing literal {n} was announced: the receiver must say "+ go ahead" (2.2). */
 bool mupdate_parser_go_ahead(struct mupdate_parser *parser);
 

@@ -286,7 +286,7 @@ static void limits(void)
     struct buf longline = BUF_INIT;
     struct stream *s;
 
-    toy_start("allowplaintext: yes\n", false);
+    toy_start("allowplaintext: yes\nsasl_mech_list: PLAIN\n", false);
     s = greeted();
     for (int i = 0; i < LOGIN_LINE_MAX + 10; i++)
         buf_putc(&longline, 'x');
@@ -296,10 +296,18 @@ static void limits(void)
     stream_free(&s);
     s = greeted();
     for (int i = 0; i < LOGIN_COMMANDS_MAX; i++)
-        stream_puts(s, "x\r\n");
+        stream_puts(s, "CAPA\r\n");
     for (int i = 0; i < LOGIN_COMMANDS_MAX; i++)
-        SAME(i == 0 ? toy_ask(s, "x") : toy_line(s), "what?");
+        SAME(i == 0 ? toy_ask(s, "CAPA") : toy_line(s), "starttls=0 plain=1 mechs=PLAIN");
     SAME(toy_line(s), "BYE Too many commands before login");
+    SAME(toy_line(s), "<closed>");
+    stream_free(&s);
+    s = greeted();
+    SAME(toy_ask(s, "CAPA"), "starttls=0 plain=1 mechs=PLAIN");
+    for (int i = 0; i < LOGIN_BAD_MAX; i++)
+        SAME(toy_ask(s, "x"), "what?");
+    SAME(toy_line(s), "BYE Too many invalid commands");
+    SAME(toy_line(s), "<closed>");
     stream_free(&s);
     buf_free(&longline);
     toy_stop();
@@ -339,12 +347,135 @@ static bool inactivity_within(int limit_ms)
     return in_time;
 }
 
+static void say_slowly(struct stream *s, const char *bytes, int step_ms)
+{
+    for (; *bytes != '\0'; bytes++) {
+        usleep((useconds_t)step_ms * 1000);
+        stream_write(s, bytes, 1);
+        if (stream_flush(s) < 0)
+            return;
+    }
+}
+
+/* Bytes that come one by one put off neither the end of the handshake nor that of the login. */
+static void time_to_log_in(void)
+{
+    static const char hello[] =
+        "\x16\x03\x01\x02\x05\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01";
+    int64_t began = clock_ms();
+    struct stream *s;
+
+    toy_start_impatient("allowplaintext: yes\nallowstarttls: yes\n", false, 300, 0);
+    s = greeted();
+    say_slowly(s, "LOGIN fred secr", 25);
+    SAME(toy_line(s), "BYE No login in time");
+    SAME(toy_line(s), "<closed>");
+    stream_free(&s);
+    toy_stop();
+    toy_start_impatient("allowplaintext: yes\nallowstarttls: yes\n", false, 0, 300);
+    s = greeted();
+    SAME(toy_ask(s, "STARTTLS"), "GO");
+    say_slowly(s, hello, 25);
+    SAME(toy_line(s), "<closed>");
+    stream_free(&s);
+    toy_stop();
+    toy_start_impatient("", true, 0, 300);
+    s = toy_connect();
+    say_slowly(s, hello, 25);
+    SAME(toy_line(s), "<closed>");
+    stream_free(&s);
+    toy_stop();
+    CU_ASSERT(clock_ms() - began >= 3 * 299);
+    /* the handshake's end is not the login's */
+    toy_start_impatient("", true, 0, 1000);
+    s = toy_connect();
+    toy_tls(s);
+    SAME(toy_line(s), "HELLO tls");
+    usleep(1200 * 1000);
+    SAME(toy_ask(s, "LOGIN fred secret"), "0 User logged in");
+    stream_free(&s);
+    toy_stop();
+}
+
 static void inactivity(void)
 {
     toy_start("allowplaintext: yes\n", false);
     for (int limit_ms = 100; !inactivity_within(limit_ms); limit_ms *= 4)
         CU_ASSERT_FATAL(limit_ms < 20000);
     toy_stop();
+}
+
+/* maxlogins_per_user, maxlogins_per_host. */
+static void sessions_at_a_time(void)
+{
+    struct buf murder = BUF_INIT;
+    struct stream *s[4];
+
+    toy_start("allowplaintext: yes\nsasl_mech_list: PLAIN\nmaxlogins_per_user: 2\n", false);
+    for (int i = 0; i < 4; i++)
+        s[i] = greeted();
+    for (int i = 0; i < 2; i++)
+        SAME(toy_ask(s[i], "LOGIN fred secret"), "0 User logged in");
+    SAME(toy_ask(s[2], "LOGIN fred secret"), "8 Too many sessions of this user");
+    SAME(toy_ask(s[2], "LOGIN fred wrong"), "1 Authentication failed");
+    encode("fred", "murder", "geheim", &murder);
+    SAME(toy_ask(s[2], buf_cstr(&murder)), "0 User logged in"); /* counted at the frontend */
+    SAME(toy_ask(s[3], "LOGIN FRED secret"), "8 Too many sessions of this user");
+    SAME(toy_line(s[1]), "WELCOME");
+    SAME(toy_ask(s[1], "QUIT"), "bye");
+    SAME(toy_line(s[1]), "<closed>");
+    while (strcmp(toy_ask(s[3], "LOGIN fred secret"), "0 User logged in") != 0)
+        CU_ASSERT_FATAL(strcmp(toy_line(s[3]), "<closed>") != 0);
+    for (int i = 0; i < 4; i++)
+        stream_free(&s[i]);
+    toy_stop();
+    toy_start("allowplaintext: yes\nmaxlogins_per_host: 1\n", false);
+    for (int i = 0; i < 3; i++)
+        s[i] = greeted();
+    SAME(toy_ask(s[0], "LOGIN fred secret"), "0 User logged in");
+    SAME(toy_ask(s[1], "LOGIN lazy lazy"), "2 too lazy");
+    SAME(toy_ask(s[1], "LOGIN fred secret"), "8 Too many sessions from this host");
+    SAME(toy_ask(s[2], "LOGIN cyrus admin"), "0 User logged in"); /* somebody has to look into it */
+    for (int i = 0; i < 3; i++)
+        stream_free(&s[i]);
+    toy_stop();
+    buf_free(&murder);
+}
+
+/* The same user by another name has no other rights. */
+static void names_of_other_realms(void)
+{
+    static const struct {
+        const char *conf, *authzid, *user, *password, *answer, *who;
+    } rows[] = {
+        {"", "", "fred@example.org", "secret", "2 Not authorized", NULL},
+        {"loginrealms: example.com EXAMPLE.org\n", "", "fred@example.org", "secret", "0 User logged in",
+         "fred@example.org fred@example.org PLAIN admin=0 proxy=0"},
+        {"loginrealms: example.org\n", "cyrus", "murder@example.org", "geheim", "2 Not authorized", NULL},
+        {"", "cyrus@example.org", "murder", "geheim", "2 Not authorized", NULL},
+        {"", "anonymous", "murder", "geheim", "2 Not authorized", NULL},
+        {"allowanonymouslogin: yes\n", "anonymous", "murder", "geheim", "0 User logged in",
+         "anonymous murder PLAIN admin=0 proxy=0"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct buf conf = BUF_INIT, line = BUF_INIT;
+        struct stream *s;
+
+        buf_printf(&conf, "allowplaintext: yes\nsasl_mech_list: PLAIN\n%s", rows[i].conf);
+        toy_start(buf_cstr(&conf), false);
+        s = greeted();
+        encode(rows[i].authzid, rows[i].user, rows[i].password, &line);
+        SAME(toy_ask(s, buf_cstr(&line)), rows[i].answer);
+        if (rows[i].who != NULL) {
+            SAME(toy_line(s), "WELCOME");
+            SAME(toy_ask(s, "WHO"), rows[i].who);
+        }
+        stream_free(&s);
+        toy_stop();
+        buf_free(&conf);
+        buf_free(&line);
+    }
 }
 
 static void stopping(void)
@@ -488,6 +619,9 @@ static const struct unit_case cases[] = {
     {"mechanisms", mechanisms},
     {"preauthenticated", preauthenticated},
     {"limits", limits},
+    {"time to log in", time_to_log_in},
+    {"sessions at a time", sessions_at_a_time},
+    {"names of other realms", names_of_other_realms},
     {"inactivity", inactivity},
     {"stopping", stopping},
     {"proc entry", proc_entry},
@@ -498,4 +632,6 @@ static const struct unit_case cases[] = {
 
 static const struct unit_suite login_suite = {"login", cases};
 
-const struct unit_suite *const unit_suites[] = {&login_suite, NULL};
+extern const struct unit_suite tally_suite;
+
+const struct unit_suite *const unit_suites[] = {&login_suite, &tally_suite, NULL};

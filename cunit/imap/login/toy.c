@@ -64,6 +64,7 @@ static enum engine_verdict toy_do(struct login *l, char *word[3])
         return login_close(l);
     } else {
         stream_puts(l->stream, "what?\r\n");
+        login_note_bad(l);
     }
     return ENGINE_AGAIN;
 }
@@ -165,6 +166,7 @@ static void toy_close(struct login *l)
 static const struct login_ops toy_ops = {
     .magic = LOGIN_OPS_MAGIC,
     .sasl_service = "imap",
+    .for_users = true,
     .greeting = toy_greeting,
     .command = toy_command,
     .challenge = toy_challenge,
@@ -211,13 +213,15 @@ const char *toy_dir(void)
     BUG_ON(mkdtemp(dir) == NULL);
     atexit(clean);
     add_user("fred", "secret");
+    add_user("fred@example.org", "secret");
+    add_user("murder@example.org", "geheim");
     add_user("murder", "geheim");
     add_user("cyrus", "admin");
     add_user("lazy", "lazy");
     return dir;
 }
 
-static void configure(const char *more)
+void toy_configure(const char *more)
 {
     char path[100], *error = NULL;
     FILE *f;
@@ -245,17 +249,31 @@ static void toy_listen(void)
     BUG_ON(getsockname(listen_fd, (struct sockaddr *)&address, &n) < 0);
 }
 
+static int64_t toy_login_ms, toy_handshake_ms;
+
 void toy_start(const char *more, bool tls_always)
 {
-    struct login_config config = {.service = "toy", .ops = &toy_ops, .tls_always = tls_always};
+    struct login_config config = {.service = "toy",
+                                  .ops = &toy_ops,
+                                  .tls_always = tls_always,
+                                  .login_ms = toy_login_ms,
+                                  .handshake_ms = toy_handshake_ms};
     struct engine_config limits = {.workers_min = 2, .workers_max = 4};
     char *error = NULL;
 
-    configure(more);
+    toy_configure(more);
     CU_ASSERT_EQUAL_FATAL(login_service_new(&config, &service, &error), 0);
     CU_ASSERT_EQUAL_FATAL(engine_start(&limits, &engine), 0);
     toy_listen();
     CU_ASSERT_EQUAL_FATAL(engine_listen(engine, listen_fd, login_accept, service), 0);
+}
+
+void toy_start_impatient(const char *more, bool tls_always, int login_ms, int handshake_ms)
+{
+    toy_login_ms = login_ms;
+    toy_handshake_ms = handshake_ms;
+    toy_start(more, tls_always);
+    toy_login_ms = toy_handshake_ms = 0;
 }
 
 void toy_start_preauth(void)

@@ -10,9 +10,13 @@
 struct stream;
 
 /* Writes imapd.conf (these lines after those that all tests share) and starts the server.  The
- * names in sasldb: fred/secret, murder/geheim (a proxyserver), cyrus/admin (an administrator),
- * lazy/lazy whom authorize() refuses. */
+ * names in sasldb: fred/secret, fred@example.org/secret, murder/geheim (a proxyserver), murder@example.org/geheim,
+ * cyrus/admin (an administrator), lazy/lazy whom authorize() refuses. */
 void toy_start(const char *more, bool tls_always);
+/* imapd.conf alone, read. */
+void toy_configure(const char *more);
+/* As toy_start, with these milliseconds to log in and for a TLS handshake (0: what they are). */
+void toy_start_impatient(const char *more, bool tls_always, int login_ms, int handshake_ms);
 /* As toy_start, the greeting authenticates as "postman". */
 void toy_start_preauth(void);
 /* Drains and ends it: CU_ASSERTs that no session is left. */

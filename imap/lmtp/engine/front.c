@@ -311,7 +311,8 @@ static void result(struct login *l, const struct login_result *res)
     } answers[] = {[LOGIN_OK] = {235, "2.7.0"},          [LOGIN_FAILED] = {535, "5.7.8"},
                    [LOGIN_DENIED] = {535, "5.7.8"},      [LOGIN_NEEDS_TLS] = {538, "5.7.11"},
                    [LOGIN_UNAVAILABLE] = {454, "4.7.0"}, [LOGIN_NO_MECH] = {504, "5.5.4"},
-                   [LOGIN_CANCELLED] = {501, "5.7.0"},   [LOGIN_BAD] = {501, "5.5.2"}};
+                   [LOGIN_CANCELLED] = {501, "5.7.0"},   [LOGIN_BAD] = {501, "5.5.2"},
+                   [LOGIN_LIMIT] = {454, "4.7.0"}};
 
     lmtpd_reply(front_of(l), answers[res->code].code, answers[res->code].enhanced, res->text);
 }
