@@ -11,6 +11,7 @@ from test_mupdate import eventually
 # master, backend, frontend
 MIXTURES = [
     ("cyrus", "ours", "ours"),
+    ("ours", "cyrus", "ours"),
     ("cyrus", "cyrus", "ours"),
     ("ours", "cyrus", "cyrus"),
     ("cyrus", "cyrus", "cyrus"),

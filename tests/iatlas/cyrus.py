@@ -44,10 +44,15 @@ class Hosts:
     SERVICES = {"imap": net.IMAP, "imaps": net.IMAPS, "lmtp": net.LMTP, "mupdate": net.MUPDATE}
 
     def __init__(self, directory):
-        self.hosts, self.services = (os.path.join(directory, f) for f in ("hosts", "services"))
+        self.hosts, self.services, self.nsswitch = (
+            os.path.join(directory, f) for f in ("hosts", "services", "nsswitch.conf")
+        )
         os.chmod(directory, 0o755)
         with open(self.hosts, "w") as f:
-            f.write("127.0.0.1 localhost\n")
+            f.write("127.0.0.1 localhost %s\n" % socket.gethostname())
+        # Cyrus looks itself up whenever it connects: a DNS that loses a packet would cost it five seconds.
+        with open(self.nsswitch, "w") as f:
+            f.write("passwd: files\ngroup: files\nhosts: files\nservices: files\n")
         with open("/etc/services") as old, open(self.services, "w") as f:
             f.writelines(line for line in old if not set(line.split("#")[0].split()) & set(self.SERVICES))
             f.writelines("%s %d/tcp\n" % s for s in self.SERVICES.items())
@@ -58,7 +63,7 @@ class Hosts:
 
     def wrap(self, *more):
         """What to put before a command; more: further lines of shell."""
-        binds = ["mount --bind '%s' '/etc/%s'" % (f, os.path.basename(f)) for f in (self.hosts, self.services)]
+        binds = ["mount --bind '%s' '/etc/%s'" % (f, os.path.basename(f)) for f in (self.hosts, self.services, self.nsswitch)]
         return ["unshare", "-m", "sh", "-ec", "\n".join([*binds, *more, 'exec "$@"']), "node"]
 
 
