@@ -263,6 +263,7 @@ class Mixed(Murder):
             conf["mupdate_retry_delay"] = 4
             conf["allowallsubscribe"] = "yes"
             node = CyrusNode(path, address, conf, hosts=self.hosts, **kw)
+            node.daemons["idled"] = 'cmd="idled"'
         else:
             node = Node(path, address, conf, **kw)
             node.wrap = self.hosts.wrap()
