@@ -201,6 +201,18 @@ def test_list(backend):
             c.bad("LIST " + wrong)
 
 
+def test_list_beside_inbox(make_imapd):
+    """With altnamespace what an INBOX has below it in the list is told beside it."""
+    imapd = make_imapd({"proxyservers": PROXY})
+    imapd.add_user(PROXY)
+    with act(imapd, "fred") as c:
+        c.ok("SUBSCRIBE INBOX")
+        c.ok("CREATE other")
+        assert c.ok('LIST (subscribed) "" *').untagged == [b'* LIST (\\Subscribed \\HasNoChildren) "/" INBOX']
+        c.ok("CREATE INBOX/x")
+        assert c.ok('LIST (subscribed) "" *').untagged == [b'* LIST (\\Subscribed \\HasChildren) "/" INBOX']
+
+
 def test_the_rest_of_a_frontends_words(backend):
     """Case, literals and NOOPs as in a recorded session."""
     with act(backend, "fred") as c:
@@ -307,3 +319,64 @@ def test_lmtp(make_server):
         for name in ("INBOX", "sub"):
             assert c.select(name) == 2
             assert c.body(1).startswith(put + b"From: ")  # nothing put before it a second time
+
+
+def test_multiappend(backend):
+    """What a frontend copies from another server comes in one APPEND (RFC 3502): all of it or nothing."""
+    texts = [message(subject="m%d" % i, body="x" * i + "\r\n") for i in range(1, 4)]
+    with act(backend, "fred") as c:
+        assert {"MULTIAPPEND", "LIST-EXTENDED"} <= set(c.caps.replace("]", " ").split())
+        c.ok("CREATE INBOX.a")
+        head = 'Append {7+}\r\nINBOX.a (\\Flagged \\Seen) "%s" ' % DATE
+        r = c.ok([head, texts[0], ' (\\Flagged $lab) "%s" ' % DATE, texts[1], " ", texts[2]])
+        assert re.fullmatch(r"\[APPENDUID \d+ 1:3\] Completed", r.text)
+        assert c.select("INBOX.a") == 3
+        assert [c.body(u) for u in (1, 2, 3)] == texts
+        r = c.ok("FETCH 1:3 FLAGS")
+        assert [b"\\Flagged" in u for u in r.untagged] == [True, True, False]
+        assert [b"$lab" in u for u in r.untagged] == [False, True, False]
+        # byte by byte, each literal asked for
+        c.send("y Localappend INBOX.a \"\" ")
+        for i, text in enumerate(texts):
+            for byte in "%s{%d}\r\n" % ("" if i == 0 else " (\\Seen) ", len(text)):
+                c.send(byte)
+            line = c.read_line()
+            while line.startswith(b"*"):
+                line = c.read_line()
+            assert line.startswith(b"+ ")
+            c.send(text)
+        c.send("\r\n")
+        assert re.fullmatch(r"\[APPENDUID \d+ 4:6\] Completed", c.finish("y").text)
+        for wrong, status in (
+            (["APPEND INBOX.a ", texts[0], " (\\Frob) ", texts[1]], "BAD"),
+            (["APPEND INBOX.a ", texts[0], " frob ", texts[1]], "BAD"),
+            (["APPEND INBOX.a ", texts[0], "", texts[1]], "BAD"),
+            (["APPEND INBOX.a ", texts[0], " "], "BAD"),
+            (["APPEND INBOX.a ", texts[0], " (\\Seen)"], "BAD"),
+            (["APPEND INBOX.a ", texts[0], ' "no date" ', texts[1]], "BAD"),
+            (["APPEND INBOX.a ", texts[0], " ", b""], "NO"),
+            (["APPEND INBOX.a ", texts[0], " ", b"a\0b\r\n"], "NO"),
+            (["APPEND INBOX.a ", texts[0], " (%s) " % ("k" * 9000), texts[1]], "BAD"),
+        ):
+            assert c.command(wrong).status == status, wrong
+            assert c.ok("NOOP").untagged == []  # in step, and nothing came of it
+        assert c.ok("STATUS INBOX.a (MESSAGES)").one(rb"MESSAGES (\d+)").group(1) == b"6"
+        many = ["APPEND INBOX.a "] + [b"x\r\n", " "] * 1000 + [b"x\r\n"]
+        assert "LIMIT" in c.no(many).text
+    with backend.imap() as admin:
+        admin.ok("SETQUOTA user.fred (MESSAGE 7)")
+    with act(backend, "fred") as c:
+        assert "OVERQUOTA" in c.no(["APPEND INBOX ", texts[0], " ", texts[1]]).text
+        assert c.select("INBOX") == 0
+        c.ok(["APPEND INBOX ", texts[0]])
+    with backend.imap("bob") as c:
+        c.bad(["APPEND INBOX ", texts[0], " ", texts[1]])
+        assert c.select("INBOX") == 0
+
+
+def test_multiappend_killed(backend):
+    """Cut off between two messages: nothing of it is there."""
+    with act(backend, "fred") as c:
+        c.send(b"a APPEND INBOX {3+}\r\na\r\n {3+}\r\nb\r\n (\\Seen) {100+}\r\nc")
+    with act(backend, "fred") as c:
+        assert c.select("INBOX") == 0

@@ -11,12 +11,20 @@
 #include "lib/mail/date.h"
 #include "lib/stream/stream.h"
 
-/* A message on its way into a mailbox; for APPEND and for a copy from another server. */
+enum { MESSAGES_MAX = 1000 /* of one APPEND: each has a descriptor until all are there */ };
+
+/* A message as it is to enter, its bytes on disk. */
+struct staged {
+    struct staged *next;
+    struct append_message how;
+    struct stage *stage;
+};
+
+/* What is on its way into a mailbox; for APPEND and for a copy from another server. */
 struct incoming {
     struct local_leg *l;
     struct local_mailbox to;
-    struct append_message how;
-    struct stage *stage;
+    struct staged message; /* the one that comes now */
 };
 
 /* ---- what APPEND and the sink of a copy share ---- */
@@ -24,20 +32,26 @@ struct incoming {
 /* Takes the flags that the user may set there (RFC 4314 section 4: others are left out silently). */
 static void set_flags(struct pool *pool, struct incoming *in, const char *const *flags)
 {
-    local_split_flags(pool, flags, &in->how.system, &in->how.keywords);
-    in->how.system &= local_settable(in->to.rights);
+    struct append_message *how = &in->message.how;
+
+    local_split_flags(pool, flags, &how->system, &how->keywords);
+    how->system &= local_settable(in->to.rights);
     if ((in->to.rights & ACL_WRITE) == 0)
-        in->how.keywords = NULL;
+        how->keywords = NULL;
 }
 
 static int set_date(struct incoming *in, const char *date)
 {
-    in->how.has_internal_date = true;
-    return mail_date_time_parse(date, strlen(date), &in->how.internal_date, &in->how.internal_zone);
+    struct append_message *how = &in->message.how;
+
+    how->has_internal_date = true;
+    return mail_date_time_parse(date, strlen(date), &how->internal_date, &how->internal_zone);
 }
 
-/* Before the first byte: rights, quota, size.  A size over the quota is refused here, the commit checks again. */
-static int check_incoming(struct command *cmd, struct incoming *in, const char *name, uint64_t size)
+/* Before the first byte of the last of `count` messages of `bytes` in all: rights, quota, size.  What is over the
+ * quota is refused here, the commit checks again. */
+static int check_incoming(struct command *cmd, struct incoming *in, const char *name, uint64_t size,
+                          uint64_t bytes, int64_t count)
 {
     int64_t max = opt_bytes(OPT_MAXMESSAGESIZE);
     struct mailbox *mailbox;
@@ -48,34 +62,31 @@ static int check_incoming(struct command *cmd, struct incoming *in, const char *
     if (r < 0)
         return r;
     if (mailbox_header(mailbox)->quota_root[0] != '\0')
-        r = store_quota_check(in->l->env->store, mailbox_header(mailbox)->quota_root, QUOTA_STRICT, size, 1);
+        r = store_quota_check(in->l->env->store, mailbox_header(mailbox)->quota_root, QUOTA_STRICT, bytes,
+                              count);
     mailbox_close(&mailbox);
     return r == 0 && max > 0 && size > (uint64_t)max ? ERR_TOOBIG : r;
 }
 
-/* The whole message is staged: into the mailbox with it. */
-static int commit_incoming(struct incoming *in, uint32_t *uidvalidity_r, uint32_t *uid_r)
+/* All are staged: into the mailbox with them, all or none.  result_r->uids is the caller's to free. */
+static int commit_incoming(struct incoming *in, struct staged *messages, struct append_result *result_r)
 {
-    struct append_result result = {0};
     struct mailbox_reader reader;
     struct append *append;
     struct mailbox *mailbox;
     int r = local_open(in->l, &in->to, &mailbox);
 
+    *result_r = (struct append_result){0};
     if (r < 0)
         return r;
     reader = local_reader(in->l, in->to.record.name, mailbox_header(mailbox));
     append_begin(mailbox, &reader, &append);
-    r = append_add(append, &in->stage, &in->how);
+    for (struct staged *m = messages; m != NULL && r == 0; m = m->next)
+        r = append_add(append, &m->stage, &m->how);
     if (r == 0)
-        r = append_commit(&append, QUOTA_STRICT, &result);
+        r = append_commit(&append, QUOTA_STRICT, result_r);
     else
         append_abort(&append);
-    if (r == 0) {
-        *uidvalidity_r = result.uidvalidity;
-        *uid_r = uid_set_first(&result.uids);
-    }
-    uid_set_free(&result.uids);
     mailbox_close(&mailbox);
     return r;
 }
@@ -84,8 +95,9 @@ static int commit_incoming(struct incoming *in, uint32_t *uidvalidity_r, uint32_
 
 struct append_state {
     struct incoming in;
-    const char *const *flags;
-    const char *date;
+    struct staged *first, **last; /* those that have come */
+    int64_t count;
+    uint64_t bytes;
 };
 
 /* A frontend's LOCALAPPEND also says which mailbox its client has selected, or "": it is no news here. */
@@ -93,39 +105,37 @@ static int skip_names(struct command *cmd, struct imap_args *args)
 {
     const char *ignored;
 
-    if (imap_args_mailbox(args, &ignored) < 0 || imap_args_char(args, ' ') < 0)
+    if (imap_args_mailbox(args, &ignored) < 0)
         return ERR_SYNTAX;
     if (cmd->def->id != COMMAND_LOCALAPPEND)
         return 0;
-    return imap_args_astring(args, &ignored) == 0 ? imap_args_char(args, ' ') : ERR_SYNTAX;
+    return imap_args_char(args, ' ') == 0 ? imap_args_astring(args, &ignored) : ERR_SYNTAX;
 }
 
-/* "mailbox SP [flags SP] [date-time SP]" before the literal. */
-static int parse(struct command *cmd, struct append_state *s)
+/* "SP [flags SP] [date-time SP]" before a literal. */
+static int parse_options(struct imap_args *args, const char *const **flags_r, const char **date_r)
 {
     static const char *const none[] = {NULL};
-    struct imap_args args;
     size_t count;
 
-    command_args(cmd, &args);
-    s->flags = none;
-    if (skip_names(cmd, &args) < 0 ||
-        (imap_args_peek(&args) == '(' &&
-         (imap_args_flags(&args, false, &s->flags, &count) < 0 || imap_args_char(&args, ' ') < 0)) ||
-        (imap_args_peek(&args) == '"' &&
-         (imap_args_date_time(&args, &s->date) < 0 || imap_args_char(&args, ' ') < 0)) ||
-        imap_args_end(&args) < 0) {
-        command_bad(cmd, "%s", imap_args_error(&args));
+    *flags_r = none;
+    *date_r = NULL;
+    if (imap_args_char(args, ' ') < 0 ||
+        (imap_args_peek(args) == '(' &&
+         (imap_args_flags(args, false, flags_r, &count) < 0 || imap_args_char(args, ' ') < 0)) ||
+        (imap_args_peek(args) == '"' &&
+         (imap_args_date_time(args, date_r) < 0 || imap_args_char(args, ' ') < 0)))
         return ERR_SYNTAX;
-    }
-    return 0;
+    return imap_args_end(args);
 }
 
 static void append_cleanup(struct command *cmd)
 {
     struct append_state *s = cmd->state;
 
-    stage_free(&s->in.stage);
+    for (struct staged *m = s->first; m != NULL; m = m->next)
+        stage_free(&m->stage);
+    stage_free(&s->in.message.stage);
 }
 
 static enum step answer_error(struct command *cmd, int error)
@@ -139,26 +149,96 @@ static enum step answer_error(struct command *cmd, int error)
 
 static enum step commit(struct command *cmd, struct append_state *s)
 {
-    struct stage_info info;
-    uint32_t uidvalidity, uid;
-    int r = stage_finish(s->in.stage, &info);
+    struct append_result result;
+    struct buf code = BUF_INIT;
+    enum step step;
+    int r = commit_incoming(&s->in, s->first, &result);
 
     if (r < 0)
         return answer_error(cmd, r);
+    buf_printf(&code, "APPENDUID %u ", result.uidvalidity);
+    uid_set_format(&result.uids, &code);
+    uid_set_free(&result.uids);
+    step = command_ok(cmd, buf_cstr(&code), "Completed");
+    buf_free(&code);
+    return step;
+}
+
+/* The message has come whole: it joins those before it.  *wrong_r: what is not right with it, or NULL. */
+static int keep_message(struct command *cmd, struct append_state *s, const char **wrong_r)
+{
+    struct staged *m = pool_alloc(cmd->pool, sizeof(*m));
+    struct stage_info info;
+    int r = stage_finish(s->in.message.stage, &info);
+
+    *wrong_r = NULL;
+    if (r < 0)
+        return r;
     if (info.has_nul)
-        return command_no(cmd, NULL, "Message contains NUL characters");
-    if (info.has_bare_lf)
-        return command_no(cmd, NULL, "Message contains bare newlines");
-    r = commit_incoming(&s->in, &uidvalidity, &uid);
+        *wrong_r = "Message contains NUL characters";
+    else if (info.has_bare_lf)
+        *wrong_r = "Message contains bare newlines";
+    *m = s->in.message;
+    s->in.message = (struct staged){0};
+    *s->last = m;
+    s->last = &m->next;
+    return 0;
+}
+
+static enum step literal_step(struct command *cmd);
+
+/* The options of a message have been read: its bytes are asked for. */
+static enum step begin_message(struct command *cmd, const char *const *flags, const char *date)
+{
+    struct append_state *s = cmd->state;
+    int r;
+
+    if (date != NULL && set_date(&s->in, date) < 0)
+        return command_bad(cmd, "Invalid date-time");
+    s->bytes += cmd->literal.size;
+    if (++s->count > MESSAGES_MAX)
+        return command_no(cmd, "LIMIT", "Too many messages at a time");
+    r = check_incoming(cmd, &s->in, cmd->mailbox, cmd->literal.size, s->bytes, s->count);
+    if (r == 0 && cmd->literal.size == 0)
+        return command_no(cmd, NULL, "Message is empty");
+    if (r == 0)
+        r = stage_new(s->in.l->env->store, s->in.to.record.partition, &s->in.message.stage);
     if (r < 0)
         return answer_error(cmd, r);
-    return command_ok(cmd, pool_printf(cmd->pool, "APPENDUID %u %u", uidvalidity, uid), "Completed");
+    set_flags(cmd->pool, &s->in, flags);
+    command_literal_accept(cmd);
+    cmd->step = literal_step;
+    return STEP_MORE;
+}
+
+/* Behind a message: the end, or another (RFC 3502), which frontends alone are told of. */
+static enum step between_step(struct command *cmd)
+{
+    struct append_state *s = cmd->state;
+    const char *const *flags;
+    const char *text, *date;
+    struct imap_args args;
+    size_t n;
+    int r = cmd->client->is_peer ? command_literal_next(cmd, &text, &n) : command_literal_end(cmd);
+
+    if (r == ERR_AGAIN) {
+        cmd->wants_input = true;
+        return STEP_WAIT;
+    }
+    if (r == 0)
+        return commit(cmd, s);
+    if (r < 0)
+        return command_bad(cmd, "Unexpected extra arguments");
+    imap_args_init(&args, cmd->pool, text, n);
+    if (parse_options(&args, &flags, &date) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    return begin_message(cmd, flags, date);
 }
 
 static enum step literal_step(struct command *cmd)
 {
     struct append_state *s = cmd->state;
-    const char *data;
+    const char *data, *wrong;
     size_t n;
     int r;
 
@@ -168,44 +248,35 @@ static enum step literal_step(struct command *cmd)
             cmd->wants_input = true;
             return STEP_WAIT;
         }
-        r = stage_write(s->in.stage, data, n);
+        r = stage_write(s->in.message.stage, data, n);
         if (r < 0)
             return answer_error(cmd, r);
         command_literal_consume(cmd, n);
     }
-    r = command_literal_end(cmd);
-    if (r == ERR_AGAIN) {
-        cmd->wants_input = true;
-        return STEP_WAIT;
-    }
+    r = keep_message(cmd, s, &wrong);
     if (r < 0)
-        return command_bad(cmd, "Unexpected extra arguments");
-    return commit(cmd, s);
+        return answer_error(cmd, r);
+    if (wrong != NULL)
+        return command_no(cmd, NULL, "%s", wrong);
+    cmd->step = between_step;
+    return between_step(cmd);
 }
 
 enum step local_append(struct command *cmd)
 {
     struct append_state *s = pool_alloc(cmd->pool, sizeof(*s));
-    int r;
+    const char *const *flags;
+    struct imap_args args;
+    const char *date;
 
-    if (parse(cmd, s) < 0)
-        return STEP_DONE;
     s->in.l = local_of(cmd);
-    if (s->date != NULL && set_date(&s->in, s->date) < 0)
-        return command_bad(cmd, "Invalid date-time");
-    r = check_incoming(cmd, &s->in, cmd->mailbox, cmd->literal.size);
-    if (r == 0 && cmd->literal.size == 0)
-        return command_no(cmd, NULL, "Message is empty");
-    if (r == 0)
-        r = stage_new(s->in.l->env->store, s->in.to.record.partition, &s->in.stage);
-    if (r < 0)
-        return answer_error(cmd, r);
-    set_flags(cmd->pool, &s->in, s->flags);
+    s->last = &s->first;
     cmd->state = s;
     cmd->cleanup = append_cleanup;
-    cmd->step = literal_step;
-    command_literal_accept(cmd);
-    return literal_step(cmd);
+    command_args(cmd, &args);
+    if (skip_names(cmd, &args) < 0 || parse_options(&args, &flags, &date) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    return begin_message(cmd, flags, date);
 }
 
 /* ---- the sink of a copy from another server ---- */
@@ -240,34 +311,42 @@ int local_sink_open(struct leg *leg, struct command *cmd, const struct leg_appen
     sink->in.l = (struct local_leg *)leg;
     r = set_date(&sink->in, what->internal_date);
     if (r < 0)
-        sink->in.how.has_internal_date = false;
-    r = check_incoming(cmd, &sink->in, what->mailbox, what->size);
+        sink->in.message.how.has_internal_date = false;
+    r = check_incoming(cmd, &sink->in, what->mailbox, what->size, what->size, 1);
     if (r < 0)
         return r;
     set_flags(cmd->pool, &sink->in, split_words(cmd->pool, what->flags));
-    return stage_new(sink->in.l->env->store, sink->in.to.record.partition, &sink->in.stage);
+    return stage_new(sink->in.l->env->store, sink->in.to.record.partition, &sink->in.message.stage);
 }
 
 int local_sink_write(struct leg_sink *sink, const char *data, size_t len)
 {
     size_t n = len < 65536 ? len : 65536; /* fits the result */
-    int r = stage_write(sink->in.stage, data, n);
+    int r = stage_write(sink->in.message.stage, data, n);
 
     return r < 0 ? r : (int)n;
 }
 
 int local_sink_commit(struct leg_sink *sink, uint32_t *uidvalidity_r, uint32_t *uid_r)
 {
-    int r = stage_finish(sink->in.stage, NULL);
+    struct append_result result;
+    int r = stage_finish(sink->in.message.stage, NULL);
 
-    return r < 0 ? r : commit_incoming(&sink->in, uidvalidity_r, uid_r);
+    if (r == 0)
+        r = commit_incoming(&sink->in, &sink->in.message, &result);
+    if (r < 0)
+        return r;
+    *uidvalidity_r = result.uidvalidity;
+    *uid_r = uid_set_first(&result.uids);
+    uid_set_free(&result.uids);
+    return 0;
 }
 
 void local_sink_close(struct leg_sink **sink)
 {
     if (*sink == NULL)
         return;
-    stage_free(&(*sink)->in.stage);
+    stage_free(&(*sink)->in.message.stage);
     free(*sink);
     *sink = NULL;
 }

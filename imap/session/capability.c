@@ -10,7 +10,7 @@
 #include "lib/base/str.h"
 
 enum { MUPDATE_PORT = 3905 };
-enum when { ALWAYS, BEFORE, AFTER };
+enum when { ALWAYS, BEFORE, AFTER, PROXY };
 
 static const struct {
     const char *name;
@@ -87,13 +87,30 @@ static void add_mupdate(struct buf *to)
     buf_free(&name);
 }
 
+static bool is_due(const struct client *c, enum when when)
+{
+    bool authenticated = c->state != CLIENT_NOAUTH;
+
+    switch (when) {
+    case ALWAYS:
+        return true;
+    case BEFORE:
+        return !authenticated;
+    case AFTER:
+        return authenticated;
+    case PROXY:
+        return authenticated && c->is_proxied && leg_program()->local != NULL;
+    }
+    return false;
+}
+
 void capability_list(struct client *c, struct buf *to)
 {
     bool authenticated = c->state != CLIENT_NOAUTH;
     struct buf list = BUF_INIT;
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-        if (table[i].when == ALWAYS || (table[i].when == AFTER) == authenticated)
+        if (is_due(c, table[i].when))
             add(&list, table[i].name);
         if (i == 0)
             add(&list, opt_switch(OPT_LITERALMINUS) ? "LITERAL-" : "LITERAL+");

@@ -173,7 +173,12 @@ static struct mboxlist_iter *open_iter(struct command *cmd, const struct list_pa
 
 /* ---- the walk ---- */
 
-/* altnamespace: INBOX/x is stored as user.fred.INBOX.x. */
+/* altnamespace: INBOX/x is stored as user.fred.INBOX.x, and what is below INBOX in the list is beside it. */
+static bool is_lone_inbox(const struct client *c, const char *internal)
+{
+    return c->ns->alt && strcmp(internal, c->ns->inbox) == 0;
+}
+
 static bool inbox_has_children(struct client *c)
 {
     struct buf name = BUF_INIT;
@@ -269,7 +274,7 @@ static int take_record(struct command *cmd, const struct mboxlist_record *record
     buf_append(&l->held, l->name.data, l->name.len);
     l->held_internal = xstrdup(record->name);
     l->held_local = record->type == MBOXLIST_LOCAL;
-    l->held_inbox = c->ns->alt && strcmp(record->name, c->ns->inbox) == 0;
+    l->held_inbox = is_lone_inbox(c, record->name);
     return r;
 }
 
@@ -301,6 +306,7 @@ static int tell_subscription(struct command *cmd, const char *internal)
     struct client *c = cmd->client;
     struct mboxlist_record record;
     bool exists = mboxlist_lookup(c->list, internal, cmd->pool, &record) == 0 && list_is_visible(c, &record);
+    bool has_children;
 
     buf_reset(&l->name);
     if (namespace_to_external(c->ns, internal, &l->name) < 0)
@@ -313,8 +319,9 @@ static int tell_subscription(struct command *cmd, const char *internal)
         take_special(cmd, &record, &l->held_special);
     if (l->options.only_special && l->held_special.len == 0)
         return 0;
-    put_mailbox(cmd, internal, buf_cstr(&l->name), exists, mboxlist_has_children(c->list, internal) == 1,
-                buf_cstr(&l->held_special));
+    has_children =
+        is_lone_inbox(c, internal) ? inbox_has_children(c) : mboxlist_has_children(c->list, internal) == 1;
+    put_mailbox(cmd, internal, buf_cstr(&l->name), exists, has_children, buf_cstr(&l->held_special));
     return exists ? put_status(cmd, internal, record.type == MBOXLIST_LOCAL) : 0;
 }
 

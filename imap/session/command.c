@@ -248,3 +248,31 @@ int command_literal_end(struct command *cmd)
     cmd->literal_over = true;
     return 0;
 }
+
+enum { BETWEEN_MAX = 8192 /* bytes between two messages: flags and a date */ };
+
+int command_literal_next(struct command *cmd, const char **text_r, size_t *len_r)
+{
+    struct stream *stream = cmd->client->stream;
+    struct imap_literal next;
+    size_t n, line;
+    const char *data, *lf;
+    int r = command_literal_end(cmd);
+
+    if (r != ERR_SYNTAX)
+        return r;
+    data = stream_data(stream, &n);
+    lf = memchr(data, '\n', n);
+    if (lf == NULL)
+        return n < BETWEEN_MAX ? ERR_AGAIN : ERR_SYNTAX;
+    line = (size_t)(lf - data);
+    if (line > 0 && data[line - 1] == '\r')
+        line--;
+    if (line > BETWEEN_MAX || imap_literal_at_end(data, line, &next) != 1)
+        return ERR_SYNTAX;
+    *text_r = pool_strndup(cmd->pool, data, next.at);
+    *len_r = next.at;
+    stream_consume(stream, (size_t)(lf - data) + 1);
+    cmd->literal = (struct command_literal){next.size, next.size, next.synchronising, false};
+    return 1;
+}

@@ -167,6 +167,10 @@ size_t command_literal_move(struct command *cmd, struct stream *to, size_t max);
  * ERR_SYNTAX: something follows (end with BAD). */
 int command_literal_end(struct command *cmd);
 
+/* The same for a command that takes several messages (RFC 3502).  1: another follows; *text_r (in the pool) is what
+ * stands between the two literals, without the announcement, and `literal` is the next. */
+int command_literal_next(struct command *cmd, const char **text_r, size_t *len_r);
+
 /* ---- the table ---- */
 
 /* The row of a command by its name in any case; NULL. */
