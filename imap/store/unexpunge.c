@@ -18,15 +18,10 @@ struct unexpunging {
     size_t count, room;
 };
 
-static bool has_file(struct mailbox *m, const struct mailbox_record *r)
-{
-    return (r->system & RECORD_EXPUNGED) && !(r->system & RECORD_UNLINKED) && message_file_exists(m, r->uid);
-}
+typedef int record_fn(struct mailbox *m, uint32_t number, const struct mailbox_record *record, void *context);
 
-int mailbox_expunged_each(struct mailbox *m,
-                          int (*fn)(struct mailbox *mailbox, uint32_t number,
-                                    const struct mailbox_record *record, void *context),
-                          void *context)
+/* Every record from the first that is expunged on: what came back stands behind. */
+static int each_record(struct mailbox *m, record_fn *fn, void *context)
 {
     const struct mailbox_header *h = m->lock != NULL ? &m->next : &m->header;
     struct mailbox_record batch[RECORD_BATCH];
@@ -38,9 +33,48 @@ int mailbox_expunged_each(struct mailbox *m,
 
         r = mailbox_read_records(m, at, n, batch);
         for (uint32_t i = 0; r == 0 && i < n; i++)
-            if (has_file(m, &batch[i]))
-                r = fn(m, at + i, &batch[i], context);
+            r = fn(m, at + i, &batch[i], context);
     }
+    return r;
+}
+
+struct search {
+    struct uid_set returned; /* the UIDs under which messages were expunged that have come back */
+    record_fn *fn;
+    void *context;
+};
+
+static int note_returned(struct mailbox *m, uint32_t number, const struct mailbox_record *r, void *context)
+{
+    struct search *s = context;
+
+    (void)m;
+    (void)number;
+    return r->former_uid != 0 ? uid_set_add(&s->returned, r->former_uid, r->former_uid) : 0;
+}
+
+/* One that has come back is not there to come back once more: a call that was killed may have left it so. */
+static int pass_expunged(struct mailbox *m, uint32_t number, const struct mailbox_record *r, void *context)
+{
+    struct search *s = context;
+
+    if (!(r->system & RECORD_EXPUNGED) || (r->system & RECORD_UNLINKED) ||
+        uid_set_has(&s->returned, r->uid) || !message_file_exists(m, r->uid))
+        return 0;
+    return s->fn(m, number, r, s->context);
+}
+
+int mailbox_expunged_each(struct mailbox *m,
+                          int (*fn)(struct mailbox *mailbox, uint32_t number,
+                                    const struct mailbox_record *record, void *context),
+                          void *context)
+{
+    struct search s = {.fn = fn, .context = context};
+    int r = each_record(m, note_returned, &s);
+
+    if (r == 0)
+        r = each_record(m, pass_expunged, &s);
+    uid_set_free(&s.returned);
     return r;
 }
 
@@ -93,6 +127,7 @@ static int fill(struct arrivals *a, size_t i, struct mailbox *m, struct mailbox_
 
     record_copy_message(to, from);
     to->save_date = from->save_date;
+    to->former_uid = from->uid; /* one commit says that it is here and that it has gone from there */
     to->system |= from->system & (RECORD_SYSTEM_FLAGS | RECORD_REBUILT);
     if (u->what->undelete)
         to->system &= ~(uint32_t)RECORD_DELETED;
@@ -109,7 +144,7 @@ static void entry(struct arrivals *a, size_t i, struct mailbox *m, struct buf *t
         buf_reset(to); /* made anew when it is asked for */
 }
 
-/* What came back is not there to come back once more. */
+/* The old names of the files may go now; without this compaction removes them. */
 static int retire(struct unexpunging *u)
 {
     int r = index_mark_dirty(u->m);

@@ -27,8 +27,8 @@ struct unexpunge_what {
 };
 
 /* Brings messages back under new UIDs (sessions have heard that the old ones are gone), with their flags and dates;
- * on disk when it returns.  All or nothing; killed in the middle it may leave them in both states, and a second
- * call then brings them back twice: none is lost.  The quota is not asked.  result_r: which became which; the
+ * on disk when it returns.  All or nothing, also when killed in the middle: no call brings a message back that an
+ * earlier one has.  The quota is not asked.  result_r: which became which; the
  * caller frees it with copy_result_free() (empty sets: nothing was there).
  * 0; ERR_LIMIT; ERR_TIMEOUT (lock); ERR_NOTFOUND (deleted); ERR_DISKFULL, ERR_IO, ERR_CORRUPT. */
 int mailbox_unexpunge(struct mailbox *mailbox, const struct unexpunge_what *what,
