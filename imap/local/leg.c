@@ -130,7 +130,21 @@ int local_lookup_with(struct command *cmd, const char *internal, rights_t needs,
 
 int local_open(struct local_leg *l, const struct local_mailbox *m, struct mailbox **mailbox_r)
 {
-    return mailbox_open(l->env->store, m->record.partition, m->record.id, mailbox_r);
+    int r = mailbox_open(l->env->store, m->record.partition, m->record.id, mailbox_r);
+    struct mboxlist_record record;
+    struct pool *pool;
+
+    if (r != ERR_NOTFOUND)
+        return r;
+    /* it may have gone to another partition since the list was looked at */
+    pool = pool_new(0);
+    if (mboxlist_lookup_id(l->leg.client->list, m->record.id, pool, &record) == 0 &&
+        record.type == MBOXLIST_LOCAL)
+        r = record.flags & MBOXLIST_MOVING
+                ? ERR_BUSY
+                : mailbox_open(l->env->store, record.partition, record.id, mailbox_r);
+    pool_free(&pool);
+    return r;
 }
 
 struct mailbox_reader local_reader(const struct local_leg *l, const char *internal,

@@ -58,6 +58,8 @@ static enum step answer(struct command *cmd, struct mboxop *op)
     }
     if (r == ERR_UNAVAILABLE || r == ERR_CONFLICT)
         return command_no(cmd, r == ERR_CONFLICT ? "ALREADYEXISTS" : "UNAVAILABLE", "%s", mboxop_text(op));
+    if (r == ERR_UNSUPPORTED || r == ERR_INVALID)
+        return command_no(cmd, "CANNOT", "%s", mboxop_text(op));
     return command_error(cmd, r);
 }
 
@@ -174,7 +176,9 @@ enum step local_rename(struct command *cmd)
     r = client_name_in(c, cmd->pool, external, &to);
     if (r == 0 && partition != NULL && !c->identity->is_admin)
         r = ERR_DENIED;
-    if (r == 0)
+    if (r == 0 && partition != NULL && strcmp(cmd->mailbox, to) == 0)
+        r = mboxop_may_move(env, c->identity, to);
+    else if (r == 0)
         r = mboxop_may_rename(env, c->identity, cmd->mailbox, to);
     if (r < 0)
         return command_error(cmd, r);

@@ -7,6 +7,7 @@ imap_mboxop_libmboxop_a_SOURCES = \
 	imap/mboxop/delete.c \
 	imap/mboxop/locks.c \
 	imap/mboxop/mboxop.h \
+	imap/mboxop/move.c \
 	imap/mboxop/op.c imap/mboxop/op-private.h \
 	imap/mboxop/partition.c \
 	imap/mboxop/permit.c \

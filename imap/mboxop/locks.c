@@ -64,6 +64,18 @@ static void set_roots(struct mboxop *op)
     }
 }
 
+/* A process that is killed while LMDB commits may leave readers without what it has committed, until the next writer
+ * takes over its lock.  What has become of a dead operation decides which files go: it must be seen. */
+static int see_last_commit(struct mboxop *op)
+{
+    struct mboxlist_txn *txn;
+    int r = mboxlist_begin(op->env->list, &txn);
+
+    if (r == 0)
+        mboxlist_abort(&txn);
+    return r;
+}
+
 int op_lock(struct mboxop *op)
 {
     struct buf path = BUF_INIT;
@@ -79,6 +91,8 @@ int op_lock(struct mboxop *op)
         r = lock_acquire_path(path.data, 0, &op->locks[i]);
     }
     buf_free(&path);
+    if (r == 0)
+        r = see_last_commit(op);
     return r == ERR_TIMEOUT ? ERR_AGAIN : r;
 }
 

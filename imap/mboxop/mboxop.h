@@ -59,7 +59,11 @@ struct mboxop *mboxop_delete(const struct mboxop_env *env, const char *name, uns
 /* RENAME of a mailbox and of everything below it; of a user (INBOX to INBOX) with subscriptions, quota
  * roots, seen state and the user's place in the lists' ACLs.  RENAME of an INBOX to what is no INBOX moves
  * its messages to a new mailbox and leaves an empty INBOX (RFC 3501 6.3.5).  `partition`: NULL, or the one
- * that it is on: ERR_UNSUPPORTED otherwise. */
+ * that it is on: ERR_UNSUPPORTED otherwise.
+ *
+ * With `to` the same as `from` the mailbox and what is below it go to that partition, one after the other: at any moment
+ * each is whole on one of the two, and a failure leaves those that have gone there.  Sessions that have it selected
+ * find it gone.  ERR_EXISTS: all are there already; ERR_INVALID: no such partition, or another name of the same directory. */
 struct mboxop *mboxop_rename(const struct mboxop_env *env, const char *from, const char *to,
                              const char *partition, unsigned flags);
 
@@ -117,6 +121,8 @@ int mboxop_may_create(const struct mboxop_env *env, const struct identity *ident
 int mboxop_may_delete(const struct mboxop_env *env, const struct identity *identity, const char *name);
 int mboxop_may_rename(const struct mboxop_env *env, const struct identity *identity, const char *from,
                       const char *to);
+/* To another partition: for administrators. */
+int mboxop_may_move(const struct mboxop_env *env, const struct identity *identity, const char *name);
 int mboxop_may_setacl(const struct mboxop_env *env, const struct identity *identity, const char *name,
                       const char *identifier, rights_t rights);
 
@@ -126,9 +132,9 @@ int mboxop_may_setacl(const struct mboxop_env *env, const struct identity *ident
  * needs the master stays when it is away (ERR_UNAVAILABLE); else 0.  *done_r (may be NULL): how many. */
 int mboxop_recover(const struct mboxop_env *env, unsigned *done_r);
 
-/* The keeper of <configdirectory>/mupdate.lock: any service process of a backend calls this about
+/* The keeper of <configdirectory>/mupdate.lock: any service process with a store calls this about
  * every 10 s from a timer thread.  Does nothing unless this process holds (or now gets) the lock; then
- * recovers intents and, after an outage of the master, pushes the list (`push`, may be NULL).  Waits for the
+ * recovers intents and, in a murder after an outage of the master, pushes the list (`push`, may be NULL).  Waits for the
  * master: never call it from a worker. */
 struct mboxop_keeper;
 struct mboxop_keeper *mboxop_keeper_new(const struct mboxop_env *env,

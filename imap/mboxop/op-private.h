@@ -121,7 +121,8 @@ struct mboxop {
     const char *roots[OP_LOCKS];
     size_t root_count;
     struct lock *locks[OP_LOCKS];
-    struct mboxop *left; /* an operation of the dead, being brought to its end under our locks */
+    struct relocation *relocation; /* of a move: the mailbox that is under way */
+    struct mboxop *left;           /* an operation of the dead, being brought to its end under our locks */
 
     /* requests to the master: changes[answered..sent) are under way */
     struct mupdate_request *requests[OP_WINDOW];
@@ -232,6 +233,6 @@ const char *partition_for_new(struct pool *pool, const char *ancestor);
 /* ---- the kinds ---- */
 
 extern const struct op_kind op_create, op_create_here, op_delete_now, op_delete_here, op_delete_later,
-    op_rename, op_setacl;
+    op_move, op_rename, op_setacl;
 
 #endif

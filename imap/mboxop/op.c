@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "imap/mboxop/op-private.h"
+#include "imap/store/relocate.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -35,6 +36,7 @@ void mboxop_free(struct mboxop **opp)
         return;
     MAGIC_CHECK(op, OP_MAGIC);
     mboxop_free(&op->left);
+    relocate_abort(&op->relocation);
     op_drop_requests(op);
     op_unlock(op);
     buf_free(&op->text);
@@ -449,7 +451,7 @@ static const struct op_kind *kind_of(const struct intent *intent)
     case INTENT_SETACL:
         return &op_setacl;
     case INTENT_MOVE:
-        break;
+        return &op_move;
     }
     return NULL;
 }
@@ -509,7 +511,9 @@ static const char *sentence(int result)
     case ERR_BUSY:
         return "Another operation on this mailbox is under way";
     case ERR_UNSUPPORTED:
-        return "Moving a mailbox to another partition is not supported";
+        return "A mailbox cannot be renamed and moved to another partition at once";
+    case ERR_INVALID:
+        return "There is no such partition";
     default:
         return error_text(result);
     }

@@ -117,6 +117,13 @@ int mboxop_may_rename(const struct mboxop_env *env, const struct identity *ident
     return r == 0 ? may_take_name(env, identity, from, to) : r;
 }
 
+int mboxop_may_move(const struct mboxop_env *env, const struct identity *identity, const char *name)
+{
+    int r = check_rights(env, identity, name, ACL_DELETE_MBOX);
+
+    return r == 0 && !identity->is_admin ? ERR_DENIED : r;
+}
+
 int mboxop_may_setacl(const struct mboxop_env *env, const struct identity *identity, const char *name,
                       const char *identifier, rights_t rights)
 {

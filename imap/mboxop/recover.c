@@ -106,14 +106,14 @@ static bool has_lock(struct mboxop_keeper *keeper)
 void mboxop_keeper_tick(struct mboxop_keeper *keeper)
 {
     MAGIC_CHECK(keeper, KEEPER_MAGIC);
-    if (keeper->env->link == NULL || !has_lock(keeper))
+    if (!has_lock(keeper))
         return;
-    if (!mupdate_link_is_up(keeper->env->link)) {
+    if (keeper->env->link != NULL && !mupdate_link_is_up(keeper->env->link)) {
         keeper->pushed = false;
         return;
     }
     mboxop_recover(keeper->env, NULL);
-    if (!keeper->pushed && keeper->push != NULL)
+    if (keeper->env->link != NULL && !keeper->pushed && keeper->push != NULL)
         keeper->pushed = keeper->push(keeper->env, keeper->context) == 0;
 }
 

@@ -10,7 +10,8 @@
 struct mboxop *mboxop_rename(const struct mboxop_env *env, const char *from, const char *to,
                              const char *partition, unsigned flags)
 {
-    struct mboxop *op = op_new(env, &op_rename, from, to);
+    bool move = partition != NULL && strcmp(from, to) == 0;
+    struct mboxop *op = op_new(env, move ? &op_move : &op_rename, from, move ? NULL : to);
 
     op->partition = partition != NULL ? pool_strdup(op->pool, partition) : NULL;
     op->flags = flags;

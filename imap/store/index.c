@@ -233,13 +233,13 @@ int mailbox_open(struct store *store, const char *partition, const char *id, str
 
 int mailbox_refresh(struct mailbox *m)
 {
-    struct stat st;
+    struct stat st = {.st_nlink = 0};
     int r;
 
     MAGIC_CHECK(m, MAILBOX_MAGIC);
     if (m->lock != NULL)
         return 0;
-    if (fstat(m->fd, &st) != 0)
+    if (m->fd >= 0 && fstat(m->fd, &st) != 0)
         return error_from_errno(errno);
     if (st.st_nlink == 0) { /* compacted, or deleted */
         r = mailbox_open_index(m);

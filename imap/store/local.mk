@@ -20,6 +20,7 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/recover.c imap/store/recover.h \
 	imap/store/reconstruct.c \
 	imap/store/refresh.c \
+	imap/store/relocate.c imap/store/relocate.h \
 	imap/store/rewrite.c \
 	imap/store/search.c imap/store/search.h \
 	imap/store/seen.c imap/store/seen.h \

@@ -67,8 +67,7 @@ static int open_store(char **error_r)
                                        .server = config_servername()};
     imapd.local.mboxop = &imapd.mboxop;
     local_setup(&imapd.local);
-    if (imapd.mboxop.link != NULL)
-        imapd.keeper = mboxop_keeper_new(&imapd.mboxop, mboxop_push_quietly, NULL);
+    imapd.keeper = mboxop_keeper_new(&imapd.mboxop, mboxop_push_quietly, NULL);
     return 0;
 }
 

@@ -214,9 +214,12 @@ static int reconstruct(struct mboxop_env *env, const struct mboxlist_record *rec
 static int visit(struct mboxop_env *env, const struct mboxlist_record *record, void *context)
 {
     struct run *run = context;
-    struct pool *pool = pool_new(0);
+    struct pool *pool;
     int r;
 
+    if (record->flags & MBOXLIST_MOVING) /* to another partition: it has no index for a moment */
+        return 0;
+    pool = pool_new(0);
     run->shown = tool_external(env, record->name, pool);
     if (run->wanted == NULL || wildcard_match(run->wanted, run->shown, strlen(run->shown)) ||
         (run->below != NULL && mboxname_is_below(record->name, run->below))) {

@@ -48,9 +48,10 @@ static void make_dir(void)
     atexit(remove_dir);
     snprintf(path, sizeof(path), "%s/imapd.conf", dir);
     buf_printf(&conf,
-               "configdirectory: %s/conf\npartition-default: %s/spool\ndb_map_size: 16M\n"
+               "configdirectory: %s/conf\npartition-default: %s/spool\npartition-second: %s/second\n"
+               "defaultpartition: default\ndb_map_size: 16M\n"
                "allowusermoves: yes\nanyoneuseracl: no\nservername: be1\nlog_target: file:%s/log\n",
-               dir, dir, dir);
+               dir, dir, dir, dir);
     BUG_ON(file_replace(path, conf.data, conf.len, 0600) != 0);
     BUG_ON(config_read(path, NULL, "test", &error) != 0);
     buf_free(&conf);
@@ -66,6 +67,8 @@ void node_wipe(void)
     BUG_ON(file_remove_tree(path) != 0 || mkdir(path, 0700) != 0);
     snprintf(path, sizeof(path), "%s/spool", dir);
     BUG_ON(file_remove_tree(path) != 0 || mkdir(path, 0700) != 0);
+    snprintf(path, sizeof(path), "%s/second", dir);
+    BUG_ON(file_remove_tree(path) != 0);
 }
 
 void node_open(struct node *n, bool murder)
@@ -129,7 +132,7 @@ void node_names(struct node *n, struct buf *to)
         else
             buf_puts(to, record->name);
         if (has_files(n, record, &uidvalidity))
-            buf_putc(to, '+');
+            buf_putc(to, strcmp(record->partition, "second") == 0 ? '2' : '+');
         buf_free(&former);
     }
     mboxlist_iter_free(&it);
@@ -245,11 +248,15 @@ void node_check(struct node *n, struct buf *wrong)
             buf_printf(wrong, "%s has no files; ", record->name);
         else if (uidvalidity != record->uidvalidity)
             buf_printf(wrong, "%s: UIDVALIDITY %u and %u; ", record->name, record->uidvalidity, uidvalidity);
+        if (record->flags != 0)
+            buf_printf(wrong, "%s has flags; ", record->name);
         buf_printf(&ours, "%s be1!%s %s\n", record->name, record->partition, record->acl);
     }
     mboxlist_iter_free(&it);
     snprintf(path, sizeof(path), "%s/spool", dir);
     dirs = count_dirs(path, 0);
+    snprintf(path, sizeof(path), "%s/second", dir);
+    dirs += count_dirs(path, 0);
     if (dirs != count)
         buf_printf(wrong, "%u directories for %u mailboxes; ", dirs, count);
     intent_each(n->env.list, complain, wrong);

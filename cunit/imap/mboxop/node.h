@@ -23,7 +23,8 @@ void node_close(struct node *n);
 int node_create(struct node *n, const char *name);
 int node_run(struct mboxop *op);
 
-/* The names, blank-separated, "+" behind each with files; stamps of deleted ones as "T". */
+/* The names, blank-separated, "+" behind each with files ("2": on the second
+ * partition); stamps of deleted ones as "T". */
 void node_names(struct node *n, struct buf *to);
 /* The ACL, id, uidvalidity of a name, "" or 0 when it is not there. */
 void node_acl(struct node *n, const char *name, struct buf *to);

@@ -291,6 +291,64 @@ static void test_rename(void)
     finish();
 }
 
+static void test_move(void)
+{
+    static const struct {
+        const char *name, *partition;
+        int result;
+        const char *after;
+    } rows[] = {
+        {"user.fred.x", "second", ERR_NOTFOUND, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+"},
+        {"user.fred.a", "nowhere", ERR_INVALID, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+"},
+        {"user.fred.a", "default", ERR_EXISTS, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+"},
+        {"user.fred.a", "second", 0, "user.bob+ user.fred+ user.fred.a2 user.fred.a.b2"},
+        {"user.fred.a", "second", ERR_EXISTS, "user.bob+ user.fred+ user.fred.a2 user.fred.a.b2"},
+        {"user.fred", "second", 0, "user.bob+ user.fred2 user.fred.a2 user.fred.a.b2"},
+        {"user.fred", "default", 0, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+"},
+    };
+    struct buf id = BUF_INIT, now = BUF_INIT;
+    uint32_t uidvalidity;
+
+    for (int murder = 0; murder < 2; murder++) {
+        begin(murder, some);
+        node_id(&node, "user.fred.a", &id);
+        uidvalidity = node_uidvalidity(&node, "user.fred.a");
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+            const char *name = rows[i].name;
+
+            CU_ASSERT_EQUAL(node_run(mboxop_rename(&node.env, name, name, rows[i].partition, 0)),
+                            rows[i].result);
+            expect_names(rows[i].after);
+        }
+        node_id(&node, "user.fred.a", &now);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&id), buf_cstr(&now));
+        CU_ASSERT_EQUAL(node_uidvalidity(&node, "user.fred.a"), uidvalidity);
+        finish();
+    }
+    buf_free(&id);
+    buf_free(&now);
+}
+
+/* The last of the tree cannot go: those before it have, and the master knows. */
+static void test_move_fails(void)
+{
+    struct pool *pool = pool_new(0);
+    struct mboxlist_record record;
+    struct buf dir = BUF_INIT;
+
+    begin(true, some);
+    CU_ASSERT_EQUAL(mboxlist_lookup(node.env.list, "user.fred.a.b", pool, &record), 0);
+    CU_ASSERT_EQUAL(mailbox_dir(node.env.store, "default", record.id, &dir), 0);
+    buf_puts(&dir, "/index");
+    CU_ASSERT_EQUAL(truncate(buf_cstr(&dir), 0), 0);
+    CU_ASSERT(node_run(mboxop_rename(&node.env, "user.fred", "user.fred", "second", 0)) < 0);
+    expect_names("user.bob+ user.fred2 user.fred.a2 user.fred.a.b");
+    CU_ASSERT_EQUAL(node_run(mboxop_delete(&node.env, "user.fred.a.b", MBOXOP_DELETE_NOW)), 0);
+    buf_free(&dir);
+    pool_free(&pool);
+    finish();
+}
+
 /* UIDVALIDITY is kept by a rename unless the new name has had as high a one. */
 static void test_rename_uidvalidity(void)
 {
@@ -619,6 +677,8 @@ static const struct unit_case cases[] = {
     {"delete again", test_delete_again},
     {"undelete", test_undelete},
     {"rename", test_rename},
+    {"move to a partition", test_move},
+    {"move that fails", test_move_fails},
     {"rename and UIDVALIDITY", test_rename_uidvalidity},
     {"renamed names", test_renamed_lines},
     {"rename a user", test_rename_user},
