@@ -9,6 +9,8 @@ import pytest
 from iatlas import message
 from test_mupdate import eventually
 
+pytestmark = pytest.mark.peer
+
 # master, backend, frontend
 MIXTURES = [m for m in itertools.product(("ours", "cyrus"), repeat=3) if m != ("ours", "ours", "ours")]
 
