@@ -1,13 +1,8 @@
-# Fuzz harnesses: fuzz/NAME.c has libFuzzer's entry point for one parser of outside bytes, fuzz/corpus/NAME
-# inputs that once mattered.  `make check` replays the corpora, whole and cut off everywhere (replay.c).
-# To look for new ones:
-#     ../configure CC=clang --enable-sanitizers=address,undefined && make fuzz/fuzz-NAME
-#     fuzz/fuzz-NAME found/ ../fuzz/corpus/NAME
-#
-# A new harness: its NAME in FUZZ_NAMES and EXTRA_PROGRAMS, and two programs as below.
-FUZZ_NAMES = backend charset imapwire lmtp mail mupdate names proxy-response smtp stream
-EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-mail fuzz/fuzz-mupdate fuzz/fuzz-names fuzz/fuzz-proxy-response fuzz/fuzz-smtp fuzz/fuzz-stream
-EXTRA_DIST += $(FUZZ_NAMES:%=fuzz/corpus/%)
+# Fuzz harnesses: fuzz/README.md.
+FUZZ_NAMES = backend charset conf imapd imapwire lmtp lmtpd mail mupdate mupdated names proxy-response smtp store stream
+EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-conf fuzz/fuzz-imapd fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-lmtpd fuzz/fuzz-mail \
+	fuzz/fuzz-mupdate fuzz/fuzz-mupdated fuzz/fuzz-names fuzz/fuzz-proxy-response fuzz/fuzz-smtp fuzz/fuzz-store fuzz/fuzz-stream
+EXTRA_DIST += fuzz/README.md fuzz/dict $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
 fuzz_replay_mail_SOURCES = fuzz/replay.c fuzz/mail.c cunit/lib/mail/consistent.c cunit/lib/mail/consistent.h
@@ -88,3 +83,43 @@ fuzz_replay_proxy_response_LDADD = $(PROXY_LIBS)
 fuzz_fuzz_proxy_response_SOURCES = fuzz/proxy-response.c
 fuzz_fuzz_proxy_response_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_proxy_response_LDADD = $(PROXY_LIBS)
+
+check_PROGRAMS += fuzz/replay-conf
+fuzz_replay_conf_SOURCES = fuzz/replay.c fuzz/conf.c
+fuzz_replay_conf_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/conf"'
+fuzz_replay_conf_LDADD = $(MASTER_LIBS)
+fuzz_fuzz_conf_SOURCES = fuzz/conf.c
+fuzz_fuzz_conf_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_conf_LDADD = $(MASTER_LIBS)
+
+check_PROGRAMS += fuzz/replay-imapd
+fuzz_replay_imapd_SOURCES = fuzz/replay.c fuzz/imapd.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
+fuzz_replay_imapd_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/imapd"' -DCUTS_MAX=40
+fuzz_replay_imapd_LDADD = $(LOCAL_LIBS)
+fuzz_fuzz_imapd_SOURCES = fuzz/imapd.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
+fuzz_fuzz_imapd_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_imapd_LDADD = $(LOCAL_LIBS)
+
+check_PROGRAMS += fuzz/replay-lmtpd
+fuzz_replay_lmtpd_SOURCES = fuzz/replay.c fuzz/lmtpd.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
+fuzz_replay_lmtpd_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/lmtpd"' -DCUTS_MAX=40
+fuzz_replay_lmtpd_LDADD = $(LMTP_LOCAL_LIBS) $(LOCAL_LIBS)
+fuzz_fuzz_lmtpd_SOURCES = fuzz/lmtpd.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
+fuzz_fuzz_lmtpd_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_lmtpd_LDADD = $(LMTP_LOCAL_LIBS) $(LOCAL_LIBS)
+
+check_PROGRAMS += fuzz/replay-mupdated
+fuzz_replay_mupdated_SOURCES = fuzz/replay.c fuzz/mupdated.c fuzz/serve.c fuzz/serve.h
+fuzz_replay_mupdated_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/mupdated"' -DCUTS_MAX=40
+fuzz_replay_mupdated_LDADD = $(MUPDATE_SERVER_LIBS)
+fuzz_fuzz_mupdated_SOURCES = fuzz/mupdated.c fuzz/serve.c fuzz/serve.h
+fuzz_fuzz_mupdated_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_mupdated_LDADD = $(MUPDATE_SERVER_LIBS)
+
+check_PROGRAMS += fuzz/replay-store
+fuzz_replay_store_SOURCES = fuzz/replay.c fuzz/store.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
+fuzz_replay_store_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/store"' -DCUTS_MAX=40
+fuzz_replay_store_LDADD = $(LOCAL_LIBS)
+fuzz_fuzz_store_SOURCES = fuzz/store.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
+fuzz_fuzz_store_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_store_LDADD = $(LOCAL_LIBS)

@@ -228,12 +228,13 @@ enum line_kind { LINE_OPTION, LINE_PATTERN, LINE_CYRUS, LINE_UNKNOWN };
 /* What a line sets: by its whole name, else by what follows `<service>_` in it. */
 static enum line_kind classify(const char *name, enum option *option_r)
 {
-    for (const char *p = name; p != NULL; p = strchr(p, '_'), p += p != NULL) {
+    for (const char *p = name, *cut; p != NULL; p = cut != NULL ? cut + 1 : NULL) {
         *option_r = option_find(p);
         if (*option_r != OPT_END)
             return LINE_OPTION;
         if (is_pattern(p))
             return LINE_PATTERN;
+        cut = strchr(p, '_');
         if (is_cyrus_option(p))
             return LINE_CYRUS;
     }

@@ -54,11 +54,12 @@ static void forget_words(struct parser *p)
 /* A word was appended to phrase at `start`: the same for local. */
 static void add_to_local(struct parser *p, size_t start, bool spaced)
 {
-    const char *word = p->phrase.data + start;
     size_t n = p->phrase.len - start;
+    const char *word;
 
     if (n == 0)
         return;
+    word = p->phrase.data + start;
     if (spaced && p->local.len > 0 && p->local.data[p->local.len - 1] != '.' && *word != '.')
         buf_putc(&p->local, ' ');
     buf_append(&p->local, word, n);

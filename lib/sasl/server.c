@@ -17,7 +17,8 @@ struct sasl_server {
     struct pool *pool;
     sasl_callback_t callbacks[3];
     sasl_conn_t *conn;
-    bool used; /* an exchange was begun on conn */
+    bool used;      /* an exchange was begun on conn */
+    bool name_next; /* mechanism LOGIN: the next response is the name */
     bool by_password;
 };
 
@@ -182,6 +183,18 @@ static int outcome(int r, const char *data, unsigned n, const char **out, size_t
     return sasl_result(r);
 }
 
+/* The plugin of LOGIN leaks the password that it was given with a name that cannot be (2.1.28): it does not get to
+ * see such a name. */
+static bool name_is_bad(struct sasl_server *s, const char *response, size_t n)
+{
+    char name[SASL_NAME_MAX + 1];
+
+    if (!s->name_next || response == NULL)
+        return false;
+    s->name_next = false;
+    return sasl_canonical_name(response, n, name) != 0;
+}
+
 int sasl_srv_start(struct sasl_server *server, const char *mech, const char *initial, size_t n,
                    const char **out, size_t *out_n)
 {
@@ -197,6 +210,9 @@ int sasl_srv_start(struct sasl_server *server, const char *mech, const char *ini
     r = fresh(server);
     if (r != 0)
         return r;
+    server->name_next = str_ieq(mech, "LOGIN");
+    if (name_is_bad(server, initial, n))
+        return sasl_result(SASL_BADAUTH);
     r = sasl_server_start(server->conn, mech, initial, (unsigned)n, &data, &len);
     return outcome(r, data, len, out, out_n);
 }
@@ -212,6 +228,8 @@ int sasl_srv_step(struct sasl_server *server, const char *response, size_t n, co
     *out_n = 0;
     if (n > SASL_DATA_MAX)
         return ERR_TOOBIG;
+    if (name_is_bad(server, response, n))
+        return sasl_result(SASL_BADAUTH);
     r = sasl_server_step(server->conn, response, (unsigned)n, &data, &len);
     return outcome(r, data, len, out, out_n);
 }

@@ -26,7 +26,7 @@ static inline size_t sbuf_used(const struct sbuf *b)
 
 static inline char *sbuf_head(const struct sbuf *b)
 {
-    return b->data + b->pos;
+    return b->data != NULL ? b->data + b->pos : NULL;
 }
 
 /* At least n free bytes behind the content, which may move; then sbuf_added(). */

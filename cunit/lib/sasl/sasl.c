@@ -484,6 +484,26 @@ static void *run_daemon(void *arg)
     return NULL;
 }
 
+/* A name that cannot be ends LOGIN before the password is asked for: the plugin would lose it. */
+static void test_login_bad_name(void)
+{
+    static const char *const names[] = {"fre\xff", "a\x01", " ", ""};
+    struct sasl_server *server;
+    const char *out;
+    size_t n;
+
+    configure("allowplaintext: yes\n");
+    server = new_server(&(struct sasl_server_config){0});
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        CU_ASSERT_EQUAL(sasl_srv_start(server, "LOGIN", NULL, 0, &out, &n), SASL_STATUS_CONTINUE);
+        CU_ASSERT_EQUAL(sasl_srv_step(server, names[i], strlen(names[i]), &out, &n), ERR_AUTH);
+        CU_ASSERT_EQUAL(sasl_srv_start(server, "login", names[i], strlen(names[i]), &out, &n), ERR_AUTH);
+    }
+    CU_ASSERT_EQUAL(sasl_srv_start(server, "LOGIN", "fred", 4, &out, &n), SASL_STATUS_CONTINUE);
+    CU_ASSERT_EQUAL(sasl_srv_step(server, "secret", 6, &out, &n), SASL_STATUS_DONE);
+    sasl_srv_free(&server);
+}
+
 static void test_saslauthd(void)
 {
     struct daemon_log d;
@@ -567,6 +587,7 @@ static const struct unit_case cases[] = {
     {"a false server", test_false_server},
     {"layer", test_layer},
     {"names", test_names},
+    {"LOGIN with a bad name", test_login_bad_name},
     {"saslauthd", test_saslauthd},
     {"threads", test_threads},
     {NULL, NULL},
