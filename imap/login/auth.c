@@ -135,9 +135,18 @@ static bool needs_tls(const struct login *l)
     return l->service->tls_required && !login_is_tls(l) && l->peer[0] != '\0';
 }
 
+/* A password by a command of the protocol's own has no SASL layer. */
+static bool is_layer_enough(const struct login *l)
+{
+    int bits = login_is_tls(l) ? stream_tls_bits(l->stream) : 0;
+
+    return bits >= opt_int(OPT_SASL_MINIMUM_LAYER);
+}
+
 bool login_may_plain(const struct login *l)
 {
-    return !needs_tls(l) && (login_is_tls(l) || l->peer[0] == '\0' || opt_switch(OPT_ALLOWPLAINTEXT));
+    return !needs_tls(l) && is_layer_enough(l) &&
+           (login_is_tls(l) || l->peer[0] == '\0' || opt_switch(OPT_ALLOWPLAINTEXT));
 }
 
 const char *login_mechanisms(struct login *l)

@@ -175,6 +175,12 @@ static int start_tls(struct dialogue *d)
 
 /* ---- authentication ---- */
 
+/* Not where a ticket or a certificate says who one is. */
+static bool needs_password(const char *mech)
+{
+    return mech == NULL || !(str_ieq(mech, "GSSAPI") || str_ieq(mech, "EXTERNAL"));
+}
+
 static const char *ask_password(void)
 {
     static char password[PASSWORD_LONGEST];
@@ -206,7 +212,7 @@ static int new_client(struct dialogue *d, struct sasl_client **client_r)
         config.tls_bits = (unsigned)stream_tls_bits(d->stream);
     if (config.authname == NULL)
         config.authname = d->username != NULL ? d->username : user_name();
-    if (config.password == NULL)
+    if (config.password == NULL && needs_password(d->mech))
         config.password = ask_password();
     config.external = d->key_file != NULL && d->key_file[0] != '\0';
     return sasl_cli_new(&config, client_r);

@@ -70,6 +70,7 @@ class Node:
         self.servername = "%s:%d" % (address, net.IMAP)
         self.id = uuid.uuid4().hex
         self.master = None
+        self.variables = {}  # of its processes' environment
         self.wrap = []  # what to put before a command that is to run on this node
         os.makedirs(self.dir, exist_ok=True)
         os.chmod(self.dir, 0o700)
@@ -145,7 +146,7 @@ class Node:
         for kind in ("ASAN", "TSAN", "UBSAN"):
             name = kind + "_OPTIONS"
             more[name] = "%s:log_path=%s" % (os.environ.get(name, ""), self.path(self.REPORTS))
-        return environment(IATLAS_TEST=self.id, **more)
+        return environment(IATLAS_TEST=self.id, **self.variables, **more)
 
     def complaints(self):
         """What no healthy process would have written."""
