@@ -326,6 +326,53 @@ def test_selection_is_lost_in_idle(stage):
         select(c)
 
 
+@pytest.mark.slow
+def test_idle_is_tried(make_murder, network):
+    """A backend that is silent in IDLE for long must answer to a new one, unseen by the client; one that does not has gone."""
+    slow = threading.Event()
+
+    def idle(s, tag, text):
+        if text != "IDLE":
+            return False
+        count = len(fake.commands("IDLE"))
+        if count == 2:
+            slow.wait(20)  # then the client's DONE must wait for the "+"
+        if count == 4:
+            s.line()
+            time.sleep(20)
+        s.send("+ idling\r\n* %d EXISTS\r\n" % (count + 3))
+        assert s.line() == b"DONE"
+        s.ok(tag)
+        return True
+
+    stage = Stage(make_murder(backends=1, conf={"backend_timeout": "1s"}), network)
+    c, fake = stage.client(idle)
+    with c:
+        select(c)
+        began = time.monotonic()
+        tag = c.start("IDLE")
+        assert c.read_line().startswith(b"+")
+        assert c.read_line() == b"* 4 EXISTS"
+        wait_for(lambda: len(fake.commands("IDLE")) == 2, "not tried")
+        assert 4.5 < time.monotonic() - began < 8
+        c.send("DONE\r\n")
+        time.sleep(0.3)
+        slow.set()
+        r = c.finish(tag)
+        assert r.status == "OK" and r.untagged == [b"* 5 EXISTS"]
+        c.ok("FETCH 1 FLAGS")
+        tag = c.start("IDLE")
+        assert [c.read_line()[:1], c.read_line()] == [b"+", b"* 6 EXISTS"]
+        wait_for(lambda: len(fake.commands("IDLE")) == 4, "not tried")
+        assert c.read_line().startswith(b"* NO [UNAVAILABLE]")
+        assert 10 < time.monotonic() - began < 16
+        c.send("DONE\r\n")
+        is_away(c.finish(tag))
+    for f in stage.fakes:
+        f.close()
+        assert f.errors == []
+
+
 # ---- who reads nothing ----
 
 

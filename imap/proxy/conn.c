@@ -7,6 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 #include "lib/engine/engine.h"
 #include "lib/name/identity.h"
 
@@ -157,7 +158,7 @@ void proxy_begin(struct proxy_leg *p)
 bool proxy_is_silent(struct proxy_leg *p)
 {
     if (p->silent_at == 0)
-        p->silent_at = clock_deadline(PROXY_SILENCE_MS);
+        p->silent_at = clock_deadline(opt_duration_ms(OPT_BACKEND_TIMEOUT));
     return clock_ms() >= p->silent_at;
 }
 

@@ -5,6 +5,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 #include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 
@@ -56,35 +57,84 @@ int proxy_idle_start(struct leg *leg, struct command *cmd)
     return reply == REPLY_CONTINUE ? 0 : proxy_waiting(p, cmd, reply);
 }
 
+/* A backend that idles has nothing to say, and one that hangs neither.  So an IDLE that has been silent for a
+ * few times backend_timeout is ended and begun anew behind the client's back: a server that is there answers. */
+enum { IDLE_TRY_AFTER = 5 };
+
+/* p->phase meanwhile. */
+enum { IDLING, IDLE_ENDING, IDLE_BEGINNING };
+
+static void idle_say(struct proxy_leg *p, unsigned phase)
+{
+    if (phase == IDLE_BEGINNING)
+        proxy_begin(p);
+    stream_puts(p->stream, phase == IDLE_BEGINNING ? "IDLE\r\n" : "DONE\r\n");
+    p->phase = phase;
+    p->silent_at = 0;
+}
+
+/* Takes a reply that belongs to beginning anew: true. */
+static bool idle_take(struct proxy_leg *p, enum reply reply, const char *text, size_t len)
+{
+    if (reply == REPLY_CONTINUE && p->phase == IDLE_BEGINNING)
+        p->phase = IDLING;
+    else if (reply == REPLY_TAGGED && p->phase == IDLE_ENDING && len >= 2 && str_ieq_n(text, "OK", 2))
+        idle_say(p, IDLE_BEGINNING);
+    else
+        return false;
+    return true;
+}
+
+/* Hands output over and waits.  As proxy_waiting(). */
+static int idle_wait(struct proxy_leg *p, struct command *cmd, enum reply reply)
+{
+    int r = reply == REPLY_NONE ? stream_flush(p->stream) : 0;
+
+    return r < 0 && r != ERR_AGAIN ? proxy_fail(p, cmd, r) : proxy_waiting(p, cmd, reply);
+}
+
 int proxy_idle_run(struct leg *leg, struct command *cmd)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
     const char *text;
-    size_t len;
     enum reply reply;
+    size_t len;
 
     if (p->stream == NULL)
         return ERR_UNAVAILABLE;
-    reply = proxy_relay(p, leg->client->stream, &text, &len);
-    p->silent_at = CLOCK_NEVER; /* nothing to say is nothing wrong */
-    return proxy_waiting(p, cmd, reply);
+    do
+        reply = proxy_relay(p, leg->client->stream, &text, &len);
+    while (idle_take(p, reply, text, len));
+    if (reply == REPLY_NONE && p->phase == IDLING) {
+        if (p->silent_at == 0)
+            p->silent_at = clock_deadline(IDLE_TRY_AFTER * opt_duration_ms(OPT_BACKEND_TIMEOUT));
+        else if (clock_ms() >= p->silent_at)
+            idle_say(p, IDLE_ENDING);
+    }
+    return idle_wait(p, cmd, reply);
 }
 
 int proxy_idle_stop(struct leg *leg, struct command *cmd)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
+    const char *text;
+    enum reply reply;
+    size_t len;
     int r;
 
     if (p->stream == NULL)
         return ERR_UNAVAILABLE;
-    if (p->phase == 0) {
-        stream_puts(p->stream, "DONE\r\n");
-        p->silent_at = 0;
-        p->phase = 1;
+    if (p->phase == IDLING)
+        idle_say(p, IDLE_ENDING);
+    if (p->phase == IDLE_BEGINNING) { /* DONE must not come before the "+" */
+        reply = proxy_relay(p, leg->client->stream, &text, &len);
+        if (reply != REPLY_CONTINUE)
+            return idle_wait(p, cmd, reply);
+        idle_say(p, IDLE_ENDING);
     }
     r = proxy_answer(p, cmd, leg->client->stream, NULL);
     if (r != ERR_AGAIN)
-        p->phase = 0;
+        p->phase = IDLING;
     return r;
 }
 

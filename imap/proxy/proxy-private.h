@@ -28,7 +28,7 @@ struct proxy_leg {
     struct imap_reader reader;
     struct buf line; /* a whole response, see proxy_collect() */
     bool line_complete;
-    unsigned phase; /* of a primitive that takes several exchanges */
+    unsigned phase; /* of a primitive that takes several exchanges; in IDLE see exchange.c */
     bool undoing;   /* undo: the mailbox is selected, */
     bool same;      /* its UIDVALIDITY is the expected one */
 };

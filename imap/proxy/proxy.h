@@ -12,10 +12,7 @@
 
 #include "imap/session/leg.h"
 
-enum {
-    PROXY_LINE_MAX = 16 * 1024,      /* a tagged answer, or a line that is read and not passed on */
-    PROXY_SILENCE_MS = 2 * 60 * 1000 /* a backend that says nothing for so long during a command is away */
-};
+enum { PROXY_LINE_MAX = 16 * 1024 }; /* a tagged answer, or a line that is read and not passed on */
 
 extern const struct leg_ops proxy_leg_ops;
 

@@ -164,7 +164,8 @@ class Node:
             raise AssertionError("%s: exit %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout, r.stderr))
         return r
 
-    def start(self, timeout=120):
+    def launch(self):
+        """Starts the master; the file that tells when it is ready."""
         self.write_configuration()
         ready = self.path("ready")
         if os.path.exists(ready):
@@ -179,6 +180,10 @@ class Node:
                 stderr=err,
                 start_new_session=True,
             )
+        return ready
+
+    def start(self, timeout=120):
+        ready = self.launch()
         deadline = time.monotonic() + timeout
         while not os.path.exists(ready):
             if self.master.poll() is not None or time.monotonic() > deadline:
