@@ -163,6 +163,7 @@ static enum engine_verdict front_greeting(struct login *l)
 {
     const struct door *door = login_service_context(l->service);
     struct front *f = xcalloc(1, sizeof(*f));
+    struct stream_probes probes = stream_probes_configured(true);
 
     f->magic = FRONT_MAGIC;
     f->login = l;
@@ -172,6 +173,7 @@ static enum engine_verdict front_greeting(struct login *l)
     f->parser = mupdate_parser_new();
     mupdate_parser_limit(f->parser, LOGIN_SASL_LINE_MAX);
     l->front = f;
+    stream_probe_peer(stream_fd(l->stream), &probes); /* slaves and links say nothing for long */
     if (door->local)
         login_preauth(l, "mupdate");
     banner(l);

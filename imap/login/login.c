@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,12 +191,10 @@ static const char *address_text(struct pool *pool, const struct sockaddr_storage
 /* A peer whose machine is gone without a word is noticed by the kernel, long before the inactivity timer. */
 static void keep_alive(int fd)
 {
-    int on = 1, seconds = (int)(opt_duration_ms(OPT_TCP_KEEPALIVE_IDLE) / 1000);
+    struct stream_probes probes = stream_probes_configured(false);
 
-    if (!opt_switch(OPT_TCP_KEEPALIVE) || setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
-        return;
-    if (seconds > 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds)); /* no TCP: not needed */
+    if (opt_switch(OPT_TCP_KEEPALIVE))
+        stream_probe_peer(fd, &probes);
 }
 
 static void find_addresses(struct login *l, int fd)

@@ -167,6 +167,7 @@ static int connect_next(struct backend *b)
 static int connecting(struct backend *b)
 {
     struct pollfd p = {.fd = b->fd, .events = POLLOUT};
+    struct stream_probes probes;
     int error = 0;
     socklen_t len = sizeof(error);
 
@@ -183,6 +184,8 @@ static int connecting(struct backend *b)
         return clock_left(b->end) != 0 ? BACKEND_MORE : ERR_TIMEOUT;
     }
     b->stream = stream_new(b->fd);
+    probes = stream_probes_configured(true);
+    stream_probe_peer(b->fd, &probes);
     enter(b, STATE_GREETING);
     return BACKEND_MORE;
 }

@@ -18,11 +18,15 @@
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 #include "lib/stream/stream-private.h"
 
 /* Transport reads in one stream_fill() that may give the application nothing (empty deflate
  * blocks, partial packets): then others get their turn. */
 enum { FILL_ROUNDS = 16 };
+
+/* The most that Linux takes (tcp(7)). */
+enum { PROBE_SECONDS_MAX = 32767, PROBES_MAX = 127 };
 
 static void ignore_sigpipe(void)
 {
@@ -46,6 +50,41 @@ struct stream *stream_new(int fd)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* no TCP: not needed */
     return s;
+}
+
+static void set_tcp(int fd, int option, int value)
+{
+    if (value > 0)
+        setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value)); /* no TCP: not needed */
+}
+
+void stream_probe_peer(int fd, const struct stream_probes *probes)
+{
+    int on = 1;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
+        return;
+    set_tcp(fd, TCP_KEEPIDLE, probes->idle_s);
+    set_tcp(fd, TCP_KEEPINTVL, probes->interval_s);
+    set_tcp(fd, TCP_KEEPCNT, probes->count);
+    if (probes->idle_s > 0 && probes->interval_s > 0 && probes->count > 0)
+        set_tcp(fd, TCP_USER_TIMEOUT, 1000 * (probes->idle_s + probes->interval_s * probes->count));
+}
+
+static int seconds(enum option option, int otherwise)
+{
+    int64_t ms = opt_duration_ms(option);
+
+    return ms > 0 && ms <= PROBE_SECONDS_MAX * 1000 ? (int)((ms + 999) / 1000) : otherwise;
+}
+
+struct stream_probes stream_probes_configured(bool servers)
+{
+    int count = (int)opt_int(OPT_TCP_KEEPALIVE_CNT);
+
+    return (struct stream_probes){.idle_s = seconds(OPT_TCP_KEEPALIVE_IDLE, servers ? 60 : 0),
+                                  .interval_s = seconds(OPT_TCP_KEEPALIVE_INTVL, servers ? 15 : 0),
+                                  .count = count > 0 && count <= PROBES_MAX ? count : (servers ? 4 : 0)};
 }
 
 void stream_free(struct stream **s)

@@ -33,6 +33,16 @@ enum {
 /* Takes the socket (or pipe) over: non-blocking, close-on-exec, TCP_NODELAY. */
 struct stream *stream_new(int fd);
 
+struct stream_probes {
+    int idle_s, interval_s, count; /* 0: the system's default */
+};
+/* Lets the kernel notice that a peer's machine is gone, or the way to it, without a word: by probes when nothing
+ * passes; and when all of these times are given, what was sent may go unacknowledged no longer than they take
+ * together.  Nothing for what is no TCP. */
+void stream_probe_peer(int fd, const struct stream_probes *probes);
+/* What the options say: between clients and servers; and between servers, where nothing is left to the system. */
+struct stream_probes stream_probes_configured(bool servers);
+
 /* Closes descriptor and layers (a TLS close_notify is tried, never waited for); *s = NULL;
  * unsent output is dropped: flush first. *s may be NULL. */
 void stream_free(struct stream **s);
