@@ -91,7 +91,7 @@ static void send_next(struct mboxop *op, enum op_stage stage)
 }
 
 /* Behind the commit, and on the way back, a refusal of the master's concerns that name alone: it is logged, and
- * the rest goes on; the next push puts it right. */
+ * the rest goes on; a push puts it right. */
 static bool is_borne(struct mboxop *op, enum op_stage stage, const struct mupdate_request *request)
 {
     int r = mupdate_request_result(request);
@@ -100,6 +100,7 @@ static bool is_borne(struct mboxop *op, enum op_stage stage, const struct mupdat
         return false;
     LOG(LOG_ERR, MBOXOP_REFUSED, LOG_STR(NAME, op->kind->name), LOG_STR(MAILBOX, op->name), LOG_ERROR(r),
         LOG_STR(TEXT, mupdate_request_text(request)));
+    keeper_ask_push();
     if (op->kind == &op_create && stage == STAGE_ACTIVATE && op->result == 0) {
         op->result = r;
         buf_puts(&op->text, mupdate_request_text(request));

@@ -185,6 +185,12 @@ bool op_wait_answer(struct mboxop *op);
 /* Forgets what is under way. */
 void op_drop_requests(struct mboxop *op);
 
+/* ---- recover.c ---- */
+
+/* The master has refused what is here: the keeper shall push the list at its next tick, whichever process it is
+ * (the file <configdirectory>/mupdate.push). */
+void keeper_ask_push(void);
+
 /* ---- changes.c: what several kinds need ---- */
 
 /* The nearest ancestor of `name` that is in the list, in the pool.  0; ERR_NOTFOUND. */

@@ -1,4 +1,8 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "imap/mboxop/op-private.h"
 #include "lib/base/config.h"
@@ -69,13 +73,41 @@ int mboxop_recover(const struct mboxop_env *env, unsigned *done_r)
 
 enum { KEEPER_MAGIC = 0x6b656570 };
 
+#define PUSH_FILE "mupdate.push"
+
+void keeper_ask_push(void)
+{
+    struct buf path = BUF_INIT;
+    int fd;
+
+    config_path(&path, PUSH_FILE);
+    fd = open(buf_cstr(&path), O_WRONLY | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd >= 0)
+        close(fd);
+    else
+        LOG(LOG_ERR, MBOXOP_ASK, LOG_STR(FILE, buf_cstr(&path)), LOG_ERROR(error_from_errno(errno)));
+    buf_free(&path);
+}
+
+/* Has somebody asked for a push?  Taken back. */
+static bool push_is_asked(void)
+{
+    struct buf path = BUF_INIT;
+    bool asked;
+
+    config_path(&path, PUSH_FILE);
+    asked = unlink(buf_cstr(&path)) == 0;
+    buf_free(&path);
+    return asked;
+}
+
 struct mboxop_keeper {
     unsigned magic;
     const struct mboxop_env *env;
     int (*push)(const struct mboxop_env *env, void *context);
     void *context;
     struct lock *lock; /* of mupdate.lock; held until this process retires */
-    bool pushed;       /* since the master was away last */
+    uint64_t pushed;   /* over which of the link's connections; 0: not yet */
 };
 
 struct mboxop_keeper *mboxop_keeper_new(const struct mboxop_env *env,
@@ -103,25 +135,35 @@ static bool has_lock(struct mboxop_keeper *keeper)
     return keeper->lock != NULL;
 }
 
+/* Whenever there was an outage, and when somebody has asked for it. */
+static void push_list(struct mboxop_keeper *keeper)
+{
+    uint64_t connection = mupdate_link_connections(keeper->env->link);
+
+    /* before the push: what happens in the middle of it asks for another */
+    if (push_is_asked())
+        keeper->pushed = 0;
+    if (keeper->pushed != connection && keeper->push(keeper->env, keeper->context) == 0)
+        keeper->pushed = connection;
+}
+
 void mboxop_keeper_tick(struct mboxop_keeper *keeper)
 {
+    struct mupdate_link *link = keeper->env->link;
+
     MAGIC_CHECK(keeper, KEEPER_MAGIC);
-    if (!has_lock(keeper))
+    if (!has_lock(keeper) || (link != NULL && !mupdate_link_is_up(link)))
         return;
-    if (keeper->env->link != NULL && !mupdate_link_is_up(keeper->env->link)) {
-        keeper->pushed = false;
-        return;
-    }
     mboxop_recover(keeper->env, NULL);
-    if (keeper->env->link != NULL && !keeper->pushed && keeper->push != NULL)
-        keeper->pushed = keeper->push(keeper->env, keeper->context) == 0;
+    if (link != NULL && keeper->push != NULL)
+        push_list(keeper);
 }
 
 void mboxop_keeper_rest(struct mboxop_keeper *keeper)
 {
     MAGIC_CHECK(keeper, KEEPER_MAGIC);
     lock_release(&keeper->lock);
-    keeper->pushed = false;
+    keeper->pushed = 0;
 }
 
 void mboxop_keeper_free(struct mboxop_keeper **keeper)

@@ -79,8 +79,9 @@ struct mupdate_link {
     struct queue barriers_sent;
     uint64_t barrier_number; /* of the NOOP under way; 0: none */
     int64_t barrier_deadline;
-    uint64_t number; /* of the last tag */
-    int64_t heard;   /* when the server last said something */
+    uint64_t connections; /* there have been */
+    uint64_t number;      /* of the last tag */
+    int64_t heard;        /* when the server last said something */
     struct mupdate_backoff backoff;
 };
 
@@ -540,10 +541,11 @@ static int converse(struct mupdate_link *link, struct mupdate_conn *conn)
 
 /* ---- the thread: connecting ---- */
 
-static void set_state(struct mupdate_link *link, enum link_state state)
+static void set_up(struct mupdate_link *link)
 {
     pthread_mutex_lock(&link->mutex);
-    link->state = state;
+    link->state = UP;
+    link->connections++;
     pthread_cond_broadcast(&link->changed);
     pthread_mutex_unlock(&link->mutex);
 }
@@ -597,7 +599,7 @@ static void attempt(struct mupdate_link *link)
     if (r == 0) {
         link->backoff.delay_ms = 0;
         link->heard = clock_ms();
-        set_state(link, UP);
+        set_up(link);
         LOG(LOG_INFO, MUPDATE_LINK_UP, LOG_STR(SERVER, link->server));
         r = converse(link, conn);
         mupdate_conn_close(&conn);
@@ -730,6 +732,17 @@ bool mupdate_link_is_up(struct mupdate_link *link)
     up = link->state == UP;
     pthread_mutex_unlock(&link->mutex);
     return up;
+}
+
+uint64_t mupdate_link_connections(struct mupdate_link *link)
+{
+    uint64_t connections;
+
+    MAGIC_CHECK(link, LINK_MAGIC);
+    pthread_mutex_lock(&link->mutex);
+    connections = link->connections;
+    pthread_mutex_unlock(&link->mutex);
+    return connections;
 }
 
 /* ---- blocking ---- */

@@ -47,6 +47,8 @@ void mupdate_links_stop(void);
 
 /* Is it connected and authenticated now? */
 bool mupdate_link_is_up(struct mupdate_link *link);
+/* How many connections there have been, the present one included: another number is an outage in between. */
+uint64_t mupdate_link_connections(struct mupdate_link *link);
 
 /* Queues a request; never waits, never NULL.  `wake` (may be NULL) is called exactly once, by the link's
  * thread, when the request is done; it must not call this room, and not wait.  Strings are copied. */

@@ -17,6 +17,7 @@ struct entry {
 
 struct master {
     bool up;
+    uint64_t connections;
     int fail_after;
     struct entry entries[ENTRIES];
 };
@@ -40,11 +41,13 @@ void fake_reset(void)
     BUG_ON(master == MAP_FAILED);
     memset(master, 0, sizeof(*master));
     master->up = true;
+    master->connections = 1;
     master->fail_after = -1;
 }
 
 void fake_set_up(bool up)
 {
+    master->connections += up && !master->up;
     master->up = up;
 }
 
@@ -160,6 +163,12 @@ bool mupdate_link_is_up(struct mupdate_link *link)
 {
     (void)link;
     return master->up;
+}
+
+uint64_t mupdate_link_connections(struct mupdate_link *link)
+{
+    (void)link;
+    return master->connections;
 }
 
 struct mupdate_request *mupdate_send(struct mupdate_link *link, enum mupdate_verb verb, const char *name,

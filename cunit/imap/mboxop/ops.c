@@ -518,19 +518,23 @@ static void test_locked(void)
     finish();
 }
 
-/* The name is taken between RESERVE and ACTIVATE: the client is told, the push sets ours aside. */
+/* The name is taken between RESERVE and ACTIVATE: the client is told, the keeper's next push sets ours aside. */
 static void test_stolen(void)
 {
+    struct mboxop_keeper *keeper;
     struct mboxop *op;
     struct buf text = BUF_INIT;
 
     begin(true, some);
+    keeper = mboxop_keeper_new(&node.env, mboxop_push_quietly, NULL);
+    mboxop_keeper_tick(keeper);
     op = mboxop_create(&node.env, "user.zoe", NULL, NULL, NULL, 0, NULL);
     while (fake_state("user.zoe") != MUPDATE_IS_RESERVED)
         CU_ASSERT_NOT_EQUAL_FATAL(mboxop_step(op), MBOXOP_DONE);
     fake_put("user.zoe", MUPDATE_ACTIVE, "be2!default", "zoe\tlrs\t");
     CU_ASSERT_EQUAL(mboxop_run(&op, &text), ERR_CONFLICT);
-    CU_ASSERT_EQUAL(mboxop_push_quietly(&node.env, NULL), 0);
+    mboxop_keeper_tick(keeper);
+    mboxop_keeper_free(&keeper);
     CU_ASSERT_EQUAL(fake_state("user.zoe"), MUPDATE_ACTIVE);
     fake_put("user.zoe", MUPDATE_ABSENT, "", NULL);
     expect_names("DELETED.user.zoe.T+ user.bob+ user.fred+ user.fred.a+ user.fred.a.b+");
@@ -636,11 +640,15 @@ static void test_keeper(void)
     fake_set_up(true);
     mboxop_keeper_tick(keeper);
     CU_ASSERT_EQUAL(pushed, 2);
-    mboxop_keeper_rest(keeper);
-    mboxop_keeper_tick(other);
-    CU_ASSERT_EQUAL(pushed, 3);
+    fake_set_up(false); /* nobody looked meanwhile */
+    fake_set_up(true);
     mboxop_keeper_tick(keeper);
     CU_ASSERT_EQUAL(pushed, 3);
+    mboxop_keeper_rest(keeper);
+    mboxop_keeper_tick(other);
+    CU_ASSERT_EQUAL(pushed, 4);
+    mboxop_keeper_tick(keeper);
+    CU_ASSERT_EQUAL(pushed, 4);
     mboxop_keeper_free(&keeper);
     mboxop_keeper_free(&other);
     finish();

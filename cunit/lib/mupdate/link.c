@@ -176,6 +176,7 @@ static void test_verbs(void)
     }
     CU_ASSERT_TRUE(mupdate_link_is_up(link));
     CU_ASSERT_EQUAL(script.connections, 1);
+    CU_ASSERT_EQUAL(mupdate_link_connections(link), 1);
     end(&link, &script);
 }
 
