@@ -113,8 +113,6 @@ def test_refused(two):
             ("user/anna/No user/anna/No second", "NONEXISTENT"),
         ):
             assert why in c.no("RENAME " + command).text
-        c.ok("DELETEACL user/anna/Sub/Deep " + ADMIN)
-        assert "NOPERM" in c.no("RENAME user/anna/Sub/Deep user/anna/Sub/Deep second").text
     with login(two, "anna") as c:
         assert "NOPERM" in c.no("RENAME Sub Sub second").text
     assert partitions(two) == before

@@ -103,11 +103,17 @@ static int may_take_name(const struct mboxop_env *env, const struct identity *id
     return r;
 }
 
+/* An administrator renames and moves without a right on the mailbox, as Cyrus's does (it deletes nothing). */
+static int may_leave(const struct mboxop_env *env, const struct identity *identity, const char *name)
+{
+    return check_rights(env, identity, name, identity->is_admin ? 0 : ACL_DELETE_MBOX);
+}
+
 int mboxop_may_rename(const struct mboxop_env *env, const struct identity *identity, const char *from,
                       const char *to)
 {
     struct pool *pool;
-    int r = check_rights(env, identity, from, ACL_DELETE_MBOX);
+    int r = may_leave(env, identity, from);
 
     if (r != 0)
         return r;
@@ -119,7 +125,7 @@ int mboxop_may_rename(const struct mboxop_env *env, const struct identity *ident
 
 int mboxop_may_move(const struct mboxop_env *env, const struct identity *identity, const char *name)
 {
-    int r = check_rights(env, identity, name, ACL_DELETE_MBOX);
+    int r = may_leave(env, identity, name);
 
     return r == 0 && !identity->is_admin ? ERR_DENIED : r;
 }
