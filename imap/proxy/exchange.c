@@ -9,6 +9,7 @@
 #include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 
+enum { POLL_MIN_MS = 1000 };
 enum { SET_MAX = 4000 }; /* bytes of a set in a command of ours: RFC 2683 3.2.1.5 wants lines below 8,000 */
 
 /* Sends a command's text unless it has been sent. */
@@ -38,14 +39,48 @@ int proxy_poll(struct leg *leg, struct command *cmd)
 
 /* ---- IDLE ---- */
 
+/* Without IDLE there: NOOP now and then.  As idle_run of struct leg_ops. */
+static int poll_run(struct proxy_leg *p, struct command *cmd)
+{
+    struct stream *to = p->leg.client->stream;
+    int64_t pause = opt_duration_ms(OPT_IMAPIDLEPOLL);
+    enum reply reply;
+    const char *text;
+    size_t len;
+    int r;
+
+    if (p->open == 0 && clock_ms() < p->poll_at) {
+        reply = proxy_relay(p, to, &text, &len);
+        if (reply != REPLY_NONE)
+            return proxy_waiting(p, cmd, reply);
+    } else {
+        r = proxy_exchange(p, cmd, to, NULL, "NOOP");
+        if (r < 0)
+            return r;
+        p->poll_at = clock_deadline(pause > POLL_MIN_MS ? pause : POLL_MIN_MS);
+    }
+    p->silent_at = p->poll_at;
+    proxy_arm(p, cmd, true);
+    return ERR_AGAIN;
+}
+
+static int poll_stop(struct proxy_leg *p, struct command *cmd)
+{
+    p->poll_at = 0;
+    return p->open != 0 ? proxy_answer(p, cmd, p->leg.client->stream, NULL) : 0;
+}
+
 int proxy_idle_start(struct leg *leg, struct command *cmd)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
     const char *text;
     size_t len;
-    int r = begin_once(p, cmd, "IDLE");
+    int r = proxy_connect(p, cmd);
     enum reply reply;
 
+    if (r < 0 || !backend_has(p->backend, "IDLE"))
+        return r;
+    r = begin_once(p, cmd, "IDLE");
     if (r < 0)
         return r;
     r = stream_flush(p->stream);
@@ -102,6 +137,8 @@ int proxy_idle_run(struct leg *leg, struct command *cmd)
 
     if (p->stream == NULL)
         return ERR_UNAVAILABLE;
+    if (!backend_has(p->backend, "IDLE"))
+        return poll_run(p, cmd);
     do
         reply = proxy_relay(p, leg->client->stream, &text, &len);
     while (idle_take(p, reply, text, len));
@@ -124,6 +161,8 @@ int proxy_idle_stop(struct leg *leg, struct command *cmd)
 
     if (p->stream == NULL)
         return ERR_UNAVAILABLE;
+    if (!backend_has(p->backend, "IDLE"))
+        return poll_stop(p, cmd);
     if (p->phase == IDLING)
         idle_say(p, IDLE_ENDING);
     if (p->phase == IDLE_BEGINNING) { /* DONE must not come before the "+" */
@@ -187,6 +226,10 @@ int proxy_expunge_uids(struct leg *leg, struct command *cmd, const char *uids)
 
 int proxy_may_expunge(struct leg *leg)
 {
+    struct proxy_leg *p = (struct proxy_leg *)leg;
+
+    if (p->stream != NULL && !backend_has(p->backend, "UIDPLUS"))
+        return ERR_UNSUPPORTED; /* EXPUNGE would remove more than was copied */
     return leg->client->read_only ? ERR_READONLY : 0;
 }
 

@@ -10,7 +10,8 @@ imap_proxy_libproxy_a_SOURCES = \
 	imap/proxy/relay.c \
 	imap/proxy/send.c \
 	imap/proxy/sink.c \
-	imap/proxy/source.c
+	imap/proxy/source.c \
+	imap/proxy/without.c
 PROXY_LIBS = imap/proxy/libproxy.a $(SESSION_LIBS) $(BACKEND_LIBS) $(MUPDATE_LIBS)
 
 libexec_PROGRAMS += imap/proxyd

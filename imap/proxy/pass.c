@@ -164,15 +164,32 @@ static void pass_create(struct command *cmd, struct outgoing *out)
     buf_free(&text);
 }
 
+/* RENAME's third argument may be a partition; nothing here moves a mailbox to another server. */
+static bool is_transfer(struct command *cmd)
+{
+    const char *from, *to, *place;
+    struct imap_args args;
+
+    command_args(cmd, &args);
+    return imap_args_mailbox(&args, &from) == 0 && imap_args_space(&args) == 0 &&
+           imap_args_mailbox(&args, &to) == 0 && imap_args_space(&args) == 0 &&
+           imap_args_astring(&args, &place) == 0 && proxy_is_server(place);
+}
+
 enum step proxy_start(struct leg *leg, struct command *cmd)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
     struct pass *pass;
+    enum step step;
 
     if (!proxy_is_balanced(cmd->args, cmd->args_len))
         return command_bad(cmd, "Missing closing quote");
     if (cmd->def->id == COMMAND_APPEND)
         return proxy_append_start(p, cmd);
+    if (cmd->def->id == COMMAND_RENAME && is_transfer(cmd))
+        return command_no(cmd, "CANNOT", "Mailboxes are not moved between servers by RENAME");
+    if (proxy_does_without(p, cmd, &step))
+        return step;
     pass = pool_alloc(cmd->pool, sizeof(*pass));
     pass->p = p;
     if (cmd->def->id == COMMAND_CREATE)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "imap/proxy/proxy.h"
+#include "imap/proxy/proxy-private.h"
 #include "imap/session/client.h"
 #include "lib/base/clock.h"
 #include "lib/base/digest.h"
@@ -27,6 +27,16 @@ static bool is_named(const struct str_list *list, const char *server)
     const char *given = opt_string(OPT_DEFAULTSERVER);
 
     return str_list_has(list, server) || (given != NULL && strcmp(given, server) == 0);
+}
+
+bool proxy_is_server(const char *word)
+{
+    struct pool *pool = pool_new(0);
+    struct str_list list = servers(pool);
+    bool server = strpbrk(word, "!.:") != NULL || is_named(&list, word);
+
+    pool_free(&pool);
+    return server;
 }
 
 int proxy_place(struct client *c, struct command *cmd, const char *mailbox, const char *wanted,

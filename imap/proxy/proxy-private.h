@@ -28,9 +28,10 @@ struct proxy_leg {
     struct imap_reader reader;
     struct buf line; /* a whole response, see proxy_collect() */
     bool line_complete;
-    unsigned phase; /* of a primitive that takes several exchanges; in IDLE see exchange.c */
-    bool undoing;   /* undo: the mailbox is selected, */
-    bool same;      /* its UIDVALIDITY is the expected one */
+    unsigned phase;  /* of a primitive that takes several exchanges; in IDLE see exchange.c */
+    int64_t poll_at; /* IDLE of a backend without it: when to ask next */
+    bool undoing;    /* undo: the mailbox is selected, */
+    bool same;       /* its UIDVALIDITY is the expected one */
 };
 
 /* ---- conn.c: the connection ---- */
@@ -138,6 +139,16 @@ enum step proxy_start(struct leg *leg, struct command *cmd);
 enum step proxy_append_start(struct proxy_leg *p, struct command *cmd);
 /* What the final answer of a command changes (the selection), and the command's end. */
 enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text, size_t len);
+
+/* ---- without.c ---- */
+
+/* Is it a command whose extension the backend lacks and the frontend can do without?  *step_r: it was begun so. */
+bool proxy_does_without(struct proxy_leg *p, struct command *cmd, enum step *step_r);
+
+/* ---- place.c ---- */
+
+/* Does a word, where a backend would take a partition, name a server?  A Cyrus would begin to move the mailbox. */
+bool proxy_is_server(const char *word);
 
 /* ---- exchange.c: small commands of our own, IDLE ---- */
 
