@@ -1,14 +1,15 @@
 """Our frontend, our MUPDATE master, and of two backends the first a real Cyrus 3.6."""
 
-import os
 import re
 import signal
 
 import pytest
 
-from iatlas import Imap, message, net
+from iatlas import message
 from iatlas.mupdate import Mupdate
 from test_mupdate import eventually
+
+pytestmark = pytest.mark.peer
 
 FRED, BOB = 0, 1  # the backends: fred's is Cyrus, bob's is ours
 

@@ -7,6 +7,8 @@ import pytest
 from iatlas import message
 from iatlas.mupdate import Mupdate
 
+pytestmark = pytest.mark.peer
+
 
 def said(recorded):
     """What the telemetry of a Cyrus has of its peer's lines."""
