@@ -11,8 +11,6 @@
 #include "lib/name/mboxname.h"
 #include "lib/stream/stream.h"
 
-enum { REROOT_BATCH = 16 /* mailboxes a step */ };
-
 static const struct {
     enum quota_resource resource;
     const char *name;
@@ -163,53 +161,10 @@ static int parse_limits(struct command *cmd, struct quota_limits *limits, bool *
     return r;
 }
 
-/* Notes the root that governs a mailbox now in its header. */
-static int reroot(struct command *cmd, const struct mboxlist_record *record)
-{
-    struct local_mailbox m = {*record, 0};
-    struct buf root = BUF_INIT;
-    struct mailbox *mailbox;
-    int r = local_open(local_of(cmd), &m, &mailbox);
-
-    if (r < 0)
-        return r;
-    r = quota_root_of(cmd->client->list, record->name, &root);
-    if (r == ERR_NOTFOUND)
-        r = 0;
-    if (r == 0 && strcmp(mailbox_header(mailbox)->quota_root, buf_cstr(&root)) != 0)
-        r = mailbox_set_quota_root(mailbox, root.len > 0 ? buf_cstr(&root) : NULL);
-    buf_free(&root);
-    mailbox_close(&mailbox);
-    return r;
-}
-
-static enum step reroot_step(struct command *cmd)
-{
-    const struct mboxlist_record *record;
-    int r = 1;
-
-    for (int i = 0; i < REROOT_BATCH && r == 1; i++) {
-        r = mboxlist_iter_next(cmd->state, &record);
-        if (r == 1 &&
-            (strcmp(record->name, cmd->mailbox) == 0 || mboxname_is_below(record->name, cmd->mailbox)))
-            r = reroot(cmd, record) < 0 ? ERR_IO : 1;
-    }
-    if (r < 0)
-        return command_error(cmd, r);
-    return r == 1 ? STEP_MORE : command_ok(cmd, NULL, "Completed");
-}
-
-static void reroot_cleanup(struct command *cmd)
-{
-    struct mboxlist_iter *iter = cmd->state;
-
-    mboxlist_iter_free(&iter);
-}
-
 enum step local_setquota(struct command *cmd)
 {
     struct client *c = cmd->client;
-    struct quota_limits limits;
+    struct quota_limits limits, before;
     bool empty;
     int r;
 
@@ -217,13 +172,11 @@ enum step local_setquota(struct command *cmd)
         return STEP_DONE;
     if (!c->identity->is_admin)
         return command_error(cmd, ERR_DENIED);
-    r = empty ? quota_root_delete(c->list, cmd->mailbox) : quota_limits_set(c->list, cmd->mailbox, &limits);
+    r = empty ? quota_limits_get(c->list, cmd->mailbox, &before) : 0;
     if (r == ERR_NOTFOUND)
         return no_root(cmd);
     if (r < 0)
         return command_error(cmd, r);
-    cmd->state = mboxlist_iter_all(c->list, cmd->mailbox, MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));
-    cmd->cleanup = reroot_cleanup;
-    cmd->step = reroot_step;
-    return reroot_step(cmd);
+    return local_run_operation(
+        cmd, mboxop_setquota(local_of(cmd)->env->mboxop, cmd->mailbox, empty ? NULL : &limits));
 }

@@ -20,6 +20,7 @@
 
 struct mboxlist;
 struct mupdate_link;
+struct quota_limits;
 struct store;
 struct mboxop;
 
@@ -81,6 +82,11 @@ struct mboxop *mboxop_delete_here(const struct mboxop_env *env, const char *name
 /* Tells the master that the mailbox is active here, as our list has it.  ERR_UNSUPPORTED on a standalone server;
  * ERR_CONFLICT: active on another. */
 struct mboxop *mboxop_publish(const struct mboxop_env *env, const char *name);
+
+/* SETQUOTA: the limits of a root (NULL: it is no root any more; ERR_NOTFOUND if it was none), noted in the
+ * headers of the mailboxes below.  Asks no master. */
+struct mboxop *mboxop_setquota(const struct mboxop_env *env, const char *root,
+                               const struct quota_limits *limits);
 
 /* Called, by any thread, when an operation in MBOXOP_WAIT can go on.  Set before the first step; must not
  * wait, nor call this room. */

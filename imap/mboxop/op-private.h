@@ -11,6 +11,7 @@
 #include "lib/base/pool.h"
 #include "lib/mboxlist/intent.h"
 #include "lib/mboxlist/mboxlist.h"
+#include "lib/mboxlist/quota.h"
 #include "lib/mupdate/link.h"
 
 enum {
@@ -104,6 +105,7 @@ struct mboxop {
     const char *identifier; /* SETACL */
     enum acl_edit edit;
     rights_t rights;
+    struct quota_limits *limits; /* SETQUOTA; NULL: no root any more */
 
     /* what it comes to */
     struct change *changes;
@@ -239,6 +241,6 @@ const char *partition_for_new(struct pool *pool, const char *ancestor);
 /* ---- the kinds ---- */
 
 extern const struct op_kind op_create, op_create_here, op_delete_now, op_delete_here, op_delete_later,
-    op_move, op_rename, op_setacl;
+    op_move, op_rename, op_setacl, op_setquota;
 
 #endif

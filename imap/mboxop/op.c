@@ -452,6 +452,8 @@ static const struct op_kind *kind_of(const struct intent *intent)
         return &op_setacl;
     case INTENT_MOVE:
         return &op_move;
+    case INTENT_SETQUOTA:
+        return &op_setquota;
     }
     return NULL;
 }

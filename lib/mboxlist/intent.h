@@ -13,7 +13,8 @@ enum intent_operation {
     INTENT_DELETE = 2,
     INTENT_RENAME = 3, /* delayed DELETE too */
     INTENT_SETACL = 4,
-    INTENT_MOVE = 5
+    INTENT_MOVE = 5,
+    INTENT_SETQUOTA = 6
 };
 
 struct intent {

@@ -119,18 +119,22 @@ static int delete_root(struct mboxlist_txn *txn, const char *root)
     return r;
 }
 
-/* Sets the limits, or with NULL deletes the root, in a transaction of its own. */
+int quota_txn_limits_set(struct mboxlist_txn *txn, const char *root, const struct quota_limits *limits)
+{
+    if (!root_fits(root))
+        return limits != NULL ? ERR_BADNAME : ERR_NOTFOUND;
+    return limits != NULL ? put_limits(txn, root, limits) : delete_root(txn, root);
+}
+
+/* The same in a transaction of its own. */
 static int change_root(struct mboxlist *list, const char *root, const struct quota_limits *limits)
 {
     struct mboxlist_txn *txn;
-    int r;
+    int r = mboxlist_begin(list, &txn);
 
-    if (!root_fits(root))
-        return limits != NULL ? ERR_BADNAME : ERR_NOTFOUND;
-    r = mboxlist_begin(list, &txn);
     if (r < 0)
         return r;
-    r = limits != NULL ? put_limits(txn, root, limits) : delete_root(txn, root);
+    r = quota_txn_limits_set(txn, root, limits);
     if (r == 0)
         return mboxlist_commit(&txn);
     mboxlist_abort(&txn);

@@ -39,6 +39,9 @@ int quota_limits_get(struct mboxlist *list, const char *root,
 int quota_limits_set(struct mboxlist *list, const char *root, const struct quota_limits *limits);
 int quota_root_delete(struct mboxlist *list, const char *root); /* ERR_NOTFOUND */
 
+/* Sets the limits or, with NULL, deletes the root, in a transaction of the caller's.  As the two above. */
+int quota_txn_limits_set(struct mboxlist_txn *txn, const char *root, const struct quota_limits *limits);
+
 /* As mboxlist_subs_each(), over the roots. */
 int quota_roots_each(struct mboxlist *list, const char *prefix,
                      int (*fn)(const char *root, const struct quota_limits *limits, void *context),

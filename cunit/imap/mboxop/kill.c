@@ -12,6 +12,7 @@
 #include "cunit/unit.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/mboxlist/quota.h"
 
 enum { STEPS_MAX = 200 };
 
@@ -80,6 +81,13 @@ static struct mboxop *make_move(const struct mboxop_env *env)
     return mboxop_rename(env, "user.fred", "user.fred", "second", 0);
 }
 
+static struct mboxop *make_setquota(const struct mboxop_env *env)
+{
+    const struct quota_limits limits = {{1000, 10, QUOTA_UNLIMITED, QUOTA_UNLIMITED}};
+
+    return mboxop_setquota(env, "user.fred", &limits);
+}
+
 #define BEFORE "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+"
 
 static const struct scenario {
@@ -102,6 +110,7 @@ static const struct scenario {
     {"create here", make_create_here, "user.bob+ user.fred+ user.fred.a+ user.fred.a.b+ user.fred.new+",
      true},
     {"delete here", make_delete_here, "user.bob+ user.fred+ user.fred.a.b+", true},
+    {"setquota", make_setquota, BEFORE, false},
     {"move", make_move, "user.bob+ user.fred2 user.fred.a2 user.fred.a.b2", false},
 };
 

@@ -19,6 +19,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/mboxlist/intent.h"
+#include "lib/mboxlist/quota.h"
 
 static char dir[64];
 
@@ -113,6 +114,22 @@ static bool has_files(struct node *n, const struct mboxlist_record *record, uint
     *uidvalidity_r = mailbox_header(mailbox)->uidvalidity;
     mailbox_close(&mailbox);
     return true;
+}
+
+/* Does the header name the quota root that governs the mailbox? */
+static bool has_root(struct node *n, const struct mboxlist_record *record)
+{
+    struct mailbox *mailbox;
+    struct buf root = BUF_INIT;
+    bool has = true;
+
+    quota_root_of(n->env.list, record->name, &root);
+    if (mailbox_open(n->env.store, record->partition, record->id, &mailbox) == 0) {
+        has = strcmp(mailbox_header(mailbox)->quota_root, buf_cstr(&root)) == 0;
+        mailbox_close(&mailbox);
+    }
+    buf_free(&root);
+    return has;
 }
 
 void node_names(struct node *n, struct buf *to)
@@ -248,6 +265,8 @@ void node_check(struct node *n, struct buf *wrong)
             buf_printf(wrong, "%s has no files; ", record->name);
         else if (uidvalidity != record->uidvalidity)
             buf_printf(wrong, "%s: UIDVALIDITY %u and %u; ", record->name, record->uidvalidity, uidvalidity);
+        if (!has_root(n, record))
+            buf_printf(wrong, "%s has another quota root; ", record->name);
         if (record->flags != 0)
             buf_printf(wrong, "%s has flags; ", record->name);
         buf_printf(&ours, "%s be1!%s %s\n", record->name, record->partition, record->acl);

@@ -31,7 +31,8 @@ void node_acl(struct node *n, const char *name, struct buf *to);
 void node_id(struct node *n, const char *name, struct buf *to);
 uint32_t node_uidvalidity(struct node *n, const char *name);
 
-/* The invariants: each record has its files, and no others are there; the header has the record's UIDVALIDITY;
+/* The invariants: each record has its files, and no others are there; the header has the record's UIDVALIDITY
+ * and the quota root that the list says;
  * no intent is left; in a murder the master has exactly our names, active, here, with their ACLs.  What is wrong,
  * appended. */
 void node_check(struct node *n, struct buf *wrong);
