@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -51,9 +52,15 @@ static void put_printable(struct buf *to, const char *text)
         buf_putc(to, *text < ' ' || *text > '~' ? '?' : *text);
 }
 
-static bool is_meant(const char *denied, const char *service)
+/* denied: patterns with commas between. */
+static bool is_meant(const char *denied, const char *service, struct pool *pool)
 {
-    return strcmp(denied, DENY_ALL_SERVICES) == 0 || (service != NULL && strcmp(denied, service) == 0);
+    struct str_list patterns = str_split(pool, denied, ",");
+
+    for (size_t i = 0; i < patterns.count; i++)
+        if (fnmatch(patterns.items[i], service != NULL ? service : "", FNM_NOESCAPE) == 0)
+            return true;
+    return false;
 }
 
 bool deny_check(const char *userid, const char *service, const char *protocol, struct buf *text)
@@ -69,7 +76,8 @@ bool deny_check(const char *userid, const char *service, const char *protocol, s
     for (size_t i = 0; i < lines.count && !denied; i++) {
         const char *reason = split_line(lines.items[i]);
 
-        denied = reason != NULL && (is_meant(lines.items[i], service) || is_meant(lines.items[i], protocol));
+        denied = reason != NULL &&
+                 (is_meant(lines.items[i], service, pool) || is_meant(lines.items[i], protocol, pool));
         if (denied)
             put_printable(text, reason);
     }

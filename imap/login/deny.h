@@ -16,8 +16,9 @@ enum { DENY_TEXT_MAX = 400 };
  * Then the text for the client is appended: printable ASCII.  What cannot be read denies nobody. */
 bool deny_check(const char *userid, const char *service, const char *protocol, struct buf *text);
 
-/* Denies (text cut and made printable), and allows again; service: DENY_ALL_SERVICES for all, which to allow takes
- * denials of single services along.  userid: in its canonical form.  0; ERR_INVALID: a service with a control
+/* Denies (text cut and made printable), and allows again; service: patterns of names with
+ * `*`, commas between them; DENY_ALL_SERVICES for all, which to allow takes
+ * all denials along.  userid: in its canonical form.  0; ERR_INVALID: a service with a control
  * character; ERR_NOTFOUND: was not denied; ERR_TIMEOUT, ERR_IO, ERR_DISKFULL. */
 int deny_set(const char *userid, const char *service, const char *text);
 int deny_clear(const char *userid, const char *service);

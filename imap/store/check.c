@@ -76,6 +76,22 @@ static bool totals_agree(const struct mailbox_header *h, const struct mailbox_he
            (sums->expunged == 0 || h->first_expunged <= sums->first_expunged);
 }
 
+/* The files that follow on the last UID were given their names by an append that died before its commit; the next
+ * one takes them. */
+static void leave_orphans(struct check *c)
+{
+    uint32_t next = c->m->next.last_uid + 1, from = 0, to;
+
+    while (from < c->file_count && c->files[from] < next)
+        from++;
+    for (to = from; to < c->file_count && c->files[to] == next; to++)
+        next++;
+    if (from == to)
+        return;
+    memmove(&c->files[from], &c->files[to], (c->file_count - to) * sizeof(*c->files));
+    c->file_count -= to - from;
+}
+
 static int check_index(struct check *c, unsigned state)
 {
     int dir, r = 0;
@@ -83,6 +99,8 @@ static int check_index(struct check *c, unsigned state)
     if (c->depth >= CHECK_FILES) {
         dir = mailbox_dir_fd(c->m);
         r = dir < 0 ? dir : message_files_list(dir, &c->files, &c->file_count);
+        if ((state & (INDEX_COPY_LOST | INDEX_OTHER_BOOT)) == 0)
+            leave_orphans(c);
     }
     c->sums = c->m->next;
     totals_clear(&c->sums);

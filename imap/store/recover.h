@@ -31,7 +31,7 @@ struct mailbox_findings {
     bool totals;       /* the header's totals are not those of the records: mailbox_recover() */
     uint32_t records;  /* damaged records */
     uint32_t missing;  /* messages without a file */
-    uint32_t unknown;  /* message files without a record */
+    uint32_t unknown;  /* message files without a record, those of unfinished appends left out */
     uint32_t contents; /* files that are not what their record says */
     uint32_t cache;    /* damaged cache entries */
 };

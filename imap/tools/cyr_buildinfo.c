@@ -14,21 +14,26 @@ struct fact {
 };
 
 static const struct fact components[] = {
-    {"murder", true}, {"autocreate", false}, {"event_notification", false},
-    {"httpd", false}, {"idled", false},      {"jmap", false},
-    {"nntpd", false}, {"pop3d", false},      {"replication", false},
-    {"sieve", false}, {"backup", false},
+    {"murder", true},       {"autocreate", false}, {"event_notification", false},
+    {"httpd", false},       {"idled", false},      {"jmap", false},
+    {"nntpd", false},       {"pop3d", false},      {"replication", false},
+    {"sieve", false},       {"backup", false},     {"gssapi", true},
+    {"kerberos_v4", false}, {"calalarmd", false},  {"objectstore", false},
 };
 
 static const struct fact dependencies[] = {
-    {"openssl", true}, {"zlib", true},     {"jansson", true}, {"icu4c", true},
-    {"sasl", true},    {"libevent", true}, {"ldap", false},   {"pcre", false},
+    {"openssl", true},   {"zlib", true},     {"jansson", true}, {"icu4c", true},   {"sasl", true},
+    {"libevent", true},  {"ldap", false},    {"pcre", false},   {"clamav", false}, {"openio", false},
+    {"nghttp2", false},  {"wslay", false},   {"brotli", false}, {"xml2", false},   {"ical", false},
+    {"shapelib", false}, {"chardet", false}, {"cld2", false},
 };
 
 static const struct fact engines[] = {
     {"lmdb", true},      {"berkeley", true}, {"flat", false}, {"quotalegacy", false},
     {"skiplist", false}, {"twoskip", false}, {"sql", false},
 };
+
+static const struct fact databases[] = {{"mysql", false}, {"pgsql", false}, {"sqlite", false}};
 
 static const struct fact searches[] = {{"squat", false}, {"xapian", false}};
 
@@ -66,7 +71,9 @@ int main(int argc, char **argv)
     json_object_set_new(all, "component", facts(components, ARRAY_SIZE(components)));
     json_object_set_new(all, "dependency", facts(dependencies, ARRAY_SIZE(dependencies)));
     json_object_set_new(all, "cyrusdb", facts(engines, ARRAY_SIZE(engines)));
+    json_object_set_new(all, "database", facts(databases, ARRAY_SIZE(databases)));
     json_object_set_new(all, "search", facts(searches, ARRAY_SIZE(searches)));
+    json_object_set_new(all, "hardware", json_object());
     json_object_set_new(all, "version", versions());
     json_dumpf(all, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');

@@ -188,7 +188,7 @@ static int do_consistent(struct work *w, struct db_txn *txn, const struct buf *k
     if (r == 0 && found != expected)
         r = ERR_CORRUPT;
     if (r == 0)
-        puts("consistent");
+        puts("Yes, consistent");
     return r;
 }
 
@@ -322,14 +322,15 @@ int main(int argc, char **argv)
     bool good = true;
     int c, status;
 
-    while ((c = getopt(argc, argv, "+C:bRTM")) != -1) {
+    while ((c = getopt(argc, argv, "+C:bRTMn")) != -1) {
         if (c == 'C')
             w.config = optarg;
         else if (c == 'b')
             w.base64 = true;
         else if (c == 'R')
             w.read_only = true;
-        else if (c != 'T' && c != 'M') /* every action is a transaction; there is one order of keys */
+        else if (c != 'T' && c != 'M' &&
+                 c != 'n') /* every action is a transaction; one order of keys; none is made */
             good = false;
     }
     status = good ? tool_start(program, w.config) : usage();

@@ -19,7 +19,7 @@ struct request {
 static int print(const char *userid, const char *service, const char *text, void *context)
 {
     (void)context;
-    printf("%s %s %s\n", userid, service, text);
+    printf("%-30s %-20s %s\n", userid, service, text);
     return 0;
 }
 
@@ -35,18 +35,18 @@ static int run(const struct request *request)
         buf_free(&userid);
         return EX_NOUSER;
     }
-    if (request->list)
+    if (request->list && print("Username", "Service(s)", "Message", NULL) == 0)
         r = deny_each(print, NULL);
     else if (request->allow)
         r = deny_clear(buf_cstr(&userid), request->service);
     else
         r = deny_set(buf_cstr(&userid), request->service, request->text);
     buf_free(&userid);
-    if (r == ERR_NOTFOUND)
-        fprintf(stderr, "%s: %s is not denied\n", program, request->user);
-    else if (r != 0)
+    if (r == ERR_NOTFOUND && request->allow) /* he was not denied */
+        r = 0;
+    if (r != 0)
         fprintf(stderr, "%s: %s\n", program, error_text(r));
-    return r == 0 ? 0 : r == ERR_NOTFOUND ? EX_NOUSER : r == ERR_INVALID ? EX_USAGE : EX_TEMPFAIL;
+    return r == 0 ? 0 : r == ERR_INVALID ? EX_USAGE : EX_TEMPFAIL;
 }
 
 static int usage(void)

@@ -18,12 +18,13 @@ static const char program[] = "cyr_expire";
 enum { NOT_ASKED = -1 };
 
 struct request {
-    const char *config, *userid;
+    const char *config, *userid, *prefix;
     int64_t forget;  /* -E, seconds ago */
     int64_t expunge; /* -X */
     int64_t delete;  /* -D */
     int64_t archive; /* -A */
     bool flags;      /* -t */
+    bool keep;       /* -x */
     bool verbose;
 };
 
@@ -72,6 +73,14 @@ static int remove_if_old(struct mboxop_env *env, const struct mboxlist_record *r
     return r == ERR_UNAVAILABLE ? r : 0; /* without the master none of the others would go either */
 }
 
+static int each(struct mboxop_env *env, struct expiry *e,
+                int (*fn)(struct mboxop_env *env, const struct mboxlist_record *record, void *context))
+{
+    if (e->request->prefix != NULL)
+        return tool_each_prefix(env, e->request->prefix, fn, e);
+    return tool_each_local(env, e->request->userid, fn, e);
+}
+
 static void expire_deleted(struct mboxop_env *env, struct expiry *e)
 {
     int r;
@@ -80,7 +89,7 @@ static void expire_deleted(struct mboxop_env *env, struct expiry *e)
         e->failed = true;
         return;
     }
-    r = tool_each_local(env, e->request->userid, remove_if_old, e);
+    r = each(env, e, remove_if_old);
     if (r != 0 && r != ERR_UNAVAILABLE)
         complain(e, "the mailbox list", r, NULL);
 }
@@ -122,7 +131,7 @@ static int clean_mailbox(struct mboxop_env *env, const struct mboxlist_record *r
 
 static void expire_messages(struct mboxop_env *env, struct expiry *e)
 {
-    int r = tool_each_local(env, e->request->userid, clean_mailbox, e);
+    int r = each(env, e, clean_mailbox);
 
     if (r != 0)
         complain(e, "the mailbox list", r, NULL);
@@ -167,7 +176,7 @@ static int expire(struct mboxop_env *env, const struct request *request)
         fprintf(stderr, "%" PRIu64 " deleted mailboxes removed\n", e.deleted);
     if (request->expunge != NOT_ASKED || request->flags)
         expire_messages(env, &e);
-    if (request->forget != NOT_ASKED && request->userid == NULL)
+    if (request->forget != NOT_ASKED && request->userid == NULL && request->prefix == NULL)
         forget(env, &e);
     if (request->archive != NOT_ASKED && request->verbose)
         fprintf(stderr, "no archive partitions: nothing to archive\n");
@@ -178,7 +187,7 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: %s [-C imapd.conf] [-E duration] [-X duration] [-D duration] [-A duration] [-t]\n"
-            "       [-a] [-u user] [-v]\n"
+            "       [-a] [-c] [-x] [-u user] [-p prefix] [-v]\n"
             "  at least one of -E, -X, -D, -A and -t\n",
             program);
     return EX_USAGE;
@@ -190,7 +199,7 @@ static int parse(int argc, char **argv, struct request *request)
     bool good = true, asked = false;
     int c;
 
-    while ((c = getopt(argc, argv, "C:E:X:D:A:tau:v")) != -1) {
+    while ((c = getopt(argc, argv, "C:E:X:D:A:tacxu:p:v")) != -1) {
         asked |= c == 'E' || c == 'X' || c == 'D' || c == 'A' || c == 't';
         if (c == 'C')
             request->config = optarg;
@@ -204,15 +213,21 @@ static int parse(int argc, char **argv, struct request *request)
             good &= tool_duration(program, optarg, &request->archive);
         else if (c == 'u')
             request->userid = optarg;
+        else if (c == 'p')
+            request->prefix = optarg;
         else if (c == 't')
             request->flags = true;
+        else if (c == 'x')
+            request->keep = true;
         else if (c == 'v')
             request->verbose = true;
-        else if (c != 'a') /* annotations are not looked at in any case */
+        else if (c != 'a' && c != 'c') /* there are neither such annotations nor conversations */
             return usage();
     }
-    if (!asked || optind != argc)
+    if (!asked || optind != argc || (request->userid != NULL && request->prefix != NULL))
         return usage();
+    if (request->keep)
+        request->expunge = NOT_ASKED;
     return good ? 0 : EX_USAGE;
 }
 

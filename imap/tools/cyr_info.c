@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "imap/login/proc.h"
 #include "imap/tools/tool.h"
 #include "lib/base/config.h"
@@ -161,37 +162,48 @@ static int show_lint(void)
 
 /* ---- */
 
+static int show_version(void)
+{
+    puts(PACKAGE_STRING);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*show)(void);
 } actions[] = {
-    {"proc", show_proc},      {"conf", show_conf}, {"conf-all", show_all}, {"conf-default", show_defaults},
-    {"conf-lint", show_lint},
+    {"proc", show_proc},      {"conf", show_conf},
+    {"conf-all", show_all},   {"conf-default", show_defaults},
+    {"conf-lint", show_lint}, {"version", show_version},
 };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: %s [-C imapd.conf] [-M cyrus.conf] proc|conf|conf-all|conf-default|conf-lint\n",
+    fprintf(stderr,
+            "usage: %s [-C imapd.conf] [-M cyrus.conf] [-n service] "
+            "proc|conf|conf-all|conf-default|conf-lint|version\n",
             program);
     return EX_USAGE;
 }
 
 int main(int argc, char **argv)
 {
-    const char *path = NULL;
+    const char *path = NULL, *service = NULL;
     int c, status;
 
-    while ((c = getopt(argc, argv, "C:M:")) != -1) {
+    while ((c = getopt(argc, argv, "C:M:n:s:")) != -1) {
         if (c == 'C')
             path = optarg;
-        else if (c != 'M') /* options for one service are known by their form */
+        else if (c == 'n')
+            service = optarg;
+        else if (c != 'M' && c != 's') /* services are known by their form; there is no older version */
             return usage();
     }
     if (optind + 1 != argc)
         return usage();
     for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
         if (strcmp(actions[i].name, argv[optind]) == 0) {
-            status = tool_start(program, path);
+            status = tool_start_as(program, path, service);
             return status == 0 ? actions[i].show() : status;
         }
     }

@@ -18,15 +18,11 @@ static const char program[] = "mbpath";
 
 struct wish {
     const char *config;
-    bool json, utf7, is_user;
+    char what[6]; /* of "ADMSU"; none: D */
+    bool json, utf7, is_user, is_path, all, quiet, stop;
 };
 
 /* ---- JSON ---- */
-
-static json_t *string_or_null(const char *s)
-{
-    return s[0] != '\0' ? json_string(s) : json_null();
-}
 
 /* The components below the user's INBOX, or all of a shared name. */
 static json_t *boxes(const char *name)
@@ -42,24 +38,27 @@ static json_t *boxes(const char *name)
     return array;
 }
 
+/* What a name does not have has no key. */
+static void put(json_t *object, const char *key, const char *value, size_t len)
+{
+    if (len > 0)
+        json_object_set_new(object, key, json_stringn(value, len));
+}
+
 static json_t *mbname(struct mboxop_env *env, const char *name)
 {
     struct buf userid = BUF_INIT;
     size_t domain_len, local_len;
-    json_t *object = json_object(), *value;
-    char *domain;
+    json_t *object = json_object();
 
     mboxname_owner(env->config, name, &userid);
     mboxname_local(name, &domain_len);
-    domain = strndup(name, domain_len);
     local_len = userid.len - (domain_len > 0 && userid.len > 0 ? domain_len + 1 : 0);
-    value = userid.len > 0 ? json_stringn(userid.data, local_len) : json_null();
     json_object_set_new(object, "boxes", boxes(name));
     json_object_set_new(object, "intname", json_string(name));
-    json_object_set_new(object, "localpart", value);
-    json_object_set_new(object, "userid", string_or_null(buf_cstr(&userid)));
-    json_object_set_new(object, "domain", string_or_null(domain));
-    free(domain);
+    put(object, "localpart", buf_cstr(&userid), local_len);
+    put(object, "userid", buf_cstr(&userid), userid.len);
+    put(object, "domain", name, domain_len);
     buf_free(&userid);
     return object;
 }
@@ -78,23 +77,29 @@ static void sieve_path(const char *inbox, struct buf *path)
     buf_printf(path, "%c/%s", letter, user);
 }
 
-static json_t *user_paths(struct mboxop_env *env, const char *name)
+static bool inbox_of(struct mboxop_env *env, const char *name, struct buf *inbox)
 {
-    struct buf userid = BUF_INIT, inbox = BUF_INIT, path = BUF_INIT;
+    struct buf userid = BUF_INIT;
+    bool has =
+        mboxname_owner(env->config, name, &userid) && mboxname_inbox(env->config, userid.data, inbox) == 0;
+
+    buf_free(&userid);
+    return has;
+}
+
+static json_t *user_paths(const char *inbox)
+{
+    struct buf path = BUF_INIT;
     json_t *object = json_object();
 
-    if (mboxname_owner(env->config, name, &userid) && mboxname_inbox(env->config, userid.data, &inbox) == 0) {
-        config_path(&path, "seen");
-        json_object_set_new(object, "seen", json_string(path.data));
-        buf_reset(&path);
-        config_path(&path, "mailboxes");
-        json_object_set_new(object, "sub", json_string(path.data));
-        buf_reset(&path);
-        sieve_path(inbox.data, &path);
-        json_object_set_new(object, "sieve", json_string(path.data));
-    }
-    buf_free(&userid);
-    buf_free(&inbox);
+    config_path(&path, "seen");
+    json_object_set_new(object, "seen", json_string(path.data));
+    buf_reset(&path);
+    config_path(&path, "mailboxes");
+    json_object_set_new(object, "sub", json_string(path.data));
+    buf_reset(&path);
+    sieve_path(inbox, &path);
+    json_object_set_new(object, "sieve", json_string(path.data));
     buf_free(&path);
     return object;
 }
@@ -102,41 +107,111 @@ static json_t *user_paths(struct mboxop_env *env, const char *name)
 static void print_json(struct mboxop_env *env, const char *name, const char *directory)
 {
     json_t *object = json_object();
+    struct buf inbox = BUF_INIT;
 
     /* archive and metadata partitions are not in use: everything is in one place */
     json_object_set_new(object, "data", json_string(directory));
     json_object_set_new(object, "archive", json_string(directory));
     json_object_set_new(object, "meta", json_string(directory));
     json_object_set_new(object, "mbname", mbname(env, name));
-    json_object_set_new(object, "user", user_paths(env, name));
-    json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    if (inbox_of(env, name, &inbox))
+        json_object_set_new(object, "user", user_paths(buf_cstr(&inbox)));
+    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(object);
+    buf_free(&inbox);
+}
+
+/* ---- lines ---- */
+
+static bool is_selected(const struct wish *wish, char selector)
+{
+    return wish->all || strchr(wish->what, selector) != NULL;
+}
+
+static void print_path(const struct wish *wish, const char *label, const char *path)
+{
+    if (wish->all)
+        printf("%s: ", label);
+    puts(path);
+}
+
+static void print_lines(struct mboxop_env *env, const struct wish *wish, const char *name,
+                        const char *directory)
+{
+    struct buf inbox = BUF_INIT, path = BUF_INIT;
+
+    if (is_selected(wish, 'A'))
+        print_path(wish, "Archive", directory);
+    if (is_selected(wish, 'D') || (!wish->all && wish->what[0] == '\0'))
+        print_path(wish, "Data", directory);
+    if (is_selected(wish, 'M'))
+        print_path(wish, "Meta", directory);
+    if (inbox_of(env, name, &inbox)) {
+        sieve_path(buf_cstr(&inbox), &path);
+        if (is_selected(wish, 'S'))
+            print_path(wish, "Sieve", buf_cstr(&path));
+        buf_reset(&path);
+        config_path(&path, "seen");
+        if (is_selected(wish, 'U'))
+            print_path(wish, "User", buf_cstr(&path));
+    }
+    buf_free(&inbox);
+    buf_free(&path);
 }
 
 /* ---- one argument ---- */
+
+/* A mailbox's directory, by the id that it is named by. */
+static int lookup_path(struct mboxop_env *env, const char *path, struct pool *pool,
+                       struct mboxlist_record *record_r)
+{
+    struct buf directory = BUF_INIT;
+    char *given = realpath(path, NULL), *real = NULL;
+    const char *id = given != NULL ? strrchr(given, '/') + 1 : "";
+    int r = mailbox_id_valid(id) ? mboxlist_lookup_id(env->list, id, pool, record_r) : ERR_NOTFOUND;
+
+    if (r == 0 && record_r->type == MBOXLIST_LOCAL && env->store != NULL &&
+        mailbox_dir(env->store, record_r->partition, id, &directory) == 0)
+        real = realpath(directory.data, NULL);
+    if (r == 0 && (real == NULL || strcmp(real, given) != 0))
+        r = ERR_NOTFOUND;
+    free(given);
+    free(real);
+    buf_free(&directory);
+    return r;
+}
+
+static int lookup(struct mboxop_env *env, const struct wish *wish, const char *given, struct pool *pool,
+                  struct mboxlist_record *record_r)
+{
+    if (wish->is_path)
+        return lookup_path(env, given, pool, record_r);
+    return wish->is_user ? tool_lookup_user(env, given, pool, record_r)
+                         : tool_lookup(env, given, wish->utf7, pool, record_r);
+}
 
 static int print_one(struct mboxop_env *env, const struct wish *wish, const char *given)
 {
     struct pool *pool = pool_new(0);
     struct buf directory = BUF_INIT;
     struct mboxlist_record record;
-    int r = wish->is_user ? tool_lookup_user(env, given, pool, &record)
-                          : tool_lookup(env, given, wish->utf7, pool, &record);
+    int r = lookup(env, wish, given, pool, &record);
 
     if (r == 0 && record.type != MBOXLIST_LOCAL) {
-        fprintf(stderr, "%s: Mailbox is on %s\n", given, record.server);
-    } else if (r == 0) {
-        r = mailbox_dir(env->store, record.partition, record.id, &directory);
+        if (!wish->quiet)
+            fprintf(stderr, "%s: Mailbox is on %s\n", given, record.server);
+        r = ERR_NOTFOUND;
+    } else {
+        if (r == 0)
+            r = mailbox_dir(env->store, record.partition, record.id, &directory);
         if (r == 0 && wish->json)
             print_json(env, record.name, directory.data);
         else if (r == 0)
-            puts(directory.data);
+            print_lines(env, wish, record.name, directory.data);
+        else if (!wish->quiet)
+            fprintf(stderr, "%s: %s\n", given, r == ERR_NOTFOUND ? "Mailbox does not exist" : error_text(r));
     }
-    if (r != 0)
-        fprintf(stderr, "%s: %s\n", given, r == ERR_NOTFOUND ? "Mailbox does not exist" : error_text(r));
-    if (r == 0 && directory.len == 0)
-        r = ERR_NOTFOUND;
     buf_free(&directory);
     pool_free(&pool);
     return r;
@@ -146,8 +221,9 @@ static int run(const struct wish *wish, char *const *names)
 {
     struct mboxop_env env;
     int status = tool_open(program, false, &env);
+    bool opened = status == 0;
 
-    for (; status != EX_TEMPFAIL && status != EX_CONFIG && *names != NULL; names++)
+    for (; opened && *names != NULL && (status == 0 || !wish->stop); names++)
         if (print_one(&env, wish, *names) != 0)
             status = EX_NOINPUT;
     tool_close(&env);
@@ -157,9 +233,22 @@ static int run(const struct wish *wish, char *const *names)
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: %s [-C imapd.conf] [-j] [-7] MAILBOX...\n       %s [-C imapd.conf] [-j] -u USER...\n",
-            program, program);
+            "usage: %s [-C imapd.conf] [-j | -a | -ADMSU] [-7] [-l] [-q] [-s] mailbox...\n"
+            "       %s [-C imapd.conf] [-j | -a | -ADMSU] [-l] [-q] [-s] -u user...\n"
+            "       %s [-C imapd.conf] [-j | -a | -ADMSU] [-l] [-q] [-s] -p path...\n",
+            program, program, program);
     return EX_USAGE;
+}
+
+/* -m is an older name of -M. */
+static void select_path(struct wish *wish, char selector)
+{
+    size_t n = strlen(wish->what);
+
+    if (selector == 'm')
+        selector = 'M';
+    if (strchr(wish->what, selector) == NULL)
+        wish->what[n] = selector;
 }
 
 int main(int argc, char **argv)
@@ -167,25 +256,29 @@ int main(int argc, char **argv)
     struct wish wish = {.config = NULL};
     int c, status;
 
-    while ((c = getopt(argc, argv, "C:j7u")) != -1) {
-        switch (c) {
-        case 'C':
+    while ((c = getopt(argc, argv, "C:j7upaqslmADMSU")) != -1) {
+        if (c == 'C')
             wish.config = optarg;
-            break;
-        case 'j':
+        else if (c == 'j')
             wish.json = true;
-            break;
-        case '7':
+        else if (c == '7')
             wish.utf7 = true;
-            break;
-        case 'u':
+        else if (c == 'u')
             wish.is_user = true;
-            break;
-        default:
+        else if (c == 'p')
+            wish.is_path = true;
+        else if (c == 'a')
+            wish.all = true;
+        else if (c == 'q')
+            wish.quiet = true;
+        else if (c == 's')
+            wish.stop = true;
+        else if (c == '?')
             return usage();
-        }
+        else if (c != 'l') /* what is elsewhere is an error in any case */
+            select_path(&wish, (char)c);
     }
-    if (optind == argc)
+    if (optind == argc || (wish.is_user && wish.is_path))
         return usage();
     status = tool_start(program, wish.config);
     return status == 0 ? run(&wish, argv + optind) : status;

@@ -31,7 +31,7 @@ static const struct {
 
 struct request {
     const char *config, *domain;
-    bool fix, quiet, json, users;
+    bool fix, dry, quiet, json, users;
     char **names; /* NULL-terminated */
 };
 
@@ -39,6 +39,7 @@ struct root {
     char *name; /* internal */
     struct quota_limits limits;
     struct quota_usage usage;
+    struct quota_usage counted; /* -n */
 };
 
 struct run {
@@ -48,7 +49,7 @@ struct run {
     char **wanted; /* internal names; NULL-terminated */
     size_t wanted_count;
     struct root *roots;
-    size_t count, room;
+    size_t count, room, at;
     FILE *said; /* where -f tells what it did */
     int error;
 };
@@ -135,6 +136,22 @@ static int read_usage(struct run *run)
 
 /* ---- -f ---- */
 
+/* What a recount would find.  Mailboxes come in the order of roots: the search goes on where the last one ended. */
+static void count_mailbox(struct run *run, const char *name, const struct mailbox_header *header)
+{
+    for (size_t n = 0; n < run->count; n++, run->at = (run->at + 1) % run->count) {
+        int64_t *used = run->roots[run->at].counted.used;
+
+        if (strcmp(run->roots[run->at].name, name) != 0)
+            continue;
+        used[QUOTA_STORAGE] += (int64_t)header->storage;
+        used[QUOTA_MESSAGE] += header->exists;
+        used[QUOTA_ANNOTATION_STORAGE] += (int64_t)header->annotation_storage;
+        used[QUOTA_MAILBOX]++;
+        return;
+    }
+}
+
 /* The index must name the root that governs the mailbox's name. */
 static int fix_mailbox(struct mboxop_env *env, const struct mboxlist_record *record, void *context)
 {
@@ -149,8 +166,10 @@ static int fix_mailbox(struct mboxop_env *env, const struct mboxlist_record *rec
         if (r == 0 && strcmp(buf_cstr(&root), mailbox_header(mailbox)->quota_root) != 0) {
             fprintf(run->said, "%s: quota root %s --> %s\n", tool_external(env, record->name, run->pool),
                     mailbox_header(mailbox)->quota_root, buf_cstr(&root));
-            r = mailbox_set_quota_root(mailbox, root.len > 0 ? buf_cstr(&root) : NULL);
+            if (!run->request->dry)
+                r = mailbox_set_quota_root(mailbox, root.len > 0 ? buf_cstr(&root) : NULL);
         }
+        count_mailbox(run, buf_cstr(&root), mailbox_header(mailbox));
         mailbox_close(&mailbox);
     }
     if (r != 0 && r != ERR_NOTFOUND) { /* a damaged one must not keep the others from being counted */
@@ -179,12 +198,13 @@ static int fix(struct run *run)
 
     if (r == 0)
         r = tool_each_local(run->env, NULL, fix_mailbox, run);
-    if (r == 0)
+    if (r == 0 && !run->request->dry)
         r = store_quota_recount(run->env->store, NULL);
     for (size_t i = 0; i < run->count && r >= 0; i++) {
-        struct quota_usage now;
+        struct quota_usage now = run->roots[i].counted;
 
-        r = store_quota_usage(run->env->store, run->roots[i].name, &now);
+        if (!run->request->dry)
+            r = store_quota_usage(run->env->store, run->roots[i].name, &now);
         if (r == 0)
             tell_difference(run, &run->roots[i], &now);
     }
@@ -193,25 +213,9 @@ static int fix(struct run *run)
 
 /* ---- the report ---- */
 
-static int64_t in_units(int64_t n, int64_t unit)
-{
-    return (n + unit - 1) / unit;
-}
-
-/* A root without any limit still shows what it stores. */
-static bool is_shown(const struct root *root, enum quota_resource resource)
-{
-    if (root->limits.limit[resource] != QUOTA_UNLIMITED)
-        return true;
-    for (size_t i = 0; i < QUOTA_RESOURCES; i++)
-        if (root->limits.limit[i] != QUOTA_UNLIMITED)
-            return false;
-    return resource == QUOTA_STORAGE;
-}
-
 static void print_table(struct run *run)
 {
-    printf("   Quota  %% Used     Used             Resource Root\n");
+    printf("%8s %8s %8s %20s %s\n", "Quota", "% Used", "Used", "Resource", "Root");
     for (size_t k = 0; k < run->count; k++) {
         const struct root *root = &run->roots[k];
         const char *shown = tool_external(run->env, root->name, run->pool);
@@ -220,13 +224,12 @@ static void print_table(struct run *run)
             int64_t limit = root->limits.limit[resources[i].resource];
             int64_t used = root->usage.used[resources[i].resource];
 
-            if (!is_shown(root, resources[i].resource))
-                continue;
             if (limit > 0)
-                printf("%8" PRId64 " %7.0f", limit / resources[i].unit, (double)used * 100.0 / (double)limit);
+                printf("%8" PRId64 " %8" PRId64, limit / resources[i].unit,
+                       (int64_t)((double)used * 100.0 / (double)limit));
             else
-                printf("%8s %7s", limit == 0 ? "0" : "", "");
-            printf(" %8" PRId64 " %20s %s\n", in_units(used, resources[i].unit), resources[i].name, shown);
+                printf("%8s %8s", limit == 0 ? "0" : "", "");
+            printf(" %8" PRId64 " %20s %s\n", used / resources[i].unit, resources[i].name, shown);
         }
     }
 }
@@ -240,16 +243,12 @@ static void print_json(struct run *run)
         json_t *object = json_object();
 
         for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
-            int64_t limit = root->limits.limit[resources[i].resource], unit = resources[i].unit;
-            json_t *row;
+            int64_t limit = root->limits.limit[resources[i].resource];
+            json_t *row = json_object();
 
-            if (!is_shown(root, resources[i].resource))
-                continue;
-            row = json_object();
-            json_object_set_new(row, "used",
-                                json_integer(in_units(root->usage.used[resources[i].resource], unit)));
-            json_object_set_new(row, "limit",
-                                limit == QUOTA_UNLIMITED ? json_null() : json_integer(limit / unit));
+            json_object_set_new(row, "used", json_integer(root->usage.used[resources[i].resource]));
+            if (limit != QUOTA_UNLIMITED)
+                json_object_set_new(row, "limit", json_integer(limit));
             json_object_set_new(object, resources[i].name, row);
         }
         json_object_set_new(all, tool_external(run->env, root->name, run->pool), object);
@@ -300,8 +299,8 @@ static int work(struct mboxop_env *env, const struct request *request)
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: %s [-C imapd.conf] [-f] [-q] [-J] [-d domain] [root...]\n"
-            "       %s [-C imapd.conf] [-f] [-q] [-J] -u user...\n",
+            "usage: %s [-C imapd.conf] [-f] [-n] [-q] [-J] [-d domain] [root...]\n"
+            "       %s [-C imapd.conf] [-f] [-n] [-q] [-J] -u user...\n",
             program, program);
     return EX_USAGE;
 }
@@ -312,11 +311,13 @@ int main(int argc, char **argv)
     struct mboxop_env env;
     int c, status;
 
-    while ((c = getopt(argc, argv, "C:fqJud:")) != -1) {
+    while ((c = getopt(argc, argv, "C:fnqJud:")) != -1) {
         if (c == 'C')
             request.config = optarg;
         else if (c == 'f')
             request.fix = true;
+        else if (c == 'n')
+            request.dry = true;
         else if (c == 'q')
             request.quiet = true;
         else if (c == 'J')

@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
+#include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/charset/utf7.h"
 #include "lib/mboxlist/mboxlist.h"
@@ -50,8 +51,13 @@ static int complain(const char *program, int r, char *error)
 
 int tool_start(const char *program, const char *config_path)
 {
+    return tool_start_as(program, config_path, NULL);
+}
+
+int tool_start_as(const char *program, const char *config_path, const char *service)
+{
     char *error = NULL;
-    int r = config_read(config_path != NULL ? config_path : config_default_path(), NULL, program, &error);
+    int r = config_read(config_path != NULL ? config_path : config_default_path(), service, program, &error);
 
     if (r != 0)
         return complain(program, r, error);
@@ -110,11 +116,32 @@ int tool_wait_master(const char *program, const struct mboxop_env *env)
     return r;
 }
 
+/* A fraction, with a unit or without: 0.5, 1.5h. */
+static bool parse_fraction(const char *text, int64_t *ms_r)
+{
+    static const struct {
+        char unit;
+        double seconds;
+    } units[] = {{'\0', 86400}, {'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+    size_t n = strspn(text, "0123456789.");
+    const char *dot = strchr(text, '.');
+
+    if (dot == NULL || strchr(dot + 1, '.') != NULL || n < 2 || n > 12)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+        if (text[n] == units[i].unit && (text[n] == '\0' || text[n + 1] == '\0')) {
+            *ms_r = (int64_t)(strtod(text, NULL) * units[i].seconds * 1000);
+            return true;
+        }
+    }
+    return false;
+}
+
 bool tool_duration(const char *program, const char *text, int64_t *seconds_r)
 {
     int64_t ms;
 
-    if (option_parse_duration(text, "d", &ms) != 0 || ms < 0) {
+    if (!parse_fraction(text, &ms) && (option_parse_duration(text, "d", &ms) != 0 || ms < 0)) {
         fprintf(stderr, "%s: no duration: %s (as in 3d, 12h, 1d12h; a bare number is days)\n", program, text);
         return false;
     }
@@ -232,4 +259,11 @@ int tool_each_local(struct mboxop_env *env, const char *userid,
     buf_free(&deleted);
     buf_free(&owner);
     return r;
+}
+
+int tool_each_prefix(struct mboxop_env *env, const char *prefix,
+                     int (*fn)(struct mboxop_env *env, const struct mboxlist_record *record, void *context),
+                     void *context)
+{
+    return each_below(env, prefix, NULL, fn, context);
 }

@@ -13,6 +13,9 @@
  * standard error. */
 int tool_start(const char *program, const char *config_path);
 
+/* The same with the options as the service of that name has them (<service>_<option>). */
+int tool_start_as(const char *program, const char *config_path, const char *service);
+
 /* Opens the mailbox list and, unless this is a frontend, the store; link: ask for the MUPDATE master's.
  * As tool_start(). */
 int tool_open(const char *program, bool link, struct mboxop_env *env_r);
@@ -24,7 +27,7 @@ bool tool_has_store(const char *program, const struct mboxop_env *env);
 /* Is there a MUPDATE master, does it answer?  0 (also on a standalone server), or an error, told. */
 int tool_wait_master(const char *program, const struct mboxop_env *env);
 
-/* A duration from the command line: suffixes, a bare number is days.  False: told on standard error. */
+/* A duration from the command line: suffixes, a bare number is days; 0.5 and 1.5h too.  False: told on standard error. */
 bool tool_duration(const char *program, const char *text, int64_t *seconds_r);
 
 /* The mailbox that is meant: as an administrator names it, else in internal form; utf7: in modified UTF-7, as
@@ -45,5 +48,10 @@ const char *tool_external(const struct mboxop_env *env, const char *name, struct
 int tool_each_local(struct mboxop_env *env, const char *userid,
                     int (*fn)(struct mboxop_env *env, const struct mboxlist_record *record, void *context),
                     void *context);
+
+/* The same for those whose internal names begin so. */
+int tool_each_prefix(struct mboxop_env *env, const char *prefix,
+                     int (*fn)(struct mboxop_env *env, const struct mboxlist_record *record, void *context),
+                     void *context);
 
 #endif

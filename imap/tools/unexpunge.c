@@ -82,28 +82,36 @@ static int print_message(struct mailbox *mailbox, uint32_t number, const struct 
 
 /* ---- bringing back ---- */
 
-static int restore(struct mailbox *mailbox, const struct request *request)
+/* The new UIDs follow one another. */
+static void print_pairs(const char *name, const struct copy_result *result)
+{
+    uint32_t new = uid_set_size(&result->destination) > 0 ? uid_set_first(&result->destination) : 0;
+
+    for (size_t i = 0; i < result->source.count; i++)
+        for (uint32_t uid = result->source.ranges[i].first; uid <= result->source.ranges[i].last; uid++)
+            printf("Unexpunged %s: %" PRIu32 " => %" PRIu32 "\n", name, uid, new ++);
+}
+
+static int restore(struct mailbox *mailbox, const struct request *request, const char *name)
 {
     struct copy_result result;
-    struct buf old = BUF_INIT, new = BUF_INIT;
-    int r = mailbox_unexpunge(mailbox, &request->what, &result);
+    int r;
 
+    printf("restoring expunged messages in mailbox '%s'\n", name);
+    r = mailbox_unexpunge(mailbox, &request->what, &result);
     if (r != 0)
         return r;
-    uid_set_format(&result.source, &old);
-    uid_set_format(&result.destination, &new);
-    if (request->verbose && old.len > 0)
-        printf("UIDs %s are now %s\n", buf_cstr(&old), buf_cstr(&new));
+    if (request->verbose)
+        print_pairs(name, &result);
     printf("restored %" PRIu64 " expunged messages\n", uid_set_size(&result.source));
     copy_result_free(&result);
-    buf_free(&old);
-    buf_free(&new);
     return 0;
 }
 
 /* ---- */
 
-static int work(struct mboxop_env *env, const struct mboxlist_record *record, struct request *request)
+static int work(struct mboxop_env *env, const struct mboxlist_record *record, struct request *request,
+                const char *name)
 {
     struct mailbox *mailbox;
     int r = mailbox_open(env->store, record->partition, record->id, &mailbox);
@@ -113,7 +121,7 @@ static int work(struct mboxop_env *env, const struct mboxlist_record *record, st
     if (request->action == 'l')
         r = mailbox_expunged_each(mailbox, print_message, request);
     else
-        r = restore(mailbox, request);
+        r = restore(mailbox, request, name);
     mailbox_close(&mailbox);
     return r;
 }
@@ -131,7 +139,7 @@ static int run(struct request *request, const char *name)
             fprintf(stderr, "%s: %s is on %s\n", program, name, record.server);
             status = EX_UNAVAILABLE;
         } else {
-            r = r == 0 ? work(&env, &record, request) : r;
+            r = r == 0 ? work(&env, &record, request, tool_external(&env, record.name, pool)) : r;
             if (r != 0)
                 fprintf(stderr, "%s: %s: %s\n", program, name,
                         r == ERR_NOTFOUND ? "Mailbox does not exist" : error_text(r));

@@ -5,6 +5,7 @@
 #include "cunit/imap/store/fixture.h"
 #include "cunit/unit.h"
 #include "imap/store/mailbox-private.h"
+#include "imap/store/recover.h"
 
 enum { MESSAGES = 6 };
 
@@ -122,8 +123,32 @@ static void test_again(void)
     fixture_end(&f);
 }
 
+/* Killed before the commit: what is linked already is nobody's, and the next append takes the names. */
+static void test_before_commit(void)
+{
+    struct mailbox *m = with_expunged(2, 4);
+    struct mailbox_findings found;
+
+    for (uint32_t uid = 2; uid <= 4; uid++) {
+        int fd = message_file_open(m, uid);
+
+        CU_ASSERT_EQUAL(message_file_link(m, MESSAGES + uid - 1, fd), 0);
+        close(fd);
+    }
+    CU_ASSERT_EQUAL(mailbox_check(f.store, "one", FIXTURE_ID, CHECK_CONTENTS, true, &found), 0);
+    CU_ASSERT_FALSE(mailbox_findings_any(&found));
+    CU_ASSERT_EQUAL(fixture_append(m, 7, 1, 0), MESSAGES + 1);
+    CU_ASSERT_EQUAL(bring_back(m, NULL), 3);
+    CU_ASSERT_EQUAL(mailbox_check(f.store, "one", FIXTURE_ID, CHECK_CONTENTS, true, &found), 0);
+    CU_ASSERT_FALSE(mailbox_findings_any(&found));
+    CU_ASSERT_EQUAL(mailbox_header(m)->exists, MESSAGES + 1);
+    mailbox_close(&m);
+    fixture_end(&f);
+}
+
 static const struct unit_case cases[] = {
     {"killed behind the commit", test_once},
+    {"killed before the commit", test_before_commit},
     {"again and again", test_again},
     {NULL, NULL},
 };

@@ -128,22 +128,75 @@ static void test_mbpath(void)
     buf_free(&said);
 }
 
+/* What a tool said in JSON, without white space. */
+static void run_json(const char *tool, const char *arguments, struct buf *said)
+{
+    size_t kept = 0;
+
+    CU_ASSERT_EQUAL(run(tool, arguments, said), 0);
+    for (size_t i = 0; i < said->len; i++)
+        if (strchr(" \n", said->data[i]) == NULL)
+            said->data[kept++] = said->data[i];
+    buf_truncate(said, kept);
+}
+
 static void test_mbpath_json(void)
 {
     struct buf said = BUF_INIT;
 
     set_up();
-    CU_ASSERT_EQUAL(run("mbpath", "-j user/john.doe/x", &said), 0);
-    CU_ASSERT_PTR_NOT_NULL(strstr(said.data, "\"mbname\":{\"boxes\":[\"x\"],\"intname\":\"user.john^doe.x\","
-                                             "\"localpart\":\"john.doe\",\"userid\":\"john.doe\","
-                                             "\"domain\":null}"));
+    run_json("mbpath", "-j user/john.doe/x", &said);
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_cstr(&said),
+                                  "\"mbname\":{\"boxes\":[\"x\"],\"intname\":\"user.john^doe.x\","
+                                  "\"localpart\":\"john.doe\",\"userid\":\"john.doe\"}"));
     CU_ASSERT_PTR_NOT_NULL(strstr(said.data, "{\"data\":\"/tmp/"));
-    CU_ASSERT_PTR_NOT_NULL(strstr(said.data, "/sieve/j/john^doe\"}}\n"));
-    CU_ASSERT_EQUAL(run("mbpath", "-j archive", &said), 0);
-    CU_ASSERT_PTR_NOT_NULL(strstr(said.data,
-                                  "\"mbname\":{\"boxes\":[\"archive\"],\"intname\":\"archive\","
-                                  "\"localpart\":null,\"userid\":null,\"domain\":null},\"user\":{}}"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(said.data, "/sieve/j/john^doe\"}}"));
+    run_json("mbpath", "-j archive", &said);
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(buf_cstr(&said), "\"mbname\":{\"boxes\":[\"archive\"],\"intname\":\"archive\"}}"));
     buf_free(&said);
+}
+
+static void test_mbpath_options(void)
+{
+    static const struct {
+        const char *arguments;
+        int exit;
+        const char *says; /* "*": the mailbox's directory, a line each */
+    } rows[] = {
+        {"-q nobody user/john.doe/x", 66, "*"},
+        {"-s -q nobody user/john.doe/x", 66, ""},
+        {"-DMA user/john.doe/x", 0, "***"},
+        {"-l -m user/john.doe/x", 0, "*"},
+        {"-S user/john.doe/x", 0, "/sieve/j/john^doe\n"},
+        {"-S archive", 0, ""},
+        {"-U user/john.doe/x", 0, "/conf/seen\n"},
+        {"-u -p x", 64, "usage"},
+        {"-Z x", 64, ""},
+        {"-q -p /tmp /dev/null /", 66, ""},
+    };
+    struct buf said = BUF_INIT, directory = BUF_INIT, arguments = BUF_INIT;
+
+    set_up();
+    CU_ASSERT_EQUAL(run("mbpath", "user/john.doe/x", &directory), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        CU_ASSERT_EQUAL(run("mbpath", rows[i].arguments, &said), rows[i].exit);
+        if (rows[i].says[0] != '*')
+            CU_ASSERT_PTR_NOT_NULL(strstr(buf_cstr(&said), rows[i].says));
+        if (rows[i].says[0] == '\0' && rows[i].exit != 64)
+            CU_ASSERT_EQUAL(said.len, 0);
+        if (rows[i].says[0] == '*')
+            CU_ASSERT_EQUAL(said.len, strlen(rows[i].says) * directory.len);
+    }
+    buf_truncate(&directory, directory.len - 1);
+    buf_printf(&arguments, "-a -p %s", buf_cstr(&directory));
+    CU_ASSERT_EQUAL(run("mbpath", buf_cstr(&arguments), &said), 0);
+    CU_ASSERT_EQUAL(strncmp(buf_cstr(&said), "Archive: /tmp/", 14), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_cstr(&said), "\nData: /tmp/"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_cstr(&said), "\nUser: /tmp/"));
+    buf_free(&said);
+    buf_free(&directory);
+    buf_free(&arguments);
 }
 
 static void test_ctl_cyrusdb(void)
@@ -172,6 +225,7 @@ static void test_ctl_cyrusdb(void)
 static const struct unit_case cases[] = {
     {"mbpath", test_mbpath},
     {"mbpath -j", test_mbpath_json},
+    {"mbpath, options", test_mbpath_options},
     {"ctl_cyrusdb", test_ctl_cyrusdb},
     {NULL, NULL},
 };
