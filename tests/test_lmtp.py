@@ -69,7 +69,7 @@ def test_delivery(server):
 
 def test_lhlo(server):
     with Lmtp(server.address) as c:
-        assert {"pipelining", "8bitmime", "size", "enhancedstatuscodes", "ignorequota"} <= set(c.esmtp_features)
+        assert {"pipelining", "8bitmime", "smtputf8", "size", "enhancedstatuscodes", "ignorequota"} <= set(c.esmtp_features)
         assert "auth" not in c.esmtp_features  # lmtpd -a: nothing to prove
         code, text = c.docmd("NOOP")
         assert (code, text[:5]) == (250, b"2.0.0")
@@ -207,6 +207,35 @@ def test_bytes(server):
     assert got.endswith(b"\r\n\r\na\r\n.\r\nMAIL FROM:<evil>\r\n.\r\nbc\r\n")
 
 
+def utf8_mail(c, recipient):
+    """The answer to a message whose envelope and header are UTF-8."""
+    c.command_encoding = "utf-8"
+    assert c.docmd("MAIL FROM:<jörg@example.org> SMTPUTF8 BODY=8BITMIME")[0] == 250
+    code, text = c.docmd("RCPT TO:<%s>" % recipient)
+    if code == 250:
+        c.docmd("DATA")
+        c.send(message("Grüße", "hällo\r\n") + b".\r\n")
+        code, text = c.getreply()
+    return code, text[:5].decode()
+
+
+def check_utf8(got):
+    assert got.startswith("Return-Path: <jörg@example.org>\r\n".encode())
+    assert b"with UTF8LMTP;" in got and "Subject: Grüße\r\n".encode() in got and got.endswith("hällo\r\n".encode())
+
+
+def test_smtputf8(server):
+    make_user(server, "fred", "&ANw-bung")
+    with Imap(server.address).login(ADMIN) as c:
+        c.ok("SETACL user/fred/&ANw-bung anyone p")
+    with Lmtp(server.address) as c:
+        assert utf8_mail(c, "fred") == (250, "2.1.5")
+        assert utf8_mail(c, "fred+Übung") == (250, "2.1.5")
+        assert utf8_mail(c, "jörg")[0] == 550
+    check_utf8(*inbox(server.address, "fred"))
+    check_utf8(*inbox(server.address, "fred", "&ANw-bung"))
+
+
 def test_size_limit(make_server):
     server = make_server(conf={"maxmessagesize": "4096"})
     make_user(server, "fred")
@@ -235,7 +264,12 @@ def test_syntax(server):
         (b"MAIL FROM:<a@b> FOO", "555"),
         (b"MAIL FROM:<a@b>x", "501"),
         (b"MAIL FROM:a@b", "501"),
-        (b"MAIL FROM:<\xff@b>", "553"),
+        (b"MAIL FROM:<\xc3\xbc@b>", "550"),
+        (b"MAIL FROM:<\xff@b> SMTPUTF8", "550"),
+        (b"MAIL FROM:<a@b> SMTPUTF8=yes", "501"),
+        (b"MAIL FROM:<a@b> SMTPUTF8", "250"),
+        (b"RCPT TO:<\xff>", "553"),
+        (b"RSET", "250"),
         (b"EHLO x", "500"),
         (b"LHLO", "501"),
         (b"FOO", "500"),
@@ -517,6 +551,52 @@ def test_hung_backend(make_murder):
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
+
+
+class AsciiBackend(threading.Thread):
+    """Takes what it is sent, but for SMTPUTF8, which it does not announce."""
+
+    ANSWERS = {
+        b"LHLO": b"250-old\r\n250-8BITMIME\r\n250-PIPELINING\r\n250 AUTH PLAIN\r\n",
+        b"AUTH": b"235 in\r\n",
+        b"DATA": b"354 go\r\n",
+    }
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server((address, net.LMTP))
+        self.seen = []
+        self.start()
+
+    def run(self):
+        sock, _ = self.listener.accept()
+        f = sock.makefile("rwb", 0)
+        f.write(b"220 old\r\n")
+        for line in f:
+            self.seen.append(line)
+            word = line[:4].upper()
+            if word == b"QUIT":
+                return
+            f.write(self.ANSWERS.get(word, b"250 2.0.0 ok\r\n"))
+            while word == b"DATA":
+                if f.readline() == b".\r\n":
+                    f.write(b"250 2.0.0 ok\r\n")
+                    break
+
+
+def test_smtputf8_through_frontend(murder):
+    """Passed on; refused for those whose server does not know it (RFC 6531 section 3.5), who get everything else."""
+    murder.add_user("u1", 0)
+    murder.add_user("u2", 1)
+    murder.be[1].stop()
+    old = AsciiBackend(murder.be[1].address)
+    with murder.lmtp() as c:
+        assert utf8_mail(c, "u1") == (250, "2.1.5")
+        assert utf8_mail(c, "u2") == (550, "5.6.7")
+        assert codes(c.deliver("me@example.org", ["u2"], message("plain"))) == [250]
+    check_utf8(*inbox(murder.be[0].address, "u1"))
+    old.listener.close()
+    assert [line for line in old.seen if line.startswith(b"MAIL")] == [b"MAIL FROM:<me@example.org> AUTH=<>\r\n"]
 
 
 def test_master_away(murder):

@@ -247,6 +247,15 @@ static size_t utf8_sequence(const unsigned char *p, size_t n)
     return len;
 }
 
+bool str_is_ascii(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)s[i] >= 0x80)
+            return false;
+    }
+    return true;
+}
+
 bool str_is_utf8(const char *s, size_t n)
 {
     const unsigned char *p = (const unsigned char *)s;

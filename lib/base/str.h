@@ -50,5 +50,7 @@ bool str_copy(char *to, size_t size, const char *from);
 
 /* Is it well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms)? */
 bool str_is_utf8(const char *s, size_t n);
+/* Only bytes below 0x80? */
+bool str_is_ascii(const char *s, size_t n);
 
 #endif

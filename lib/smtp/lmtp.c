@@ -280,6 +280,8 @@ static void write_mail(struct lmtp *c)
         stream_printf(c->s, " SIZE=%llu", (unsigned long long)m->size);
     if (m->body_8bit && c->caps.eightbitmime)
         stream_puts(c->s, " BODY=8BITMIME");
+    if (m->utf8 && c->caps.smtputf8)
+        stream_puts(c->s, " SMTPUTF8");
     if (m->auth_empty && c->caps.auth_param)
         stream_puts(c->s, " AUTH=<>");
     if (m->auth != NULL) {

@@ -24,6 +24,7 @@ enum lmtp_status { LMTP_DONE = 0, LMTP_MORE = 1, LMTP_WAIT = 2 };
 struct lmtp_message {
     const char *from;  /* reverse path without <>; "" is the null one */
     bool body_8bit;    /* BODY=8BITMIME where announced */
+    bool utf8;         /* SMTPUTF8 where announced (RFC 6531) */
     const char *auth;  /* AUTH= (made xtext here), announced or not: a server that authorised us by the
                         * socket announces none; NULL: none */
     bool auth_empty;   /* AUTH=<> where AUTH is announced */

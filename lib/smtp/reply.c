@@ -113,6 +113,7 @@ static void parse_line(struct smtp_caps *caps, const char *line)
         {"IGNOREQUOTA", offsetof(struct smtp_caps, ignorequota)},
         {"AUTH", offsetof(struct smtp_caps, auth_param)},
         {"SIZE", offsetof(struct smtp_caps, size)},
+        {"SMTPUTF8", offsetof(struct smtp_caps, smtputf8)},
     };
     size_t n = strcspn(line, " \t=");
 

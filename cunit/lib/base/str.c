@@ -98,6 +98,7 @@ static void test_hex_utf8(void)
     CU_ASSERT_EQUAL(str_unhex(raw, "0AfF", 2), 0);
     CU_ASSERT(raw[0] == 0x0a && raw[1] == 0xff);
     CU_ASSERT_EQUAL(str_unhex(raw, "0g", 1), ERR_SYNTAX);
+    CU_ASSERT(str_is_ascii("a\x7f", 3) && str_is_ascii("", 0) && !str_is_ascii("a\x80", 2));
     CU_ASSERT(str_is_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 10));
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         CU_ASSERT(!str_is_utf8(bad[i], strlen(bad[i])));

@@ -122,7 +122,14 @@ static void close_server(struct server *v)
 #define TEXT    "Subject: x\r\n\r\n.dot\r\n..two\r\nend\r\n"
 #define STUFFED "Subject: x\r\n\r\n..dot\r\n...two\r\nend\r\n.\r\n"
 
-static const struct smtp_caps all = {true, true, true, true, true, true, true, 0};
+static const struct smtp_caps all = {.pipelining = true,
+                                     .eightbitmime = true,
+                                     .enhanced = true,
+                                     .starttls = true,
+                                     .ignorequota = true,
+                                     .auth_param = true,
+                                     .smtputf8 = true,
+                                     .size = true};
 static const struct smtp_caps none = {0};
 
 static const struct {
@@ -143,7 +150,7 @@ static const struct {
      0,
      {250, 250},
      {"2.1.5", "2.1.5"},
-     {"<MAIL FROM:<sender@example.org> SIZE=77 BODY=8BITMIME AUTH=<>\r\nRCPT TO:<user1@internal> "
+     {"<MAIL FROM:<sender@example.org> SIZE=77 BODY=8BITMIME SMTPUTF8 AUTH=<>\r\nRCPT TO:<user1@internal> "
       "IGNOREQUOTA\r\n"
       "RCPT TO:<user2@internal> IGNOREQUOTA\r\n",
       ">250 2.1.0 ok\r\n250 2.1.5 ok\r\n250 2.1.5 ok\r\n", "<DATA\r\n", ">354 go ahead\r\n", "<" STUFFED,
@@ -178,7 +185,8 @@ static const struct {
      0,
      {550, 250, 451},
      {"5.1.1", "", "4.3.0"},
-     {"<MAIL FROM:<s> SIZE=77 BODY=8BITMIME AUTH=<>\r\nRCPT TO:<a> IGNOREQUOTA\r\nRCPT TO:<b> IGNOREQUOTA\r\n"
+     {"<MAIL FROM:<s> SIZE=77 BODY=8BITMIME SMTPUTF8 AUTH=<>\r\nRCPT TO:<a> IGNOREQUOTA\r\nRCPT TO:<b> "
+      "IGNOREQUOTA\r\n"
       "RCPT TO:<c> IGNOREQUOTA\r\n",
       ">250 x\r\n550-no\r\n550 5.1.1 such user\r\n250 b\r\n250 c\r\n", "<DATA\r\n", ">354 go\r\n",
       "<" STUFFED, ">250 b\r\n451 4.3.0 c\r\n"}},
@@ -200,7 +208,7 @@ static const struct {
      0,
      {501, 501},
      {"5.1.7", "5.1.7"},
-     {"<MAIL FROM:<s> SIZE=77 BODY=8BITMIME AUTH=<>\r\nRCPT TO:<a> IGNOREQUOTA\r\nRCPT TO:<b> "
+     {"<MAIL FROM:<s> SIZE=77 BODY=8BITMIME SMTPUTF8 AUTH=<>\r\nRCPT TO:<a> IGNOREQUOTA\r\nRCPT TO:<b> "
       "IGNOREQUOTA\r\n",
       ">501 5.1.7 bad\r\n503 no\r\n503 no\r\n"}},
     {"MAIL refused",
@@ -323,6 +331,7 @@ static unsigned give(struct lmtp *c, size_t i, struct source *source)
 {
     struct lmtp_message m = {.from = dialogues[i].from,
                              .body_8bit = true,
+                             .utf8 = true,
                              .auth_empty = true,
                              .ignore_quota = true,
                              .size = 77,

@@ -105,15 +105,11 @@ static void test_caps(void)
     smtp_caps_parse(&caps, "8BITMIME\nENHANCEDSTATUSCODES\nSIZE 1000\nAUTH PLAIN LOGIN\nIGNOREQUOTA\nOk");
     CU_ASSERT(!caps.pipelining);
     CU_ASSERT(caps.eightbitmime && caps.enhanced && caps.size && caps.auth_param && caps.ignorequota &&
-              !caps.starttls);
+              !caps.starttls && !caps.smtputf8);
     CU_ASSERT_EQUAL(caps.size_max, 1000);
-    smtp_caps_parse(&caps, "8BITMIME\nENHANCEDSTATUSCODES\nSIZE 1000\nAUTH PLAIN LOGIN\nIGNOREQUOTA\nOk");
-    CU_ASSERT(!caps.pipelining);
-    CU_ASSERT(caps.eightbitmime && caps.enhanced && caps.size && caps.auth_param && caps.ignorequota &&
-              !caps.starttls);
-    CU_ASSERT_EQUAL(caps.size_max, 1000);
-    smtp_caps_parse(&caps, "pipelining\nSIZE\nSIZES 7\nAUTH=PLAIN\nstarttls");
-    CU_ASSERT(caps.pipelining && caps.size && caps.auth_param && caps.starttls && !caps.eightbitmime);
+    smtp_caps_parse(&caps, "pipelining\nSIZE\nSIZES 7\nAUTH=PLAIN\nstarttls\nsmtputf8");
+    CU_ASSERT(caps.pipelining && caps.size && caps.auth_param && caps.starttls && caps.smtputf8 &&
+              !caps.eightbitmime);
     CU_ASSERT_EQUAL(caps.size_max, 0);
     smtp_caps_parse(&caps, "");
     CU_ASSERT(!caps.pipelining && !caps.size);

@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/str.h"
+#include "lib/charset/utf7.h"
 #include "lib/mail/address.h"
 #include "lib/name/identity.h"
 #include "lib/name/mboxname.h"
@@ -115,14 +116,23 @@ static int split(const struct lmtpd_naming *naming, struct pool *pool, const cha
 }
 
 /* The internal name of what the detail names, by itself: hierarchy separators as an administrator writes
- * them. */
+ * them, UTF-8 as IMAP has it. */
 static int detail_to_internal(const struct lmtpd_naming *naming, struct pool *pool, const char *external,
                               struct buf *internal)
 {
     struct namespace ns;
+    struct buf name = BUF_INIT;
+    int r = 0;
 
     namespace_init(&ns, naming->names, NULL, true, pool);
-    return namespace_to_internal(&ns, external, internal);
+    if (str_is_ascii(external, strlen(external)))
+        buf_puts(&name, external);
+    else
+        r = utf7_from_utf8(external, strlen(external), &name);
+    if (r == 0)
+        r = namespace_to_internal(&ns, buf_cstr(&name), internal);
+    buf_free(&name);
+    return r;
 }
 
 static const char *pool_text(struct pool *pool, const struct buf *b)

@@ -81,7 +81,7 @@ static enum lmtpd_progress cmd_lhlo(struct lmtpd_front *f, const char *args)
     lmtpd_txn_end(f);
     free(f->client);
     f->client = xstrdup(args);
-    buf_printf(&b, "%s\n8BITMIME\nENHANCEDSTATUSCODES\nPIPELINING\nSIZE", config_servername());
+    buf_printf(&b, "%s\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nPIPELINING\nSIZE", config_servername());
     if (opt_bytes(OPT_MAXMESSAGESIZE) > 0)
         buf_printf(&b, " %" PRId64, opt_bytes(OPT_MAXMESSAGESIZE));
     if (login_may_starttls(l))

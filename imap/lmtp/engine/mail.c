@@ -93,6 +93,10 @@ static int take_mail_param(struct lmtpd_front *f, const char *name, size_t name_
         f->txn->body_8bit = word_is(value, n, "8BITMIME");
         return f->txn->body_8bit || word_is(value, n, "7BIT") ? 0 : 501;
     }
+    if (word_is(name, name_len, "SMTPUTF8")) {
+        f->txn->utf8 = true;
+        return value == name + name_len ? 0 : 501;
+    }
     if (word_is(name, name_len, "AUTH"))
         return take_auth(f, value, n) ? 0 : 501;
     return 555;
@@ -137,16 +141,15 @@ void lmtpd_txn_end(struct lmtpd_front *f)
     f->state = LMTPD_COMMAND;
 }
 
-/* Envelope addresses that RFC 5321 does not allow (without SMTPUTF8, RFC 6531). */
-static bool is_strict(const char *path)
+/* May an address of the envelope have these characters?  Beyond ASCII is UTF-8, and for SMTPUTF8 only (RFC 6531
+ * section 3.3), unless an option lets others be. */
+static bool characters_allowed(const struct lmtpd_txn *txn, const char *path)
 {
-    if (!opt_switch(OPT_LMTP_STRICT_RFC2821))
-        return true;
-    for (; *path != '\0'; path++) {
-        if ((unsigned char)*path >= 0x80)
-            return false;
-    }
-    return true;
+    size_t n = strlen(path);
+
+    if (txn->utf8)
+        return str_is_utf8(path, n);
+    return !opt_switch(OPT_LMTP_STRICT_RFC2821) || str_is_ascii(path, n);
 }
 
 enum lmtpd_progress lmtpd_mail(struct lmtpd_front *f, const char *args)
@@ -159,9 +162,9 @@ enum lmtpd_progress lmtpd_mail(struct lmtpd_front *f, const char *args)
     if (f->txn != NULL)
         return lmtpd_error(f, 503, "5.5.1", "Nested MAIL command");
     params = read_path(args, "FROM:", &path);
-    if (params == NULL || !is_strict(buf_cstr(&path))) {
+    if (params == NULL) {
         buf_free(&path);
-        return lmtpd_error(f, params == NULL ? 501 : 553, "5.1.7", "Bad sender's address");
+        return lmtpd_error(f, 501, "5.1.7", "Bad sender's address");
     }
     txn_begin(f);
     f->txn->from = pool_memdup(f->txn->pool, buf_cstr(&path), path.len);
@@ -171,6 +174,10 @@ enum lmtpd_progress lmtpd_mail(struct lmtpd_front *f, const char *args)
     if (code != 0) {
         lmtpd_txn_end(f);
         return refuse_param(f, code);
+    }
+    if (!characters_allowed(f->txn, f->txn->from)) {
+        lmtpd_txn_end(f);
+        return lmtpd_error(f, 550, "5.6.7", "Characters that a sender's address may not have");
     }
     lmtpd_reply(f, 250, "2.1.0", "ok");
     return LMTPD_GO_ON;
@@ -212,8 +219,8 @@ enum lmtpd_progress lmtpd_rcpt(struct lmtpd_front *f, const char *args)
     code = take_rcpt_params(rcpt, params);
     if (code != 0)
         return refuse_param(f, code);
-    if (!is_strict(rcpt->address))
-        return lmtpd_error(f, 553, "5.1.3", "Bad recipient's address");
+    if (!characters_allowed(f->txn, rcpt->address))
+        return lmtpd_error(f, 553, "5.6.7", "Characters that a recipient's address may not have");
     if (lmtpd_names_resolve(f->txn->naming, f->txn->pool, rcpt->address, &rcpt->names) < 0)
         lmtpd_answer_unknown(f->txn, rcpt);
     f->rcpt = rcpt;

@@ -13,12 +13,14 @@
 
 enum { PIECE = 16 * 1024 };
 
-/* RFC 3848 */
-static const char *with_protocol(const struct lmtpd_front *f)
+/* RFC 3848, RFC 6531 section 4.3 */
+static void append_protocol(const struct lmtpd_front *f, struct buf *to)
 {
-    bool tls = login_is_tls(f->login), auth = strcmp(f->login->mech, "PREAUTH") != 0;
-
-    return tls ? auth ? "LMTPSA" : "LMTPS" : auth ? "LMTPA" : "LMTP";
+    buf_puts(to, f->txn->utf8 ? "UTF8LMTP" : "LMTP");
+    if (login_is_tls(f->login))
+        buf_putc(to, 'S');
+    if (strcmp(f->login->mech, "PREAUTH") != 0)
+        buf_putc(to, 'A');
 }
 
 /* What LHLO said, as far as it may stand in a field. */
@@ -44,8 +46,9 @@ void lmtpd_trace_fields(const struct lmtpd_front *f, struct buf *to)
     append_client(to, f->client);
     if (peer[0] != '\0')
         buf_printf(to, " ([%s%s])", strchr(peer, ':') != NULL ? "IPv6:" : "", peer);
-    buf_printf(to, "\r\n\tby %s (iatlas %s) with %s;\r\n\t%s\r\n", config_servername(), PACKAGE_VERSION,
-               with_protocol(f), date);
+    buf_printf(to, "\r\n\tby %s (iatlas %s) with ", config_servername(), PACKAGE_VERSION);
+    append_protocol(f, to);
+    buf_printf(to, ";\r\n\t%s\r\n", date);
 }
 
 static void pass_on(struct lmtpd_front *f, const char *data, size_t n)

@@ -52,6 +52,7 @@ struct lmtpd_txn {
     const char *from;         /* reverse path; "" is the null one */
     const char *auth;         /* who a trusted client says has sent it (AUTH=); NULL */
     bool body_8bit;           /* BODY=8BITMIME */
+    bool utf8;                /* SMTPUTF8: addresses and header fields may be UTF-8 */
     int64_t declared;         /* SIZE=; 0: not told */
     struct lmtpd_rcpt *rcpts; /* accepted, in order */
     unsigned rcpt_count;

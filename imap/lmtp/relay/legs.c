@@ -95,13 +95,27 @@ static void connect_leg(struct relay_state *s, struct leg *leg)
         leg->link.backend = backend_new(&config);
 }
 
+/* The server does not take what needs SMTPUTF8 (RFC 6531 section 3.5). */
+static void leg_refuse_utf8(struct lmtpd_txn *txn, struct relay_state *s, struct leg *leg)
+{
+    for (struct lmtpd_rcpt *r = txn->rcpts; r != NULL; r = r->next) {
+        if (serves(leg, r))
+            lmtpd_answer(txn, r, 550, "5.6.7", "The mailbox's server does not take SMTPUTF8");
+    }
+    unwatch(s, leg);
+    links_put(s->relay->links, leg->server, &leg->link);
+    leg_end(s, leg);
+}
+
 /* Connected: hands the envelope over. */
-static void begin_talk(struct lmtpd_txn *txn, struct leg *leg)
+static void begin_talk(struct lmtpd_txn *txn, struct relay_state *s, struct leg *leg)
 {
     struct backend *b = leg->link.backend;
+    struct smtp_caps caps;
     struct lmtp_message message = {
         .from = txn->from,
         .body_8bit = txn->body_8bit,
+        .utf8 = txn->utf8,
         .auth_empty = true,
         .ignore_quota = leg->ignore_quota,
         .size = (uint64_t)txn->size,
@@ -109,11 +123,12 @@ static void begin_talk(struct lmtpd_txn *txn, struct leg *leg)
         .context = leg,
     };
 
-    if (leg->link.lmtp == NULL) {
-        struct smtp_caps caps;
-
-        smtp_caps_parse(&caps, backend_capabilities(b));
+    smtp_caps_parse(&caps, backend_capabilities(b));
+    if (leg->link.lmtp == NULL)
         leg->link.lmtp = lmtp_new(backend_stream(b), &caps, NULL);
+    if (txn->utf8 && !caps.smtputf8) {
+        leg_refuse_utf8(txn, s, leg);
+        return;
     }
     lmtp_begin(leg->link.lmtp, &message);
     for (const struct lmtpd_rcpt *r = txn->rcpts; r != NULL; r = r->next) {
@@ -157,7 +172,7 @@ static enum lmtpd_verdict step_connecting(struct lmtpd_txn *txn, struct relay_st
     int r = leg->rested ? BACKEND_DONE : backend_step(b);
 
     if (r == BACKEND_DONE)
-        begin_talk(txn, leg);
+        begin_talk(txn, s, leg);
     if (r == BACKEND_WAIT)
         r = watch(s, leg, backend_fd(b), backend_events(b)) < 0 ? ERR_LIMIT : BACKEND_WAIT;
     if (r < 0)

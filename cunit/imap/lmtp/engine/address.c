@@ -93,6 +93,12 @@ static void test_names(void)
         {"\"fred\"+x", '/', 0, 0, "fred", "user.fred", "user.fred.x", "fred+x@internal"},
         {"\"fred+two words\"@x", '/', 0, 0, "fred", "user.fred", "user.fred.two words",
          "\"fred+two words\"@internal"},
+        {"fred+\xc3\x9c"
+         "bung/a",
+         '/', 0, 0, "fred", "user.fred", "user.fred.&ANw-bung.a",
+         "fred+\xc3\x9c"
+         "bung/a@internal"},
+        {"fred+\xff", '/', 0, 0, "fred", "user.fred", "-", "fred+\xff@internal"},
         {"fred@other.org", '/', 1, 0, "fred@other.org", "other.org!user.fred", "-", "fred@other.org"},
         {"fred+x@other.org", '/', 1, 0, "fred@other.org", "other.org!user.fred", "other.org!user.fred.x",
          "fred+x@other.org"},
