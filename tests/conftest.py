@@ -146,8 +146,8 @@ def make_user(site, workdir):
     os.chmod(workdir, 0o711)
     made = []
 
-    def make():
-        made.append(User(site, os.path.join(workdir, "home%d" % len(made))))
+    def make(backend=1):
+        made.append(User(site, os.path.join(workdir, "home%d" % len(made)), backend))
         return made[-1]
 
     yield make

@@ -19,7 +19,9 @@ class Site:
     """A server as its users see it: on backends behind a frontend, or one standalone server."""
 
     def __init__(self, kind, directory, network):
-        self.dir = directory
+        self.dir, self.network = directory, network
+        os.chmod(directory, 0o711)
+        self.lmtp_socket = os.path.join(directory, "lmtp")
         self.authority = Authority(os.path.join(directory, "ca"))
         self.ca = self.authority.ca
         self.murder = None
@@ -33,6 +35,7 @@ class Site:
         self.node.services["imaps"] = 'cmd="%s -s" listen="%s:%d" prefork=1' % (program, self.address, net.IMAPS)
         lmtp = "lmtpproxyd" if self.murder else "lmtpd"
         self.node.services["mta"] = 'cmd="%s" listen="%s:%d" prefork=0' % (lmtp, self.address, MTA_LMTP)
+        self.node.services["mtaunix"] = 'cmd="%s" listen="%s" prefork=0' % (lmtp, self.lmtp_socket)
         self.node.conf["lmtp_admins"] = "mta"
         self.node.add_user("mta")
         self.users = 0
@@ -50,14 +53,14 @@ class Site:
     def lmtp(self):
         return Lmtp(self.address)
 
-    def make_user(self):
-        """A new user's name; its INBOX is not where `team` is."""
+    def make_user(self, backend=1):
+        """A new user's name; `team` is on the other backend, 0."""
         self.users += 1
         name = "user%d" % self.users
         for n in self.murder.nodes if self.murder else [self.node]:
             n.add_user(name)
         with self.imap(ADMIN) as c:
-            c.ok("CREATE user/" + name + (" " + self.murder.names[1] if self.murder else ""))
+            c.ok("CREATE user/" + name + (" " + self.murder.names[backend] if self.murder else ""))
         return name
 
     def cleanup(self):
@@ -67,8 +70,8 @@ class Site:
 class User:
     """A user of the site at a desk of his own."""
 
-    def __init__(self, site, directory):
-        self.site, self.name = site, site.make_user()
+    def __init__(self, site, directory, backend):
+        self.site, self.name = site, site.make_user(backend)
         keep_telemetry(site.node, self.name)
         self.desk = Desk(directory, {HOST: site.address})
         self.ca = self.desk.write("ca.pem", open(site.ca).read())
@@ -99,12 +102,8 @@ class User:
         with self.imap() as c:
             if c.select(mailbox, "EXAMINE") == 0:
                 return []
-            subjects = c.ok("FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT)]").find(rb"Subject: (.*?)\r\n")
-            flags = c.ok("FETCH 1:* FLAGS").find(rb"FLAGS \((.*?)\)")
-            return [
-                (s.group(1).decode(), set(f.group(1).decode().split()) - {"\\Recent"})
-                for s, f in zip(subjects, flags, strict=True)
-            ]
+            found = c.ok("FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])").find(rb"FLAGS \((.*?)\).*Subject: (.*?)\r\n")
+            return [(m.group(2).decode(), set(m.group(1).decode().split()) - {"\\Recent"}) for m in found]
 
     def subjects(self, mailbox):
         return [s for s, _ in self.messages(mailbox)]
