@@ -39,6 +39,7 @@ struct slave {
     atomic_bool up; /* connected */
     atomic_bool synced;
     int64_t tried; /* when the last attempt began */
+    char *told;    /* why the master is away, as it stands in the log; NULL: it is not */
     /* barriers: tickets up to `done` were answered by a master, those up to `missed` saw an attempt fail */
     _Atomic uint64_t asked, done, missed;
     atomic_bool hopeless; /* while it is away nobody waits for an attempt */
@@ -260,8 +261,8 @@ static void renew_remote(struct slave *s)
     mboxlist_remote_set_observer(s->remote, note_change, s);
 }
 
-/* One connection, from its beginning to its end.  False: it was not made.  *served_r: the list came whole. */
-static bool follow_once(struct slave *s, bool was_away, bool *served_r)
+/* One connection, from its beginning to its end.  *served_r: the list came whole. */
+static void follow_once(struct slave *s, bool *served_r)
 {
     uint64_t asked = atomic_load(&s->asked);
     struct mupdate_conn *conn = NULL;
@@ -274,6 +275,8 @@ static bool follow_once(struct slave *s, bool was_away, bool *served_r)
     made = r == 0;
     atomic_store(&s->hopeless, !made && clock_ms() - s->tried > AT_ONCE_MS);
     if (made) {
+        free(s->told);
+        s->told = NULL;
         renew_remote(s);
         atomic_store(&s->up, true);
         r = converse(s, conn);
@@ -285,23 +288,23 @@ static bool follow_once(struct slave *s, bool was_away, bool *served_r)
     } else {
         atomic_store(&s->missed, asked);
         hub_wake(s->config.hub);
-        if (!was_away)
+        if (s->told == NULL || strcmp(s->told, buf_cstr(&why)) != 0) /* once an outage and reason */
             LOG(LOG_NOTICE, MUPDATE_SLAVE_AWAY, LOG_STR(SERVER, s->server), LOG_STR(ERROR, buf_cstr(&why)));
+        free(s->told);
+        s->told = xstrdup(buf_cstr(&why));
     }
     buf_free(&why);
-    return made;
 }
 
 static void *run(void *context)
 {
     struct slave *s = context;
     struct mupdate_backoff backoff = {.most_ms = s->config.retry_most_ms};
-    bool away = false;
 
     while (!atomic_load(&s->stop)) {
         bool served = false;
 
-        away = !follow_once(s, away, &served);
+        follow_once(s, &served);
         if (served) /* else it may be our asking that brings it down */
             backoff.delay_ms = 0;
         if (!atomic_load(&s->stop))
@@ -355,6 +358,7 @@ void slave_free(struct slave **sp)
     pthread_mutex_destroy(&s->ring_mutex);
     free(s->server);
     free(s->own);
+    free(s->told);
     free(s);
 }
 

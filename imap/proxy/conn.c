@@ -64,6 +64,8 @@ int proxy_fail(struct proxy_leg *p, struct command *cmd, int error)
 
     if (*why == '\0')
         why = error_text(error);
+    if (p->stream == NULL && p->backend != NULL && backend_was_tried(p->backend))
+        LOG(LOG_WARNING, PROXY_AWAY, LOG_STR(SERVER, p->leg.server), LOG_STR(ERROR, why));
     cmd->failure = pool_printf(cmd->pool, "[UNAVAILABLE] Server %s: %s", p->leg.server, why);
     proxy_disconnect(p, why);
     return ERR_UNAVAILABLE;

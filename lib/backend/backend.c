@@ -240,14 +240,17 @@ static int handshake(struct backend *b)
     return BACKEND_MORE;
 }
 
-/* With a CA or a certificate of ours TLS is used where offered, with tls_required nothing goes without. */
+/* With a CA or a certificate of ours TLS is used where offered; with tls_required nothing goes without, verified if
+ * there is a CA. */
 static int choose_tls(struct backend *b, bool *begun)
 {
+    bool required = opt_switch(OPT_TLS_REQUIRED);
+
     *begun = false;
-    if (b->tls || b->host[0] == '/' || !tls_client_configured(b->config.server))
+    if (b->tls || b->host[0] == '/' || (!required && !tls_client_configured(b->config.server)))
         return 0;
     if (!b->ops->has(b, "STARTTLS"))
-        return opt_switch(OPT_TLS_REQUIRED) ? backend_fail(b, ERR_TLS, "the server offers no TLS") : 0;
+        return required ? backend_fail(b, ERR_TLS, "the server offers no TLS") : 0;
     stream_puts(b->stream, b->ops->starttls);
     enter(b, STATE_STARTTLS);
     *begun = true;
@@ -452,6 +455,11 @@ const char *backend_server(const struct backend *b)
 const char *backend_greeting(const struct backend *b)
 {
     return buf_cstr(&b->greeting);
+}
+
+bool backend_was_tried(const struct backend *b)
+{
+    return b->addresses != NULL || b->error != ERR_UNAVAILABLE;
 }
 
 const char *backend_error(const struct backend *b)

@@ -77,6 +77,8 @@ const char *backend_server(const struct backend *b);
 /* What the server calls itself in its greeting (MUPDATE: "(master)" or the master's URL). */
 const char *backend_greeting(const struct backend *b);
 const char *backend_error(const struct backend *b);
+/* False: it was left alone, as it did not answer a moment ago. */
+bool backend_was_tried(const struct backend *b);
 
 /* May a literal of n bytes go without waiting for "+": LITERAL+, LITERAL- up to 4096 bytes (RFC
  * 7888), always on MUPDATE (RFC 3656 2)? */

@@ -83,6 +83,7 @@ struct mupdate_link {
     uint64_t number;      /* of the last tag */
     int64_t heard;        /* when the server last said something */
     struct mupdate_backoff backoff;
+    char *told; /* the thread's: why the server is away, as it stands in the log; NULL: it is not */
 };
 
 /* ---- queues ---- */
@@ -598,6 +599,8 @@ static void attempt(struct mupdate_link *link)
     r = mupdate_conn_open(&link->config.conn, clock_deadline(CONNECT_MS), &conn, &why);
     if (r == 0) {
         link->backoff.delay_ms = 0;
+        free(link->told);
+        link->told = NULL;
         link->heard = clock_ms();
         set_up(link);
         LOG(LOG_INFO, MUPDATE_LINK_UP, LOG_STR(SERVER, link->server));
@@ -606,8 +609,11 @@ static void attempt(struct mupdate_link *link)
         buf_puts(&why, "connection lost");
         if (r < 0)
             LOG(LOG_NOTICE, MUPDATE_LINK_LOST, LOG_STR(SERVER, link->server), LOG_ERROR(r));
-    } else if (link->backoff.delay_ms == 0) { /* once an outage */
+    } else if (link->told == NULL ||
+               strcmp(link->told, buf_cstr(&why)) != 0) { /* once an outage and reason */
         LOG(LOG_NOTICE, MUPDATE_LINK_AWAY, LOG_STR(SERVER, link->server), LOG_STR(ERROR, buf_cstr(&why)));
+        free(link->told);
+        link->told = xstrdup(buf_cstr(&why));
     }
     give_up(link, r, buf_cstr(&why));
     buf_free(&why);
@@ -673,6 +679,7 @@ void mupdate_link_free(struct mupdate_link **linkp)
     pthread_cond_destroy(&link->changed);
     buf_free(&link->why);
     free(link->server);
+    free(link->told);
     link->magic = 0;
     free(link);
 }

@@ -77,7 +77,10 @@ static void leg_end(struct relay_state *s, struct leg *leg)
 /* The leg came to nothing: its recipients are told to try again later. */
 static void leg_fail(struct lmtpd_txn *txn, struct relay_state *s, struct leg *leg, int error)
 {
-    LOG(LOG_WARNING, LMTP_BACKEND, LOG_STR(SERVER, leg->server), LOG_ERROR(error));
+    const char *why = leg->link.backend != NULL ? backend_error(leg->link.backend) : "";
+
+    LOG(LOG_WARNING, LMTP_BACKEND, LOG_STR(SERVER, leg->server),
+        LOG_STR(ERROR, why[0] != '\0' ? why : error_text(error)));
     leg_end(s, leg);
     for (struct lmtpd_rcpt *r = txn->rcpts; r != NULL; r = r->next) {
         if (serves(leg, r))
