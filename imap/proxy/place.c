@@ -39,16 +39,26 @@ bool proxy_is_server(const char *word)
     return server;
 }
 
+/* The server of `server`, `server!partition`; NULL: none is named. */
+static const char *wanted_server(struct pool *pool, const char *wanted)
+{
+    size_t n = wanted != NULL ? strcspn(wanted, "!") : 0;
+
+    return n > 0 ? pool_strndup(pool, wanted, n) : NULL;
+}
+
 int proxy_place(struct client *c, struct command *cmd, const char *mailbox, const char *wanted,
                 const char **server_r)
 {
     struct str_list list = servers(cmd->pool);
-    const char *server = wanted != NULL ? wanted : opt_string(OPT_DEFAULTSERVER);
+    const char *server = wanted_server(cmd->pool, wanted);
     uint32_t chance;
 
     (void)mailbox;
     if (!c->identity->is_admin)
         return ERR_DENIED;
+    if (server == NULL)
+        server = opt_string(OPT_DEFAULTSERVER);
     if (server == NULL && list.count > 0) {
         digest_random(&chance, sizeof(chance));
         server = list.items[chance % list.count];
