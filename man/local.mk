@@ -8,6 +8,7 @@ dist_man_MANS = \
 	man/cyr_deny.8 \
 	man/cyr_expire.8 \
 	man/cyr_info.8 \
+	man/cyradm.1 \
 	man/cyrus.conf.5 \
 	man/deliver.8 \
 	man/imapd.8 \
