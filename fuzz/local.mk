@@ -1,7 +1,7 @@
 # Fuzz harnesses: fuzz/README.md.
-FUZZ_NAMES = backend charset conf imapd imapwire lmtp lmtpd mail mupdate mupdated names proxy-response smtp store stream
+FUZZ_NAMES = backend charset conf imapd imapwire lmtp lmtpd mail mupdate mupdated names proxy-response sieve smtp store stream
 EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-conf fuzz/fuzz-imapd fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-lmtpd fuzz/fuzz-mail \
-	fuzz/fuzz-mupdate fuzz/fuzz-mupdated fuzz/fuzz-names fuzz/fuzz-proxy-response fuzz/fuzz-smtp fuzz/fuzz-store fuzz/fuzz-stream
+	fuzz/fuzz-mupdate fuzz/fuzz-mupdated fuzz/fuzz-names fuzz/fuzz-proxy-response fuzz/fuzz-sieve fuzz/fuzz-smtp fuzz/fuzz-store fuzz/fuzz-stream
 EXTRA_DIST += fuzz/README.md fuzz/dict $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
@@ -123,3 +123,11 @@ fuzz_replay_store_LDADD = $(LOCAL_LIBS)
 fuzz_fuzz_store_SOURCES = fuzz/store.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
 fuzz_fuzz_store_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_store_LDADD = $(LOCAL_LIBS)
+
+check_PROGRAMS += fuzz/replay-sieve
+fuzz_replay_sieve_SOURCES = fuzz/replay.c fuzz/sieve.c cunit/lib/sieve/play-world.c cunit/lib/sieve/play.h
+fuzz_replay_sieve_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/sieve"'
+fuzz_replay_sieve_LDADD = $(SIEVE_LIBS)
+fuzz_fuzz_sieve_SOURCES = fuzz/sieve.c cunit/lib/sieve/play-world.c cunit/lib/sieve/play.h
+fuzz_fuzz_sieve_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_sieve_LDADD = $(SIEVE_LIBS)
