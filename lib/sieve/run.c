@@ -49,12 +49,14 @@ int sieve_compile(const char *text, size_t n, struct buf *errors, struct sieve_s
 void sieve_script_free(struct sieve_script **sp)
 {
     struct sieve_script *script = *sp;
+    struct pool *pool; /* the script lives in it */
 
     *sp = NULL;
     if (script == NULL)
         return;
     match_free_patterns(script->patterns);
-    pool_free(&script->pool);
+    pool = script->pool;
+    pool_free(&pool);
 }
 
 bool sieve_script_requires(const struct sieve_script *script, const char *extension)
@@ -101,7 +103,11 @@ bool run_has(const struct sieve_run *run, enum extension extension)
 
 struct sieve_string run_keep(struct sieve_run *run, const char *data, size_t len)
 {
-    return (struct sieve_string){pool_strndup(run->pool, data != NULL ? data : "", len), len};
+    char *copy = pool_alloc(run->pool, len + 1); /* a message may hold NULs */
+
+    if (len > 0)
+        memcpy(copy, data, len);
+    return (struct sieve_string){copy, len};
 }
 
 struct sieve_string run_body(const struct sieve_run *run)
