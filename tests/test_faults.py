@@ -225,6 +225,9 @@ def load(murder, s):
             c.ok("SETACL INBOX w%d lrswipkxte" % i)
         with murder.imap("w%d" % i) as c:
             c.ok("CREATE a")
+        with murder.imap(ADMIN) as c:
+            for user in ("in%d" % i, "w%d" % i):
+                c.ok("SETQUOTA user/%s (STORAGE 1000000)" % user)
     murder.add_user("reader", mailbox=False)
     for i in (0, 1):
         boxes = ["INBOX", "a", '"Other Users/far%d"' % i]
@@ -272,7 +275,9 @@ def check(murder, s):
 
 
 def weather(seed, seconds):
-    with victim(backends=2, frontends=2, conf=CONF) as murder:
+    rng = random.Random("%s configuration" % seed)
+    modes = {option: rng.choice(("immediate", "delayed")) for option in ("delete_mode", "expunge_mode")}
+    with victim(backends=2, frontends=2, conf={**CONF, **modes}) as murder:
         s = storm.Storm(murder, seed)
         load(murder, s)
         try:

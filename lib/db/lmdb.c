@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -22,6 +24,7 @@ enum {
 struct lmdb_env {
     struct db_env base;
     MDB_env *mdb;
+    int lock_fd; /* see reserve_lock_file(); -1 */
     MDB_dbi dbi[DB_TABLES_MAX];
     pthread_mutex_t idle_mutex;
     MDB_txn *idle[LMDB_IDLE_MAX]; /* reset, to be renewed */
@@ -96,6 +99,24 @@ static int set_close_on_exec(MDB_env *mdb)
     return rc;
 }
 
+/* LMDB makes the table of readers sparse and maps it: on a full disk the first reader of a page would be killed
+ * by SIGBUS.  So its blocks are taken now.  The descriptor stays open as long as the environment: closing any of
+ * this file gives up the locks that LMDB has on it. */
+static int reserve_lock_file(struct lmdb_env *env)
+{
+    char *path = xstrprintf("%s/lock.mdb", env->base.path);
+    struct stat st;
+    int rc = 0;
+
+    env->lock_fd = open(path, O_RDWR | O_CLOEXEC);
+    free(path);
+    if (env->lock_fd < 0 || fstat(env->lock_fd, &st) != 0)
+        return errno;
+    if (fallocate(env->lock_fd, FALLOC_FL_KEEP_SIZE, 0, st.st_size) != 0 && errno != EOPNOTSUPP)
+        rc = errno;
+    return rc;
+}
+
 static int open_env(struct lmdb_env *env, int64_t map_size)
 {
     unsigned flags = MDB_NOTLS | MDB_NORDAHEAD;
@@ -114,9 +135,20 @@ static int open_env(struct lmdb_env *env, int64_t map_size)
         rc = mdb_env_open(env->mdb, env->base.path, flags, 0600);
     if (rc == 0)
         rc = set_close_on_exec(env->mdb);
+    if (rc == 0 && !(env->base.flags & DB_READ_ONLY))
+        rc = reserve_lock_file(env);
     if (rc == 0)
         rc = mdb_reader_check(env->mdb, NULL);
     return rc;
+}
+
+static void close_env(struct lmdb_env *env)
+{
+    if (env->mdb != NULL)
+        mdb_env_close(env->mdb);
+    if (env->lock_fd >= 0)
+        close(env->lock_fd);
+    free(env);
 }
 
 static int lmdb_open(const struct db_env *base, int64_t map_size, struct db_env **env_r, char **error_r)
@@ -125,15 +157,14 @@ static int lmdb_open(const struct db_env *base, int64_t map_size, struct db_env 
     int rc;
 
     env->base = *base;
+    env->lock_fd = -1;
     rc = open_env(env, map_size);
     if (rc == 0)
         rc = find_or_make_tables(env);
     if (rc != 0) {
         if (error_r != NULL)
             *error_r = xstrprintf("%s: %s", base->path, mdb_strerror(rc));
-        if (env->mdb != NULL)
-            mdb_env_close(env->mdb);
-        free(env);
+        close_env(env);
         return lmdb_error(rc);
     }
     pthread_mutex_init(&env->idle_mutex, NULL);
@@ -147,9 +178,8 @@ static void lmdb_close(struct db_env *base)
 
     while (env->n_idle > 0)
         mdb_txn_abort(env->idle[--env->n_idle]);
-    mdb_env_close(env->mdb);
     pthread_mutex_destroy(&env->idle_mutex);
-    free(env);
+    close_env(env);
 }
 
 static void lmdb_reader_check(struct db_env *base)

@@ -103,6 +103,12 @@ class Machine(Node):
     def is_up(self):
         return self.master is not None and self.master.poll() is None
 
+    def impatient(self):
+        """imapd.conf for cyr_expire: what was expunged just now is removed, sessions that have not heard of it end."""
+        with open(self.path("imapd.conf")) as f, open(self.path("impatient.conf"), "w") as to:
+            to.write(f.read() + "timeout: 0s\n")
+        return self.path("impatient.conf")
+
     # ---- disks ----
 
     def fill(self, disk):

@@ -145,7 +145,7 @@ class Deliverer(Actor):
 
 
 class Writer(Actor):
-    """One user's client: APPEND, COPY, MOVE, STORE between mailboxes of his, on both backends."""
+    """One user's client: APPEND, COPY, MOVE, STORE, EXPUNGE in mailboxes of his, on both backends."""
 
     def __init__(self, storm, name, user, boxes):
         super().__init__(storm, name)
@@ -156,7 +156,7 @@ class Writer(Actor):
         self.flagged = set()  # (box, uid) with \Flagged for certain
 
     def turn(self):
-        self.rng.choice((self.append, self.append, self.copy, self.move, self.store))()
+        self.rng.choice((self.append,) * 4 + (self.copy,) * 2 + (self.move,) * 2 + (self.store,) * 2 + (self.expunge,))()
 
     def does(self, text):
         return self.command(self.user, text)
@@ -215,6 +215,16 @@ class Writer(Actor):
             if r is not None and r.status == "OK":
                 self.counts["changes"] += 1
                 self.flagged.add((box, uid))
+
+    def expunge(self):
+        if (picked := self.pick()) is not None:
+            box, token, uid = picked
+            self.appended.discard(token)
+            r = self.does("UID STORE %d +FLAGS.SILENT (\\Deleted)" % uid)
+            if r is not None and r.status == "OK":
+                self.settle(token, self.does("UID EXPUNGE %d" % uid), [(box, -1)])
+            else:
+                self.unclear.add(token)
 
     def check(self, c):
         """What is there in the end; second copies of messages whose answer was lost."""
@@ -496,7 +506,8 @@ class Chaos:
     def tool(self, node, seconds):
         if node not in self.murder.be:
             return
-        argv = self.choose((("ctl_mboxlist", "-m"), ("reconstruct", "-q", "-G"), ("quota", "-f", "-q"), ("cyr_expire", "-E", "1")))
+        expire = ("cyr_expire", "-C", node.impatient(), "-E", "0", "-X", "0", "-D", "0")
+        argv = self.choose((("ctl_mboxlist", "-m"), ("reconstruct", "-q", "-G"), ("quota", "-f", "-q"), expire))
         self.say("%s: %s, killed", node.name, argv[0])
         self.counts["kill " + argv[0]] += 1
         with contextlib.suppress(subprocess.TimeoutExpired):
