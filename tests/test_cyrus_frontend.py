@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from iatlas import Imap, message
+from iatlas import Imap, message, tls
 from iatlas.node import ADMIN
 from test_mupdate import eventually
 
@@ -108,6 +108,51 @@ def test_idle(murder):
         c.send("DONE\r\n")
         c.finish(tag)
         assert c.uids() == [1]
+
+
+def serves(murder, separator="/"):
+    """A login, a delivery and a new mailbox through the frontend; the user's mailboxes."""
+    murder.add_user("fred", mailbox=False)
+    with murder.imap(ADMIN) as admin:
+        admin.ok("CREATE user%sfred %s!default" % (separator, murder.names[0]))
+    with murder.lmtp() as lmtp:
+        assert [code for code, _ in lmtp.deliver("a@example.org", ["fred"], message())] == [250]
+    with murder.imap("fred") as c:
+        assert c.select("INBOX") == 1
+        c.ok("CREATE INBOX%sx" % separator)
+        c.ok("SUBSCRIBE INBOX%sx" % separator)
+        assert c.list("", "*", "LSUB") == ["INBOX%sx" % separator]
+        return c.list("", "*")
+
+
+def test_classic_names(make_mixed):
+    classic = {"altnamespace": "no", "unixhierarchysep": "no"}
+    murder = make_mixed(backends=("ours",), frontends=("cyrus",), conf=classic)
+    assert serves(murder, ".") == ["INBOX", "INBOX.x"]
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "DIGEST-MD5"])
+def test_mechanisms(make_mixed, mechanism):
+    """What a frontend chooses when it is left to; the second may have a security layer."""
+    conf = {"force_sasl_client_mech": None, "sasl_mech_list": "PLAIN " + mechanism}
+    murder = make_mixed(backends=("ours",), frontends=("cyrus",), conf=conf)
+    serves(murder)
+    log = murder.be[0].log()
+    assert re.search(r'imap.* login.ok user="fred" authid="murder" mech="%s"' % mechanism, log)
+    assert re.search(r'lmtp.* login.ok user="murder" authid="murder" mech="%s"' % mechanism, log)
+
+
+def test_starttls(make_mixed, workdir):
+    """PLAIN is offered under TLS only: the frontend goes there."""
+    murder = make_mixed(backends=("ours",), frontends=("cyrus",))
+    (be,) = murder.be
+    be.stop()
+    be.conf.update(tls.Authority(os.path.join(workdir, "ca")).certify("be1.lab", be.address))
+    be.conf.update(allowstarttls="yes", allowplaintext="no", sasl_mech_list="PLAIN")
+    be.start()
+    serves(murder)
+    for service in ("imap", "lmtp"):
+        assert re.search(r'%s.* login.ok .*authid="murder" mech="PLAIN".* tls="TLS' % service, be.log())
 
 
 def test_large_message(mixed):
@@ -228,15 +273,14 @@ def test_copy_of_more_than_the_frontend_sends_at_once(mixed):
     let(mixed, "bob", "fred")
     text = message(body="x" * 1000)
     with mixed.imap("fred") as c:
-        for _ in range(10):
-            c.ok(["APPEND INBOX ", text] + [" ", text] * 49)
-        assert c.select("INBOX") == 500
-        c.ok("COPY 1:500 " + BOB)
-        for _ in range(11):
-            c.ok(["APPEND INBOX ", text] + [" ", text] * 49)
-        c.ok("NOOP")
-        assert "LIMIT" in c.no("COPY 1:1050 " + BOB).text
-        assert c.ok("STATUS %s (MESSAGES)" % BOB).one(rb"MESSAGES (\d+)").group(1) == b"500"
+        c.ok(["APPEND INBOX ", text] + [" ", text] * 9)
+        c.select("INBOX")
+        for n in (10, 20, 40, 80, 160, 320, 640):
+            c.ok("COPY 1:%d INBOX" % n)
+            c.ok("NOOP")
+        c.ok("COPY 1:200 " + BOB)
+        assert "LIMIT" in c.no("COPY 1:1001 " + BOB).text
+        assert c.ok("STATUS %s (MESSAGES)" % BOB).one(rb"MESSAGES (\d+)").group(1) == b"200"
 
 
 def test_move(mixed):
