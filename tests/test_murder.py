@@ -480,3 +480,15 @@ def test_default_server_alone(make_murder):
         assert "serverlist" in admin.no("CREATE user/dora %s" % murder.names[1]).text
     with Imap(murder.be[0].address).login("cyrus") as admin:
         assert admin.list("", "user/carl") == ["user/carl"]
+
+
+def test_create_on_a_server_and_partition(murder):
+    """CREATE's third argument in Cyrus's forms: a server, server!partition, !partition."""
+    with murder.imap("cyrus") as admin:
+        admin.ok("CREATE user/carl %s!default" % murder.names[1])
+        admin.ok("CREATE user/dora !default")
+        assert "CANNOT" in admin.no("CREATE user/eve %s!nowhere" % murder.names[1]).text
+        assert "serverlist" in admin.no("CREATE user/eve 127.0.0.1!default").text
+    for i, name in ((1, "user/carl"), (0, "user/dora")):
+        with Imap(murder.be[i].address).login("cyrus") as admin:
+            assert admin.list("", "user/*") == [name]
