@@ -10,7 +10,7 @@
 #include "lib/mail/date.h"
 #include "lib/stream/stream.h"
 
-enum { DEPTH_MAX = 32, SEARCH_BATCH = 256, HITS_BATCH = 4096 };
+enum { DEPTH_MAX = 32, KEYS_MAX = 1000, SEARCH_BATCH = 256, HITS_BATCH = 4096 };
 
 /* A node whose set is to be freed. */
 struct owned {
@@ -27,6 +27,7 @@ struct search_state {
     struct uid_set hits;
     size_t range;  /* writing: the range and the number in it */
     uint32_t next; /* 0: begin of the range */
+    unsigned keys;
     bool bad_charset;
 };
 
@@ -251,6 +252,8 @@ static int parse_key(struct search_state *s, unsigned depth, struct search_node 
 
     if (depth > DEPTH_MAX)
         return fail(s, "SEARCH keys too deep");
+    if (++s->keys > KEYS_MAX)
+        return fail(s, "Too many SEARCH keys");
     if (imap_args_skip(&s->args, '('))
         return parse_keys(s, depth + 1, ')', node_r);
     if ((c >= '0' && c <= '9') || c == '*')

@@ -327,11 +327,14 @@ struct flag_list {
     size_t count, cap;
 };
 
-static void flag_list_add(struct pool *pool, struct flag_list *l, const char *flag)
+/* False: too many. */
+static bool flag_list_add(struct pool *pool, struct flag_list *l, const char *flag)
 {
     for (size_t i = 0; i < l->count; i++)
         if (str_ieq(l->items[i], flag))
-            return;
+            return true;
+    if (l->count == IMAP_FLAGS_MAX)
+        return false;
     if (l->count + 1 >= l->cap) {
         const char **more = pool_alloc(pool, (l->cap = l->cap != 0 ? l->cap * 2 : 8) * sizeof(*more));
 
@@ -341,6 +344,7 @@ static void flag_list_add(struct pool *pool, struct flag_list *l, const char *fl
     }
     l->items[l->count++] = flag;
     l->items[l->count] = NULL;
+    return true;
 }
 
 int imap_args_flags(struct imap_args *a, bool bare, const char *const **flags_r, size_t *count_r)
@@ -355,7 +359,8 @@ int imap_args_flags(struct imap_args *a, bool bare, const char *const **flags_r,
     while (!(bracketed && imap_args_skip(a, ')'))) {
         if (imap_args_flag(a, false, &flag) < 0)
             return ERR_SYNTAX;
-        flag_list_add(a->pool, &l, flag);
+        if (!flag_list_add(a->pool, &l, flag))
+            return fail(a, "Too many flags");
         if (!bracketed && imap_args_at_end(a))
             break;
         if (imap_args_peek(a) != ')' && imap_args_space(a) < 0)

@@ -17,6 +17,8 @@
 #include "lib/base/pool.h"
 #include "lib/imapwire/seqset.h"
 
+enum { IMAP_FLAGS_MAX = 256 }; /* in a list: twice what a mailbox can have */
+
 struct imap_args {
     const char *at, *end;
     struct pool *pool;
@@ -71,7 +73,7 @@ int imap_args_seqset(struct imap_args *a, const char **s_r);
 /* `\Seen`, `$Forwarded`, `keyword`.  Of the backslash kind only the five that a client may set, unless
  * `any` (a server's answer, `\*` too). */
 int imap_args_flag(struct imap_args *a, bool any, const char **s_r);
-/* "(flags)"; STORE may leave the brackets out (`bare`).  *flags_r: NULL-terminated, in the pool. */
+/* "(flags)", IMAP_FLAGS_MAX different ones at most; STORE may leave the brackets out (`bare`).  *flags_r: NULL-terminated, in the pool. */
 int imap_args_flags(struct imap_args *a, bool bare, const char *const **flags_r, size_t *count_r);
 /* The text of a date ("1-Feb-1994", quoted or not) and of a quoted date-time, not checked further: lib/mail
  * knows dates. */

@@ -71,6 +71,29 @@ int mboxlist_subscribed(struct mboxlist *list, const char *userid, const char *n
     return r < 0 ? r : 1;
 }
 
+static int count_sub(const struct db_value *key, const struct db_value *value, void *context)
+{
+    size_t *count = context;
+
+    (void)key;
+    (void)value;
+    return ++*count >= MBOXLIST_SUBS_MAX ? ERR_LIMIT : 0;
+}
+
+/* 0, or ERR_LIMIT: the user has as many as he may. */
+static int check_room(struct mboxlist_txn *txn, const char *userid)
+{
+    struct buf owner = BUF_INIT;
+    size_t count = 0;
+    int r;
+
+    key_owner(&owner, userid);
+    r = db_scan(txn->db, txn->list->tables[TABLE_SUBSCRIPTIONS], owner.data, owner.len, owner.data, owner.len,
+                count_sub, &count);
+    buf_free(&owner);
+    return r;
+}
+
 int mboxlist_subscribe(struct mboxlist *list, const char *userid, const char *name, bool subscribed)
 {
     struct mboxlist_txn *txn;
@@ -84,7 +107,9 @@ int mboxlist_subscribe(struct mboxlist *list, const char *userid, const char *na
     r = mboxlist_begin(list, &txn);
     if (r < 0)
         return r;
-    r = subscribed ? put_sub(txn, userid, name) : delete_sub(txn, userid, name);
+    r = subscribed ? check_room(txn, userid) : 0;
+    if (r == 0)
+        r = subscribed ? put_sub(txn, userid, name) : delete_sub(txn, userid, name);
     if (r == 0)
         return mboxlist_commit(&txn);
     mboxlist_abort(&txn);

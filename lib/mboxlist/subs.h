@@ -7,7 +7,10 @@
 
 #include "lib/mboxlist/mboxlist.h"
 
-/* Sets or ends one; setting what is set and ending what is not is success.  Durable. */
+enum { MBOXLIST_SUBS_MAX = 20000 /* of a user */ };
+
+/* Sets or ends one; setting what is set and ending what is not is success.  Durable.  ERR_LIMIT: there are
+ * MBOXLIST_SUBS_MAX. */
 int mboxlist_subscribe(struct mboxlist *list, const char *userid, const char *name, bool subscribed);
 
 /* 1, 0 or an error. */

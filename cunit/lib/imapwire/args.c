@@ -171,6 +171,32 @@ static void test_numbers(void)
     }
 }
 
+/* "(f0 f1 ...)": as many different ones, each twice. */
+static void flags_of_a_number(int n, int expected)
+{
+    struct pool *pool = pool_new(0);
+    struct buf text = BUF_INIT;
+    const char *const *flags;
+    struct imap_args a;
+    size_t count;
+
+    for (int i = 0; i < 2 * n; i++)
+        buf_printf(&text, "%sf%d", i == 0 ? "(" : " ", i % n);
+    buf_putc(&text, ')');
+    imap_args_init(&a, pool, buf_cstr(&text), text.len);
+    CU_ASSERT_EQUAL(imap_args_flags(&a, false, &flags, &count), expected);
+    CU_ASSERT(expected != 0 || count == (size_t)n);
+    CU_ASSERT(expected == 0 || strcmp(imap_args_error(&a), "Too many flags") == 0);
+    buf_free(&text);
+    pool_free(&pool);
+}
+
+static void test_number_of_flags(void)
+{
+    flags_of_a_number(IMAP_FLAGS_MAX, 0);
+    flags_of_a_number(IMAP_FLAGS_MAX + 1, ERR_SYNTAX);
+}
+
 static void test_flags(void)
 {
     static const struct {
@@ -327,6 +353,7 @@ static const struct unit_case cases[] = {
     {"nstring", test_nstring},
     {"numbers", test_numbers},
     {"flags", test_flags},
+    {"number of flags", test_number_of_flags},
     {"skip value", test_skip_value},
     {"structure", test_structure},
     {"literal at end", test_literal_at_end},

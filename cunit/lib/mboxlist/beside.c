@@ -29,6 +29,40 @@ static void check_subs(struct fixture *f, const char *userid, const char *prefix
     buf_free(&names);
 }
 
+/* Puts `n` subscriptions of a user in at once. */
+static void subscribe_much(struct fixture *f, const char *userid, int n)
+{
+    struct db_env *env = f->list->env;
+    unsigned table = db_table(env, "subscriptions");
+    struct db_txn *txn;
+
+    CU_ASSERT_EQUAL_FATAL(db_begin(env, true, &txn), 0);
+    for (int i = 0; i < n; i++) {
+        struct buf key = BUF_INIT;
+
+        key_owner(&key, userid);
+        buf_printf(&key, "x%d", i);
+        CU_ASSERT_EQUAL(db_put(txn, table, key.data, key.len, "", 0), 0);
+        buf_free(&key);
+    }
+    CU_ASSERT_EQUAL(db_commit(&txn), 0);
+}
+
+static void test_number_of_subscriptions(void)
+{
+    struct fixture f;
+
+    fixture_open(&f);
+    subscribe_much(&f, "fred", MBOXLIST_SUBS_MAX - 1);
+    CU_ASSERT_EQUAL(mboxlist_subscribe(f.list, "fred", "last", true), 0);
+    CU_ASSERT_EQUAL(mboxlist_subscribe(f.list, "fred", "more", true), ERR_LIMIT);
+    CU_ASSERT_EQUAL(mboxlist_subscribe(f.list, "fred", "last", true), 0);
+    CU_ASSERT_EQUAL(mboxlist_subscribe(f.list, "freda", "more", true), 0);
+    CU_ASSERT_EQUAL(mboxlist_subscribe(f.list, "fred", "x1", false), 0);
+    CU_ASSERT_EQUAL(mboxlist_subscribe(f.list, "fred", "more", true), 0);
+    fixture_close(&f);
+}
+
 static void test_subscriptions(void)
 {
     static const char *const names[] = {"user.fred", "user.fred.Sent", "user.fred-x", "archive.y"};
@@ -305,6 +339,7 @@ static void test_seen_env(void)
 
 static const struct unit_case cases[] = {
     {"subscriptions", test_subscriptions},
+    {"number of subscriptions", test_number_of_subscriptions},
     {"quota roots", test_roots},
     {"usage", test_usage},
     {"recompute", test_recompute},
