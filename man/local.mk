@@ -2,6 +2,7 @@
 nodist_man_MANS = man/imapd.conf.5
 dist_man_MANS = \
 	man/ctl_cyrusdb.8 \
+	man/ctl_deliver.8 \
 	man/ctl_mboxlist.8 \
 	man/cyr_buildinfo.8 \
 	man/cyr_dbtool.8 \
@@ -12,6 +13,7 @@ dist_man_MANS = \
 	man/cyrus.conf.5 \
 	man/deliver.8 \
 	man/imapd.8 \
+	man/ipurge.8 \
 	man/lmtpd.8 \
 	man/lmtpproxyd.8 \
 	man/master.8 \
@@ -22,6 +24,8 @@ dist_man_MANS = \
 	man/proxyd.8 \
 	man/quota.8 \
 	man/reconstruct.8 \
+	man/squatter.8 \
+	man/tls_prune.8 \
 	man/unexpunge.8
 nodist_doc_DATA = man/imapd.conf.sample
 CLEANFILES += man/imapd.conf.5 man/imapd.conf.sample

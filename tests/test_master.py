@@ -425,7 +425,7 @@ def test_reload_with_unknown_program_and_busy_port(master):
 
 
 def test_absent_programs_of_cyrus(make_master):
-    m = make_master(start={"a": 'cmd="ctl_backups -r"'}, events={"s": 'cmd="squatter" at=0400'},
+    m = make_master(start={"a": 'cmd="ctl_backups -r"'}, events={"s": 'cmd="arbitron" at=0400'},
                     daemons={"idled": 'cmd="idled"'})
     m.services = {"echo": m.echo(), "httpd": m.echo("prefork=3", PORT + 1, cmd="httpd")}
     m.start()
@@ -433,7 +433,7 @@ def test_absent_programs_of_cyrus(make_master):
     assert refused(m, PORT + 1)
     assert m.connect().ask("x") == "x"
     log = m.log()
-    for name, program in (("a", "ctl_backups"), ("s", "squatter"), ("idled", "idled"), ("httpd", "httpd")):
+    for name, program in (("a", "ctl_backups"), ("s", "arbitron"), ("idled", "idled"), ("httpd", "httpd")):
         assert log.count('master.absent name="%s" value="%s"' % (name, program)) == 1
     assert "daemon idled state=absent" in m.status()
 

@@ -687,3 +687,106 @@ def test_tools_killed(server):
     assert [b for b in bodies if b in kept] == kept
     is_sound(server, "-n")
     wait(lambda: server.command("cyr_expire", "-D", "0").stderr == "" and names(server) == ["user.anna"])
+
+
+# ---- ipurge, ctl_deliver, and what has nothing to do ----
+
+
+def dated(days, **kw):
+    date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(time.time() - days * 86400 - 60))
+    return re.sub(rb"(?m)^Date: .*\r\n", b"", message(**kw)).replace(b"Subject:", b"Date: %s\r\nSubject:" % date.encode(), 1)
+
+
+@pytest.mark.parametrize(
+    "options, gone",
+    [
+        (("-d", "3"), [3, 4, 5]),
+        (("-d", "5"), [4, 5]),
+        (("-d", "5", "-x"), [4]),
+        (("-d", "5", "-x", "-i"), [1, 2, 3, 5]),
+        (("-d", "2", "-i"), [1]),
+        (("-d", "3", "-s"), [4, 5]),
+        (("-d", "3", "-o"), [4]),
+        (("-X", "-d", "3"), []),
+        (("-k", "10"), [2]),
+        (("-k", "10", "-d", "8"), [2, 5]),
+        (("-b", "100000"), []),
+        (("-b", "100000", "-i"), [1, 2, 3, 4, 5]),
+        (("-m", "1", "-i", "user/anna"), [1, 2, 3, 4, 5]),
+        (("-d", "3", "user/an%"), [3, 4, 5]),
+        (("-d", "3", "user/ben"), []),
+    ],
+)
+def test_ipurge(server, options, gone):
+    make_user(server, "anna")
+    ages = (0, 2, 4, 5, 9)
+    with login(server, "anna") as c:
+        for i, days in enumerate(ages):
+            flags = {2: r"\Flagged", 3: r"\Deleted"}.get(i, "")
+            c.append("INBOX", dated(days, subject="n%d" % i, body="x" * 20000 if i == 1 else "x"), flags)
+        server.command("ipurge", "-v", *options)  # nobody's but with -f
+        c.select("INBOX")
+        assert c.uids() == [1, 2, 3, 4, 5]
+        said = server.command("ipurge", "-n", "-f", *options).stdout
+        assert said == "".join("user/anna: %d\n" % u for u in gone)
+        said = server.command("ipurge", "-f", "-v", *options).stdout
+        if "user/ben" not in options:
+            assert re.search(r"^Deleted messages\s+%d$" % len(gone), said, re.M)
+        c.ok("NOOP")
+        assert c.uids() == [u for u in range(1, 6) if u not in gone]
+    assert "restored %d " % len(gone) in server.command("unexpunge", "-a", "user/anna").stdout
+
+
+def test_ipurge_names(server):
+    make_user(server, "anna")
+    with login(server, ADMIN) as c:
+        for name in ("shared", "shared/below", "other"):
+            c.ok("CREATE " + name)
+            c.ok("SETACL %s anna lrsip" % name)
+    with login(server, "anna") as c:
+        c.ok("CREATE Sub")
+        boxes = ("INBOX", "Sub", '"Shared Folders/shared"', '"Shared Folders/shared/below"', '"Shared Folders/other"')
+        counts = lambda: [c.select(b) for b in boxes]  # noqa: E731
+        for box in boxes:
+            c.append(box, dated(5))
+        server.command("ipurge", "-d", "3", "-M", "shared")
+        assert counts() == [1, 1, 0, 1, 1]
+        server.command("ipurge", "-d", "3", "shared")
+        assert counts() == [1, 1, 0, 0, 1]
+        server.command("ipurge", "-d", "3")
+        assert counts() == [1, 1, 0, 0, 0]
+        server.command("ipurge", "-d", "3", "-f", "user/anna")
+        assert counts() == [0, 0, 0, 0, 0]
+    for options in ((), ("-v",), ("-d", "x"), ("-d", "-1"), ("-z", "-d", "1")):
+        assert server.command("ipurge", *options, check=False).returncode == 64
+
+
+def test_ctl_deliver(server):
+    make_user(server, "anna")
+    with Lmtp(server.address) as c:
+        c.deliver("a@b.c", ["anna"], message())
+    lines = server.command("ctl_deliver", "-d").stdout.splitlines()
+    assert lines[0].startswith("it is NOW: ") and lines[2:] == ["got 1 entries"]
+    assert re.fullmatch(r"id: <\S+>\s+to: user\.anna\s+at: \d+", lines[1])
+    assert server.command("ctl_deliver", "-E", "3").stdout == ""
+    assert "got 1 " in server.command("ctl_deliver", "-d").stdout
+    wait_second()
+    assert "got 0 " in server.command("ctl_deliver", "-E", "0", "-d").stdout
+    for options in ((), ("-E", "x"), ("-d", "x")):
+        assert server.command("ctl_deliver", *options, check=False).returncode == 64
+
+
+def test_nothing_to_do(make_server):
+    server = make_server()
+    for name in ("tls_prune", "squatter"):
+        assert name + ": nothing to do" in server.command(name, "-v", "user").stdout
+    server.stop()
+    server.daemons["search"] = 'cmd="squatter -R"'
+    server.start()
+    wait(lambda: server.processes("squatter"))
+    (pid,) = server.processes("squatter")
+    with login(server, ADMIN) as c:
+        c.ok("NOOP")
+    assert server.processes("squatter") == [pid]
+    server.stop()
+    assert server.processes("squatter") == []

@@ -20,6 +20,20 @@ sbin_PROGRAMS += imap/tools/cyr_expire
 imap_tools_cyr_expire_SOURCES = imap/tools/cyr_expire.c $(TOOL_SOURCES)
 imap_tools_cyr_expire_LDADD = $(LMTP_LOCAL_LIBS) $(MBOXOP_LIBS)
 
+sbin_PROGRAMS += imap/tools/ctl_deliver
+imap_tools_ctl_deliver_SOURCES = imap/tools/ctl_deliver.c $(TOOL_SOURCES)
+imap_tools_ctl_deliver_LDADD = $(LMTP_LOCAL_LIBS) $(MBOXOP_LIBS)
+
+sbin_PROGRAMS += imap/tools/ipurge
+imap_tools_ipurge_SOURCES = imap/tools/ipurge.c $(TOOL_SOURCES)
+imap_tools_ipurge_LDADD = $(MBOXOP_LIBS)
+
+sbin_PROGRAMS += imap/tools/squatter imap/tools/tls_prune
+imap_tools_squatter_SOURCES = imap/tools/nothing.c
+imap_tools_squatter_LDADD = $(BASE_LIBS)
+imap_tools_tls_prune_SOURCES = imap/tools/nothing.c
+imap_tools_tls_prune_LDADD = $(BASE_LIBS)
+
 sbin_PROGRAMS += imap/tools/cyr_info
 imap_tools_cyr_info_SOURCES = imap/tools/cyr_info.c $(TOOL_SOURCES)
 imap_tools_cyr_info_LDADD = $(MBOXOP_LIBS)

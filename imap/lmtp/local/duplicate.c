@@ -149,3 +149,35 @@ int duplicate_expire(struct db_env *env, int64_t before)
     buf_free(&start);
     return r < 0 ? r : total;
 }
+
+struct visit {
+    int (*fn)(const char *mailbox_id, const char *message_id, int64_t time, void *context);
+    void *context;
+};
+
+static int visit_one(const struct db_value *key, const struct db_value *value, void *context)
+{
+    struct visit *visit = context;
+    struct buf ids = BUF_INIT;
+    char *blank;
+    int r = 0;
+
+    buf_append(&ids, key->data, key->len);
+    buf_putc(&ids, '\0');
+    blank = strchr(ids.data, ' ');
+    if (blank != NULL) {
+        *blank = '\0';
+        r = visit->fn(ids.data, blank + 1, get_time(value), visit->context);
+    }
+    buf_free(&ids);
+    return r;
+}
+
+int duplicate_each(struct db_env *env,
+                   int (*fn)(const char *mailbox_id, const char *message_id, int64_t time, void *context),
+                   void *context)
+{
+    struct visit visit = {fn, context};
+
+    return db_scan_batches(env, db_table(env, "duplicates"), NULL, 0, NULL, 0, BATCH, visit_one, &visit);
+}

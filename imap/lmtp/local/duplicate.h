@@ -22,4 +22,10 @@ int duplicate_mark(struct db_env *env, const char *mailbox_id, const char *messa
 /* Forgets marks made before that time; the number, or a database's error. */
 int duplicate_expire(struct db_env *env, int64_t before);
 
+/* Calls fn for each mark until it returns non-zero, which is returned; else 0 or a database's error.  A message's id
+ * that is too long for a key ends in a digest. */
+int duplicate_each(struct db_env *env,
+                   int (*fn)(const char *mailbox_id, const char *message_id, int64_t time, void *context),
+                   void *context);
+
 #endif
