@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -193,23 +194,29 @@ static int visit(const char *name,
     return r;
 }
 
+static int is_file(const struct dirent *e)
+{
+    return e->d_name[0] != '.';
+}
+
 int deny_each(int (*fn)(const char *userid, const char *service, const char *text, void *context),
               void *context)
 {
     struct buf path = BUF_INIT;
-    struct dirent *e;
-    DIR *d;
-    int r = 0;
+    struct dirent **names;
+    int count, r = 0;
 
     config_path(&path, "deny");
-    d = opendir(buf_cstr(&path));
+    count = scandir(buf_cstr(&path), &names, is_file, alphasort);
     buf_free(&path);
-    if (d == NULL)
+    if (count < 0)
         return errno == ENOENT ? 0 : error_from_errno(errno);
-    while (r == 0 && (e = readdir(d)) != NULL)
-        if (e->d_name[0] != '.')
-            r = visit(e->d_name, fn, context);
-    closedir(d);
+    for (int i = 0; i < count; i++) {
+        if (r == 0)
+            r = visit(names[i]->d_name, fn, context);
+        free(names[i]);
+    }
+    free(names);
     return r;
 }
 

@@ -23,7 +23,7 @@ bool deny_check(const char *userid, const char *service, const char *protocol, s
 int deny_set(const char *userid, const char *service, const char *text);
 int deny_clear(const char *userid, const char *service);
 
-/* Calls fn for each denial until it returns non-zero, which is returned; else 0 or ERR_IO. */
+/* Calls fn for each denial, in the order of users, until it returns non-zero, which is returned; else 0 or ERR_IO. */
 int deny_each(int (*fn)(const char *userid, const char *service, const char *text, void *context),
               void *context);
 

@@ -83,11 +83,7 @@ void client_slots_off(struct client *c)
 
 void client_proc(struct client *c, const char *command)
 {
-    struct buf external = BUF_INIT;
-    bool named = c->selected_name != NULL && namespace_to_external(c->ns, c->selected_name, &external) == 0;
-
-    login_proc(c->login, named ? buf_cstr(&external) : NULL, command);
-    buf_free(&external);
+    login_proc(c->login, c->selected_name, command);
 }
 
 void client_selected(struct client *c, struct leg *leg, const char *name, bool read_only)

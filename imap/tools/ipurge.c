@@ -20,7 +20,7 @@ enum { BATCH = 64, DAY = 24 * 60 * 60 };
 
 struct request {
     const char *config;
-    bool users, exact, invert, by_arrival, keep_flagged, only_deleted, alone, dry, verbose;
+    bool users, exact, invert, by_arrival, keep_flagged, only_deleted, dry, verbose;
     bool has_days, has_bytes;
     uint64_t days, bytes;
     char **patterns; /* NULL-terminated; none: all */
@@ -35,6 +35,8 @@ struct run {
     const char *shown; /* the mailbox at work */
     struct wildcard *pattern;
     int64_t now;
+    struct counts all, taken; /* of every mailbox */
+    unsigned mailboxes;
     bool failed;
 };
 
@@ -70,16 +72,20 @@ static bool goes(const struct run *run, const struct mailbox_record *r)
     return q->has_bytes && compare(q, r->size, q->bytes);
 }
 
-static void take(const struct run *run, const struct mailbox_record *r, struct counts *counts)
+static void count(struct counts *counts, const struct mailbox_record *r)
 {
     counts->messages++;
     counts->bytes += r->size;
+}
+
+static void take(struct run *run, const struct mailbox_record *r)
+{
+    count(&run->taken, r);
     if (run->request->dry)
         printf("%s: %" PRIu32 "\n", run->shown, r->uid);
 }
 
-static int look(const struct run *run, struct mailbox *mailbox, struct uid_set *gone, struct counts *all,
-                struct counts *taken)
+static int look(struct run *run, struct mailbox *mailbox, struct uid_set *gone)
 {
     struct mailbox_record batch[BATCH];
     uint32_t records = mailbox_header(mailbox)->records;
@@ -92,11 +98,10 @@ static int look(const struct run *run, struct mailbox *mailbox, struct uid_set *
         for (uint32_t i = 0; r == 0 && i < n; i++) {
             if (batch[i].system & RECORD_EXPUNGED)
                 continue;
-            all->messages++;
-            all->bytes += batch[i].size;
+            count(&run->all, &batch[i]);
             if (!goes(run, &batch[i]))
                 continue;
-            take(run, &batch[i], taken);
+            take(run, &batch[i]);
             r = uid_set_add(gone, batch[i].uid, batch[i].uid);
         }
     }
@@ -123,42 +128,26 @@ static void tell(const struct counts *all, const struct counts *taken)
         printf("%-18s\t\t %" PRIu64 "\n", rows[i].label, rows[i].value);
 }
 
-static int purge(struct mboxop_env *env, const struct mboxlist_record *record, const struct run *run)
+static int purge(struct mboxop_env *env, const struct mboxlist_record *record, struct run *run)
 {
     struct uid_set gone = UID_SET_INIT;
-    struct counts all = {0}, taken = {0};
     struct mailbox *mailbox;
     int r = mailbox_open(env->store, record->partition, record->id, &mailbox);
 
     if (r != 0)
         return r;
+    run->mailboxes++;
     if (run->request->verbose)
         printf("Working on %s...\n", record->name);
-    r = look(run, mailbox, &gone, &all, &taken);
+    r = look(run, mailbox, &gone);
     if (r == 0 && gone.count > 0 && !run->request->dry)
         r = expunge_uids(mailbox, &gone, NULL);
-    if (r == 0 && run->request->verbose)
-        tell(&all, &taken);
     mailbox_close(&mailbox);
     uid_set_free(&gone);
     return r;
 }
 
 /* ---- which mailboxes ---- */
-
-/* Below: a pattern means what is below as well. */
-static bool is_meant(const struct run *run, char separator)
-{
-    const char *end = run->shown + strlen(run->shown);
-
-    if (run->pattern == NULL || wildcard_match(run->pattern, run->shown, (size_t)(end - run->shown)))
-        return true;
-    for (const char *c = strchr(run->shown, separator); c != NULL && !run->request->alone;
-         c = strchr(c + 1, separator))
-        if (wildcard_match(run->pattern, run->shown, (size_t)(c - run->shown)))
-            return true;
-    return false;
-}
 
 static int visit(struct mboxop_env *env, const struct mboxlist_record *record, void *context)
 {
@@ -171,7 +160,7 @@ static int visit(struct mboxop_env *env, const struct mboxlist_record *record, v
         return 0;
     pool = pool_new(0);
     run->shown = tool_external(env, record->name, pool);
-    if (is_meant(run, env->config->separator)) {
+    if (run->pattern == NULL || wildcard_match(run->pattern, run->shown, strlen(run->shown))) {
         r = purge(env, record, run);
         if (r != 0 && r != ERR_NOTFOUND) {
             fprintf(stderr, "%s: %s: %s\n", program, run->shown, error_text(r));
@@ -206,6 +195,8 @@ static int work(struct mboxop_env *env, const struct request *request)
         r = each(env, NULL, &run);
     for (char **p = request->patterns; r == 0 && *p != NULL; p++)
         r = each(env, *p, &run);
+    if (run.mailboxes > 0 && !request->dry)
+        tell(&run.all, &run.taken);
     return r != 0 || run.failed ? EX_TEMPFAIL : 0;
 }
 
@@ -236,9 +227,8 @@ static bool set_switch(struct request *q, int c)
         int option;
         bool *is;
     } switches[] = {
-        {'f', &q->users},      {'x', &q->exact},        {'i', &q->invert},
-        {'X', &q->by_arrival}, {'s', &q->keep_flagged}, {'o', &q->only_deleted},
-        {'M', &q->alone},      {'n', &q->dry},          {'v', &q->verbose},
+        {'f', &q->users},        {'x', &q->exact},        {'i', &q->invert}, {'X', &q->by_arrival},
+        {'s', &q->keep_flagged}, {'o', &q->only_deleted}, {'n', &q->dry},    {'v', &q->verbose},
     };
 
     for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
@@ -266,7 +256,7 @@ static bool parse(int argc, char **argv, struct request *q)
             good = number(optarg, 1024, &q->bytes, &q->has_bytes);
         else if (c == 'm')
             good = number(optarg, 1024 * 1024, &q->bytes, &q->has_bytes);
-        else
+        else if (c != 'M') /* a pattern means what it matches, and nothing below that */
             good = set_switch(q, c);
     }
     q->patterns = argv + optind;

@@ -146,20 +146,20 @@ static int examine(const char *path, const struct arguments *args)
 /* The index of a mailbox by name, appended. */
 static int find_index(const char *name, struct buf *path)
 {
+    struct mboxop_env env = {.config = name_config()};
     struct mboxlist_record record;
-    struct mboxlist *list;
     struct pool *pool = pool_new(0);
     const char *root = NULL;
-    int r = mboxlist_open(NULL, &list, NULL);
+    int r = mboxlist_open(NULL, &env.list, NULL);
 
     if (r == 0) {
-        r = mboxlist_lookup(list, name, pool, &record);
+        r = tool_lookup(&env, name, false, pool, &record);
         if (r == 0)
             root = config_partition(record.partition);
         if (r == 0)
             r = root != NULL ? mailbox_dir_under(root, record.id, path) : ERR_NOTFOUND;
         buf_puts(path, "/index");
-        mboxlist_close(&list);
+        mboxlist_close(&env.list);
     }
     pool_free(&pool);
     return r;
@@ -178,12 +178,17 @@ static int examine_name(const char *name, const struct arguments *args)
     return r != 0;
 }
 
+static bool is_path(const char *argument)
+{
+    return argument[0] == '/' || strncmp(argument, "./", 2) == 0 || strncmp(argument, "../", 3) == 0;
+}
+
 /* Names of mailboxes need the configuration, paths do not. */
 static void read_config(const struct arguments *args, char **names)
 {
     int exit_code;
 
-    while (*names != NULL && strchr(*names, '/') != NULL)
+    while (*names != NULL && is_path(*names))
         names++;
     if (*names == NULL)
         return;
@@ -217,6 +222,6 @@ int main(int argc, char **argv)
         usage();
     read_config(&args, argv + optind);
     for (int i = optind; i < argc; i++)
-        bad |= strchr(argv[i], '/') != NULL ? examine(argv[i], &args) : examine_name(argv[i], &args);
+        bad |= is_path(argv[i]) ? examine(argv[i], &args) : examine_name(argv[i], &args);
     return bad;
 }

@@ -97,7 +97,7 @@ static int restore(struct mailbox *mailbox, const struct request *request, const
     struct copy_result result;
     int r;
 
-    printf("restoring expunged messages in mailbox '%s'\n", name);
+    printf("restoring %sexpunged messages in mailbox '%s'\n", request->action == 'a' ? "all " : "", name);
     r = mailbox_unexpunge(mailbox, &request->what, &result);
     if (r != 0)
         return r;
