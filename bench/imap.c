@@ -5,39 +5,53 @@
 #include "bench/loadgen.h"
 #include "lib/stream/stream.h"
 
+enum { ROWS = 1000, COPIED = 10 }; /* messages of a FETCH of headers, of a COPY */
+
 static void begin(struct load_conn *c)
 {
     stream_printf(c->stream, "a%llu ", (unsigned long long)++c->requests);
 }
 
-static void login(struct load_conn *c, const struct load_options *o)
+static bool is_script(const struct load_options *o, const char *name)
 {
-    begin(c);
-    stream_puts(c->stream, "LOGIN ");
-    /* the format is the operator's own */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    stream_printf(c->stream, o->user, (int)(c->number % o->users));
-#pragma GCC diagnostic pop
-    stream_printf(c->stream, " %s\r\n", o->password);
+    return strcmp(o->script, name) == 0;
 }
 
-/* A session that has worked: its memory is judged afterwards. */
+static void login(struct load_conn *c, const struct load_options *o)
+{
+    stream_printf(c->stream, "LOGIN %s%u %s\r\n", o->user, c->number % o->users, o->password);
+}
+
+/* What a session does before its memory is judged. */
+static bool work(struct load_conn *c)
+{
+    static const char *const commands[] = {"UID FETCH 1:100 (FLAGS)", "FETCH 1:20 (ENVELOPE)", "NOOP",
+                                           "UID SEARCH UID 1:100", "NOOP"};
+
+    if (c->step - 2 >= sizeof(commands) / sizeof(commands[0]))
+        return false;
+    begin(c);
+    stream_printf(c->stream, "%s\r\n", commands[c->step - 2]);
+    return true;
+}
+
 static bool prepare(struct load_conn *c, const struct load_options *o)
 {
-    static const char *const work[] = {"SELECT INBOX", "UID FETCH 1:* (FLAGS)", "NOOP", "UID SEARCH ALL",
-                                       "NOOP"};
+    bool more = true;
 
-    if (c->step == 0)
-        login(c, o);
-    else if (c->step > sizeof(work) / sizeof(work[0]))
-        return false;
-    else {
+    if (c->step == 0) {
         begin(c);
-        stream_printf(c->stream, "%s\r\n", work[c->step - 1]);
+        login(c, o);
+    } else if (is_script(o, "login")) {
+        more = false;
+    } else if (c->step == 1) {
+        begin(c);
+        stream_printf(c->stream, "SELECT %s\r\n", o->mailbox);
+    } else {
+        more = is_script(o, "work") && work(c);
     }
     c->step++;
-    return true;
+    return more;
 }
 
 static void append(struct load_conn *c, const struct load_options *o)
@@ -45,28 +59,54 @@ static void append(struct load_conn *c, const struct load_options *o)
     size_t len;
     const char *message = load_message(o->size, &len);
 
-    stream_printf(c->stream, "APPEND INBOX {%zu+}\r\n", len);
+    stream_printf(c->stream, "APPEND %s {%zu+}\r\n", o->mailbox, len);
     stream_write(c->stream, message, len);
     stream_puts(c->stream, "\r\n");
 }
 
+/* A number of a message of which `run` are there from it on. */
+static unsigned pick(const struct load_options *o, unsigned run)
+{
+    return o->messages > run ? (unsigned)rand() % (o->messages - run) + 1 : 1;
+}
+
+static bool is_mode(const struct load_conn *c, const char *name)
+{
+    return strcmp(c->mode, name) == 0;
+}
+
+static void copy(struct load_conn *c, const struct load_options *o)
+{
+    unsigned first = pick(o, COPIED);
+
+    stream_printf(c->stream, "COPY %u:%u Copies\r\n", first, first + COPIED - 1);
+}
+
 static void request(struct load_conn *c, const struct load_options *o)
 {
-    unsigned n = o->messages > 0 ? (unsigned)(rand() % (int)o->messages) + 1 : 1;
+    unsigned one = pick(o, 1), first = pick(o, ROWS);
 
     begin(c);
-    if (strcmp(c->mode, "noop") == 0)
+    if (is_mode(c, "noop"))
         stream_puts(c->stream, "NOOP\r\n");
-    else if (strcmp(c->mode, "select") == 0)
-        stream_puts(c->stream, "SELECT INBOX\r\n");
-    else if (strcmp(c->mode, "list") == 0)
-        stream_puts(c->stream, "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)\r\n");
-    else if (strcmp(c->mode, "fetch") == 0)
-        stream_printf(c->stream, "FETCH %u BODY.PEEK[]\r\n", n);
-    else if (strcmp(c->mode, "store") == 0)
-        stream_printf(c->stream, "STORE %u %cFLAGS.SILENT (\\Seen)\r\n", n, c->requests % 2 ? '+' : '-');
-    else if (strcmp(c->mode, "append") == 0)
+    else if (is_mode(c, "select"))
+        stream_printf(c->stream, "SELECT %s\r\n", o->mailbox);
+    else if (is_mode(c, "flags"))
+        stream_puts(c->stream, "FETCH 1:* (UID FLAGS)\r\n");
+    else if (is_mode(c, "headers"))
+        stream_printf(c->stream,
+                      "FETCH %u:%u (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)\r\n", first,
+                      first + ROWS - 1);
+    else if (is_mode(c, "bodies"))
+        stream_printf(c->stream, "FETCH %u BODY.PEEK[]\r\n", one);
+    else if (is_mode(c, "store"))
+        stream_printf(c->stream, "STORE %u %cFLAGS.SILENT (\\Flagged)\r\n", one, c->requests % 2 ? '+' : '-');
+    else if (is_mode(c, "search"))
+        stream_puts(c->stream, "SEARCH UNDELETED FLAGGED\r\n");
+    else if (is_mode(c, "append"))
         append(c, o);
+    else if (is_mode(c, "copy"))
+        copy(c, o);
     else
         load_die("imap has no mode %s", c->mode);
 }
@@ -96,7 +136,8 @@ static enum load_answer take_line(struct load_conn *c, const char *line, size_t 
 
 const struct load_protocol load_imap = {
     .name = "imap",
-    .modes = "noop select list fetch store append",
+    .modes = "noop select flags headers bodies store search append copy",
+    .scripts = "select login work",
     .prepare = prepare,
     .request = request,
     .line = take_line,

@@ -13,17 +13,19 @@ static bool prepare(struct load_conn *c, const struct load_options *o)
     return true;
 }
 
-/* Everything at once (RFC 2920 forbids the message behind DATA, so the text waits for 354). */
+/* Everything at once (RFC 2920 forbids the message behind DATA, so the text waits for 354).  The recipients are
+ * neighbours, so that no message has one twice. */
 static void request(struct load_conn *c, const struct load_options *o)
 {
-    stream_puts(c->stream, "MAIL FROM:<bench@example.org>\r\nRCPT TO:<");
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    stream_printf(c->stream, o->user, rand() % (int)o->users);
-#pragma GCC diagnostic pop
-    stream_printf(c->stream, "%s>\r\nDATA\r\n", o->domain);
+    unsigned first = (unsigned)rand();
+
+    stream_puts(c->stream, "MAIL FROM:<bench@example.org>\r\n");
+    for (unsigned i = 0; i < o->recipients; i++)
+        stream_printf(c->stream, "RCPT TO:<%s%u>\r\n", o->user, (first + i) % o->users);
+    stream_puts(c->stream, "DATA\r\n");
     c->requests++;
-    c->replies = 4; /* MAIL, RCPT, 354, the answer for the one recipient */
+    c->replies = 2 + 2 * o->recipients; /* MAIL, RCPT..., 354, an answer for each recipient */
+    c->after_data = o->recipients;
     c->size = o->size;
 }
 
@@ -34,7 +36,7 @@ static enum load_answer take_line(struct load_conn *c, const char *line, size_t 
 
     if (len < 4 || line[3] == '-')
         return LOAD_MORE;
-    if (line[0] == '3' && c->replies == 2) {
+    if (line[0] == '3' && c->replies == c->after_data + 1) {
         message = load_message(c->size, &size);
         stream_write(c->stream, message, size);
         stream_puts(c->stream, ".\r\n");
@@ -47,6 +49,7 @@ static enum load_answer take_line(struct load_conn *c, const char *line, size_t 
 const struct load_protocol load_lmtp = {
     .name = "lmtp",
     .modes = "deliver",
+    .scripts = "lhlo",
     .prepare = prepare,
     .request = request,
     .line = take_line,

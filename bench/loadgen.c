@@ -30,9 +30,10 @@ struct load {
     int epoll_fd;
     struct load_conn *conns;
     unsigned opened, ready, waiting;
-    bool measuring;
     uint32_t *latency; /* of each request in this mode, microseconds */
     size_t count, room;
+    uint64_t total_us;
+    bool over; /* no new requests */
 };
 
 void load_die(const char *fmt, ...)
@@ -50,18 +51,24 @@ void load_die(const char *fmt, ...)
 const char *load_message(size_t size, size_t *len_r)
 {
     static struct buf message;
-    static size_t made;
+    static size_t made, id_at;
+    static unsigned count;
+    char id[17];
 
     if (message.len == 0 || made != size) {
         buf_reset(&message);
-        buf_puts(&message, "From: Bench <bench@example.org>\r\nTo: Fred <fred@example.org>\r\n"
-                           "Subject: how long does it take\r\nDate: Sat, 21 Nov 2026 22:00:00 +0000\r\n"
-                           "Message-ID: <bench@example.org>\r\nMIME-Version: 1.0\r\n"
-                           "Content-Type: text/plain; charset=us-ascii\r\n\r\n");
+        buf_puts(&message,
+                 "From: Bench <bench@example.org>\r\nTo: Fred <fred@example.org>\r\n"
+                 "Subject: how long does it take\r\nDate: Sat, 21 Nov 2026 22:00:00 +0000\r\n"
+                 "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\nMessage-ID: <");
+        id_at = message.len;
+        buf_puts(&message, "0123456789abcdef@bench.example.org>\r\n\r\n");
         while (message.len < size)
             buf_puts(&message, "All work and no play makes for a dull benchmark of a mail server.\r\n");
         made = size;
     }
+    snprintf(id, sizeof(id), "%08x%08x", (unsigned)getpid(), count++);
+    memcpy(message.data + id_at, id, 16);
     *len_r = message.len;
     return message.data;
 }
@@ -107,13 +114,11 @@ static void conn_arm(struct load *l, struct load_conn *c, int op)
     BUG_ON(epoll_ctl(l->epoll_fd, op, stream_fd(c->stream), &ev) < 0);
 }
 
-static void conn_open(struct load *l)
+static void conn_open(struct load *l, struct load_conn *c)
 {
     const struct load_options *o = &l->options;
-    struct load_conn *c = &l->conns[l->opened];
 
-    c->number = l->opened++;
-    c->protocol = l->protocol;
+    *c = (struct load_conn){.number = l->opened++, .protocol = l->protocol, .opened_us = clock_us()};
     c->stream = stream_new(o->host[0] == '/' ? connect_unix(o->host) : connect_tcp(o));
     if (l->tls != NULL && stream_tls_begin(c->stream, l->tls, false, NULL) < 0)
         load_die("TLS: %s", stream_error(c->stream));
@@ -124,13 +129,14 @@ static void conn_open(struct load *l)
 
 static void note_latency(struct load *l, const struct load_conn *c)
 {
-    if (!l->measuring)
-        return;
+    uint32_t us = (uint32_t)(clock_us() - c->began_us);
+
     if (l->count == l->room) {
         l->room = l->room == 0 ? 65536 : l->room * 2;
         l->latency = xreallocarray(l->latency, l->room, sizeof(*l->latency));
     }
-    l->latency[l->count++] = (uint32_t)(clock_us() - c->began_us);
+    l->latency[l->count++] = us;
+    l->total_us += us;
 }
 
 /* A request is answered: the next one, unless there is none for this connection now. */
@@ -139,7 +145,7 @@ static void conn_next(struct load *l, struct load_conn *c)
     bool more = true;
 
     c->began_us = clock_us();
-    if (c->mode != NULL)
+    if (c->mode != NULL && !l->over)
         c->protocol->request(c, &l->options);
     else if (!c->ready)
         more = c->protocol->prepare(c, &l->options);
@@ -156,24 +162,33 @@ static void conn_next(struct load *l, struct load_conn *c)
     c->waiting = more;
 }
 
-static bool is_greeting(const struct load_conn *c)
+static bool in_greeting(const struct load_conn *c)
 {
     return c->requests == 0 && c->step == 0;
+}
+
+static bool is_greeting_end(const struct load_conn *c, const char *line, size_t len)
+{
+    const char *end = c->protocol->greeting_end;
+
+    return end == NULL || (len >= strlen(end) && memcmp(line, end, strlen(end)) == 0);
 }
 
 static void conn_line(struct load *l, struct load_conn *c, const char *line, size_t len)
 {
     enum load_answer answer;
 
-    if (is_greeting(c)) {
-        conn_next(l, c);
+    if (in_greeting(c)) {
+        if (is_greeting_end(c, line, len))
+            conn_next(l, c);
         return;
     }
     answer = c->protocol->line(c, line, len);
     if (answer == LOAD_FAILED)
         load_die("connection %u: %.*s", c->number, (int)len, line);
     if (answer == LOAD_DONE) {
-        note_latency(l, c);
+        if (c->mode != NULL)
+            note_latency(l, c);
         conn_next(l, c);
     }
 }
@@ -241,7 +256,7 @@ static void open_all(struct load *l)
 
     while (l->ready < o->connections) {
         while (l->opened < o->connections && l->opened - l->ready < o->opening)
-            conn_open(l);
+            conn_open(l, &l->conns[l->opened]);
         round_of_events(l, STALL_MS);
     }
     seconds = (double)(clock_us() - began) / 1e6;
@@ -260,14 +275,32 @@ static double quantile_ms(const struct load *l, double q)
     return l->count > 0 ? l->latency[(size_t)(q * (double)(l->count - 1))] / 1e3 : 0;
 }
 
+/* Requests that were under way at the end count too, so that a mode of few long requests is not cut short: the
+ * rate of a closed loop is its connections by their mean answer time. */
+static void report(struct load *l, const char *mode)
+{
+    const char *protocol = l->protocol->name;
+    double mean = l->count > 0 ? (double)l->total_us / (double)l->count / 1e6 : 0;
+
+    qsort(l->latency, l->count, sizeof(*l->latency), by_value);
+    printf("%s.%s %.6g /s\n", protocol, mode, mean > 0 ? l->options.busy / mean : 0);
+    printf("%s.%s.p50 %.3f ms\n", protocol, mode, quantile_ms(l, 0.5));
+    printf("%s.%s.p99 %.3f ms\n", protocol, mode, quantile_ms(l, 0.99));
+}
+
+static void begin_mode(struct load *l)
+{
+    l->count = 0;
+    l->total_us = 0;
+    l->over = false;
+}
+
 static void run_mode(struct load *l, const char *mode)
 {
-    int64_t began = clock_us(), end = began + (int64_t)(l->options.seconds * 1e6), now;
+    int64_t end = clock_us() + (int64_t)(l->options.seconds * 1e6);
     unsigned step = l->options.connections / l->options.busy;
-    double seconds;
 
-    l->count = 0;
-    l->measuring = true;
+    begin_mode(l);
     for (unsigned i = 0; i < l->options.busy; i++) {
         struct load_conn *c = &l->conns[i * step];
 
@@ -275,18 +308,43 @@ static void run_mode(struct load *l, const char *mode)
         conn_next(l, c);
         conn_event(l, c);
     }
-    while ((now = clock_us()) < end)
+    while (clock_us() < end)
         round_of_events(l, 100);
-    seconds = (double)(now - began) / 1e6;
-    l->measuring = false;
-    for (unsigned i = 0; i < l->options.connections; i++)
-        l->conns[i].mode = NULL;
-    printf("%s.%s %.0f /s\n", l->protocol->name, mode, (double)l->count / seconds);
-    qsort(l->latency, l->count, sizeof(*l->latency), by_value);
-    printf("%s.%s.p50 %.2f ms\n", l->protocol->name, mode, quantile_ms(l, 0.5));
-    printf("%s.%s.p99 %.2f ms\n", l->protocol->name, mode, quantile_ms(l, 0.99));
+    l->over = true;
     while (l->waiting > 0)
         round_of_events(l, STALL_MS);
+    for (unsigned i = 0; i < l->options.connections; i++)
+        l->conns[i].mode = NULL;
+    report(l, mode);
+}
+
+/* The mode `connect`: new connections, each prepared and closed. */
+static void run_connect(struct load *l)
+{
+    int64_t end = clock_us() + (int64_t)(l->options.seconds * 1e6);
+    unsigned left = l->options.busy;
+
+    begin_mode(l);
+    for (unsigned i = 0; i < l->options.busy; i++)
+        conn_open(l, &l->conns[i]);
+    while (left > 0) {
+        round_of_events(l, STALL_MS);
+        for (unsigned i = 0; i < l->options.busy; i++) {
+            struct load_conn *c = &l->conns[i];
+
+            if (!c->ready)
+                continue;
+            c->began_us = c->opened_us;
+            note_latency(l, c);
+            stream_free(&c->stream);
+            c->ready = false;
+            if (clock_us() < end)
+                conn_open(l, c);
+            else
+                left--;
+        }
+    }
+    report(l, "connect");
 }
 
 /* The driver looks at the server meanwhile. */
@@ -302,15 +360,20 @@ static void hold(void)
 
 /* ---- the program ---- */
 
+static const struct load_protocol *const protocols[] = {&load_imap, &load_lmtp, &load_mupdate};
+
 static _Noreturn void usage(void)
 {
-    fprintf(stderr,
-            "usage: loadgen [-L] [-t] [-H host|/path] [-P port] [-n connections] [-b busy] [-o opening]\n"
-            "               [-u user%%d] [-U users] [-w password] [-D @domain] [-s seconds] [-z bytes]\n"
-            "               [-M messages] [-W] [mode...]\n"
-            "  -L  LMTP (modes: %s), else IMAP (modes: %s)\n"
-            "  -W  says `hold` when all connections are there and waits for a line\n",
-            load_lmtp.modes, load_imap.modes);
+    fprintf(
+        stderr,
+        "usage: loadgen [-T imap|lmtp|mupdate] [-t] [-H host|/path] [-P port] [-n connections] [-b busy]\n"
+        "               [-o opening] [-p script] [-u user] [-U users] [-w password] [-m mailbox]\n"
+        "               [-M messages] [-R recipients] [-z bytes] [-s seconds] [-W] [mode...]\n"
+        "  -W  says `hold` when all connections are there and waits for a line\n"
+        "  the mode `connect` opens, prepares and closes connections all the time\n");
+    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+        fprintf(stderr, "  %s: scripts %s; modes %s\n", protocols[i]->name, protocols[i]->scripts,
+                protocols[i]->modes);
     exit(64);
 }
 
@@ -324,13 +387,30 @@ static unsigned number(const char *text)
     return (unsigned)n;
 }
 
+static const struct load_protocol *find_protocol(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+        if (strcmp(protocols[i]->name, name) == 0)
+            return protocols[i];
+    usage();
+}
+
 static void parse_option(struct load *l, int letter, bool *hold_r)
 {
     struct load_options *o = &l->options;
 
     switch (letter) {
-    case 'L':
-        l->protocol = &load_lmtp;
+    case 'T':
+        l->protocol = find_protocol(optarg);
+        break;
+    case 'p':
+        o->script = optarg;
+        break;
+    case 'm':
+        o->mailbox = optarg;
+        break;
+    case 'R':
+        o->recipients = number(optarg);
         break;
     case 't':
         o->tls = true;
@@ -358,9 +438,6 @@ static void parse_option(struct load *l, int letter, bool *hold_r)
         break;
     case 'w':
         o->password = optarg;
-        break;
-    case 'D':
-        o->domain = optarg;
         break;
     case 's':
         o->seconds = strtod(optarg, NULL);
@@ -404,10 +481,13 @@ int main(int argc, char **argv)
         .protocol = &load_imap,
         .options = {.host = "127.0.0.1",
                     .service = "143",
-                    .user = "user%d",
+                    .user = "user",
                     .password = "secret",
-                    .domain = "",
+                    .mailbox = "INBOX",
+                    .script = "",
                     .users = 1,
+                    .messages = 1,
+                    .recipients = 1,
                     .connections = 1,
                     .busy = 1,
                     .opening = 64,
@@ -417,14 +497,18 @@ int main(int argc, char **argv)
     bool wants_hold = false;
     int letter;
 
-    while ((letter = getopt(argc, argv, "LtH:P:n:b:o:u:U:w:D:s:z:M:W")) != -1)
+    while ((letter = getopt(argc, argv, "T:tH:P:n:b:o:p:u:U:w:m:M:R:z:s:W")) != -1)
         parse_option(&l, letter, &wants_hold);
     prepare_process(&l);
-    open_all(&l);
-    if (wants_hold)
-        hold();
-    for (int i = optind; i < argc; i++)
-        run_mode(&l, argv[i]);
+    if (optind < argc && strcmp(argv[optind], "connect") == 0) {
+        run_connect(&l);
+    } else {
+        open_all(&l);
+        if (wants_hold)
+            hold();
+        for (int i = optind; i < argc; i++)
+            run_mode(&l, argv[i]);
+    }
     for (unsigned i = 0; i < l.options.connections; i++)
         stream_free(&l.conns[i].stream);
     free(l.conns);

@@ -1,8 +1,8 @@
 /* loadgen.h: a load generator: many connections from one thread over one epoll.
  *
- * A connection speaks through a protocol (imap.c, lmtp.c), which starts it, then gives one
- * request after the other and says when each is answered.  Results go to standard output, a
- * line a figure: NAME VALUE UNIT. */
+ * A connection speaks through a protocol (imap.c, lmtp.c, mupdate.c), which prepares it, then gives one
+ * request after the other and says when each is answered: a closed loop without pauses.  Results go to standard
+ * output, a line a figure: NAME VALUE UNIT. */
 #ifndef BENCH_LOADGEN_H
 #define BENCH_LOADGEN_H
 
@@ -14,16 +14,18 @@ struct stream;
 
 struct load_options {
     const char *host, *service; /* as for getaddrinfo(3); a path for host: a Unix socket */
-    const char *user;           /* a printf format with one %d, 0 to users - 1 */
+    const char *user;           /* behind it stands a number below users */
     const char *password;
-    const char *domain; /* LMTP: behind the user; "" for none */
+    const char *mailbox; /* IMAP: what is selected */
+    const char *script;  /* how far a connection is prepared: a word of the protocol's */
     unsigned users;
     unsigned connections; /* opened and made to work before anything is measured */
     unsigned busy;        /* of them, these run the modes */
     unsigned opening;     /* connections that log in at the same time */
     double seconds;       /* each mode */
+    unsigned recipients;  /* LMTP: of each message */
     size_t size;          /* bytes of a message that is delivered or appended */
-    unsigned messages;    /* that the mailbox has, for FETCH and STORE */
+    unsigned messages;    /* that the mailbox has */
     bool tls;             /* from the first byte */
 };
 
@@ -36,21 +38,23 @@ enum load_answer {
 struct load_conn {
     struct stream *stream;
     const struct load_protocol *protocol;
-    const char *mode;  /* what the requests are; NULL: those that prepare the connection */
+    const char *mode;  /* what the requests are; NULL: those that prepare the connection, or none */
     unsigned number;   /* of the connection */
     unsigned step;     /* of the preparation */
     uint64_t requests; /* so far; also makes tags */
     uint64_t skip;     /* bytes of a literal still to come */
-    unsigned replies;  /* lines still to come (LMTP) */
-    size_t size;       /* of the message (LMTP) */
-    int64_t began_us;  /* the request */
+    unsigned replies;  /* lines still to come (LMTP), of them after_data behind the message */
+    unsigned after_data;
+    size_t size;                 /* of the message (LMTP) */
+    int64_t began_us, opened_us; /* the request, the connection */
     unsigned poll_events;
     bool ready, waiting; /* prepared; a request is out */
 };
 
 struct load_protocol {
     const char *name;
-    const char *modes; /* blank-separated, for the usage message */
+    const char *modes, *scripts; /* blank-separated, for the usage message; the first script is the default */
+    const char *greeting_end;    /* how the greeting's last line begins; NULL: it is one line */
     /* Writes the next request of the preparation: false when there is none left.  The first is asked for
      * when the greeting has come. */
     bool (*prepare)(struct load_conn *c, const struct load_options *o);
@@ -60,9 +64,10 @@ struct load_protocol {
     enum load_answer (*line)(struct load_conn *c, const char *line, size_t len);
 };
 
-extern const struct load_protocol load_imap, load_lmtp;
+extern const struct load_protocol load_imap, load_lmtp, load_mupdate;
 
-/* A message of `size` bytes or a little more, CRLF, dot-safe; static storage. */
+/* A message of `size` bytes or a little more, CRLF, dot-safe, with a Message-ID of its own (servers deliver one only
+ * once); static storage, until the next call. */
 const char *load_message(size_t size, size_t *len_r);
 
 _Noreturn void load_die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

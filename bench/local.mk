@@ -1,5 +1,5 @@
 # bench/: how fast, how much memory: bench/README.md.
 noinst_PROGRAMS += bench/loadgen
-bench_loadgen_SOURCES = bench/imap.c bench/lmtp.c bench/loadgen.c bench/loadgen.h
+bench_loadgen_SOURCES = bench/imap.c bench/lmtp.c bench/loadgen.c bench/loadgen.h bench/mupdate.c
 bench_loadgen_LDADD = $(STREAM_LIBS)
-EXTRA_DIST += bench/README.md bench/peers.py bench/run
+EXTRA_DIST += bench/README.md bench/run bench/servers.py

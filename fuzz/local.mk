@@ -94,7 +94,7 @@ fuzz_fuzz_conf_LDADD = $(MASTER_LIBS)
 
 check_PROGRAMS += fuzz/replay-imapd
 fuzz_replay_imapd_SOURCES = fuzz/replay.c fuzz/imapd.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
-fuzz_replay_imapd_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/imapd"' -DCUTS_MAX=40
+fuzz_replay_imapd_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/imapd"' -DCUTS_MAX=8
 fuzz_replay_imapd_LDADD = $(LOCAL_LIBS)
 fuzz_fuzz_imapd_SOURCES = fuzz/imapd.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
 fuzz_fuzz_imapd_LDFLAGS = -fsanitize=fuzzer
@@ -102,7 +102,7 @@ fuzz_fuzz_imapd_LDADD = $(LOCAL_LIBS)
 
 check_PROGRAMS += fuzz/replay-lmtpd
 fuzz_replay_lmtpd_SOURCES = fuzz/replay.c fuzz/lmtpd.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
-fuzz_replay_lmtpd_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/lmtpd"' -DCUTS_MAX=40
+fuzz_replay_lmtpd_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/lmtpd"' -DCUTS_MAX=8
 fuzz_replay_lmtpd_LDADD = $(LMTP_LOCAL_LIBS) $(LOCAL_LIBS)
 fuzz_fuzz_lmtpd_SOURCES = fuzz/lmtpd.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
 fuzz_fuzz_lmtpd_LDFLAGS = -fsanitize=fuzzer
@@ -110,7 +110,7 @@ fuzz_fuzz_lmtpd_LDADD = $(LMTP_LOCAL_LIBS) $(LOCAL_LIBS)
 
 check_PROGRAMS += fuzz/replay-mupdated
 fuzz_replay_mupdated_SOURCES = fuzz/replay.c fuzz/mupdated.c fuzz/serve.c fuzz/serve.h
-fuzz_replay_mupdated_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/mupdated"' -DCUTS_MAX=40
+fuzz_replay_mupdated_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/mupdated"' -DCUTS_MAX=8
 fuzz_replay_mupdated_LDADD = $(MUPDATE_SERVER_LIBS)
 fuzz_fuzz_mupdated_SOURCES = fuzz/mupdated.c fuzz/serve.c fuzz/serve.h
 fuzz_fuzz_mupdated_LDFLAGS = -fsanitize=fuzzer
@@ -118,7 +118,7 @@ fuzz_fuzz_mupdated_LDADD = $(MUPDATE_SERVER_LIBS)
 
 check_PROGRAMS += fuzz/replay-store
 fuzz_replay_store_SOURCES = fuzz/replay.c fuzz/store.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
-fuzz_replay_store_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/store"' -DCUTS_MAX=40
+fuzz_replay_store_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/store"' -DCUTS_MAX=8
 fuzz_replay_store_LDADD = $(LOCAL_LIBS)
 fuzz_fuzz_store_SOURCES = fuzz/store.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
 fuzz_fuzz_store_LDFLAGS = -fsanitize=fuzzer

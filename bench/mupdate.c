@@ -1,0 +1,79 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/loadgen.h"
+#include "lib/base/buf.h"
+#include "lib/base/str.h"
+#include "lib/stream/stream.h"
+
+/* RFC 4616 */
+static void authenticate(struct load_conn *c, const struct load_options *o)
+{
+    struct buf plain = BUF_INIT, base64 = BUF_INIT;
+
+    buf_printf(&plain, "%c%s%c%s", 0, o->user, 0, o->password);
+    str_base64_encode(&base64, plain.data, plain.len);
+    stream_printf(c->stream, "AUTHENTICATE \"PLAIN\" \"%s\"\r\n", buf_cstr(&base64));
+    buf_free(&plain);
+    buf_free(&base64);
+}
+
+static void begin(struct load_conn *c)
+{
+    stream_printf(c->stream, "a%llu ", (unsigned long long)++c->requests);
+}
+
+/* `login`; `list`: the whole list as well, as a slave gets it (RFC 3656 section 4.9). */
+static bool prepare(struct load_conn *c, const struct load_options *o)
+{
+    unsigned step = c->step++;
+
+    if (step > 0 && (step > 1 || strcmp(o->script, "list") != 0))
+        return false;
+    begin(c);
+    if (step == 0)
+        authenticate(c, o);
+    else
+        stream_puts(c->stream, "UPDATE\r\n");
+    return true;
+}
+
+/* Each ACTIVATE changes something, so that none is free. */
+static void request(struct load_conn *c, const struct load_options *o)
+{
+    unsigned name = (unsigned)rand() % o->messages;
+
+    begin(c);
+    if (strcmp(c->mode, "activate") == 0)
+        stream_printf(c->stream,
+                      "ACTIVATE \"user.bench%u\" \"be1.lab!default\" \"anyone lrs\tbench%llu\tlr\t\"\r\n",
+                      name, (unsigned long long)c->requests);
+    else if (strcmp(c->mode, "find") == 0)
+        stream_printf(c->stream, "FIND \"user.bench%u\"\r\n", name);
+    else
+        load_die("mupdate has no mode %s", c->mode);
+}
+
+static enum load_answer take_line(struct load_conn *c, const char *line, size_t len)
+{
+    char tag[32];
+    int n = snprintf(tag, sizeof(tag), "a%llu ", (unsigned long long)c->requests);
+
+    if (len < (size_t)n + 2 || memcmp(line, tag, (size_t)n) != 0)
+        return LOAD_MORE;
+    if (memcmp(line + n, "OK", 2) == 0)
+        return LOAD_DONE;
+    return memcmp(line + n, "NO", 2) == 0 || memcmp(line + n, "BA", 2) == 0 ? LOAD_FAILED
+                                                                            : LOAD_MORE; /* a row */
+}
+
+const struct load_protocol load_mupdate = {
+    .name = "mupdate",
+    .modes = "activate find",
+    .scripts = "login list",
+    .greeting_end = "* OK MUPDATE",
+    .prepare = prepare,
+    .request = request,
+    .line = take_line,
+};

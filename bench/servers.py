@@ -1,0 +1,241 @@
+"""The servers that the benchmarks compare: a murder of ours, one of Cyrus (Debian's 3.6), and Dovecot (Debian's 2.3)."""
+
+import glob
+import os
+import pwd
+import signal
+import subprocess
+import time
+
+from iatlas import Imap, Murder, cyrus, fetched, net, node
+from iatlas.mupdate import Mupdate
+
+MESSAGE = (
+    b"From: Bench <bench@example.org>\r\nTo: Fred <fred@example.org>\r\nSubject: benchmark %d\r\n"
+    b"Date: Sat, 21 Nov 2026 22:00:00 +0000\r\nMessage-ID: <%d@bench>\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: text/plain; charset=us-ascii\r\n\r\n" + b"A line of text.\r\n" * 120
+)
+DISTINCT = 1000  # messages that differ; larger mailboxes are made of copies
+USERS = ["reader0"] + ["user%d" % i for i in range(10)] + ["post%d" % i for i in range(10)]
+
+
+def certificate(directory):
+    """A certificate of our own; the options of imapd.conf that name it, for the service imaps alone."""
+    cert, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=bench"]
+        + ["-keyout", key, "-out", cert],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    os.chmod(key, 0o644)
+    return {"tls_server_cert": cert, "tls_server_key": key}
+
+
+def connect(target, user):
+    return Imap(*target).login(user)
+
+
+def fill(target, user, messages):
+    """An INBOX of that many: some are appended, then copied upon themselves."""
+    with connect(target, user) as imap:
+        for i in range(min(messages, DISTINCT)):
+            imap.append("INBOX", MESSAGE % (i, i))
+        count = min(messages, DISTINCT)
+        while count < messages:
+            imap.select("INBOX")
+            more = min(count, messages - count)
+            imap.ok("COPY 1:%d INBOX" % more)
+            count += more
+
+
+def private_bytes(pids):
+    total = 0
+    for pid in pids:
+        try:
+            with open("/proc/%d/smaps_rollup" % pid) as f:
+                total += sum(int(x.split()[1]) for x in f if x.startswith("Private_"))
+        except OSError:
+            continue
+    return total * 1024
+
+
+class Aggregator:
+    """A murder (a master, a backend, a frontend), and a MUPDATE master alone; kind: "ours" or "cyrus"."""
+
+    def __init__(self, name, kind, directory, network):
+        self.name, self.kind, self.dir = name, kind, directory
+        self.murder = self._murder("murder", network, 1)
+        self.alone = self._murder("alone", network, 0)
+        self.backend, self.frontend = self.murder.be[0], self.murder.fe[0]
+        self.targets = {
+            "imap": (self.backend.address, net.IMAP),
+            "imaps": (self.backend.address, net.IMAPS),
+            "lmtp": (self.backend.address, net.LMTP),
+            "frontend": (self.frontend.address, net.IMAP),
+            "mupdate": (self.alone.m.address, net.MUPDATE),
+        }
+
+    def _murder(self, name, network, nodes):
+        path = os.path.join(self.dir, name)
+        os.makedirs(path)
+        if self.kind == "cyrus":
+            return cyrus.Mixed(path, network, self.kind, (self.kind,) * nodes, (self.kind,) * nodes)
+        return Murder(path, network, nodes, nodes, {"defaultpartition": "default", "db_map_size": "4G"})
+
+    def start(self, messages, names):
+        services = self.backend.services
+        port = "imaps" if self.kind == "cyrus" else net.IMAPS  # a name: one that does not greet is not waited for
+        services["imaps"] = 'cmd="imapd -s" listen="%s:%s" prefork=1' % (self.backend.address, port)
+        services["lmtp"] = 'cmd="lmtpd -a" listen="%s:%d" prefork=1' % self.targets["lmtp"]
+        for option, path in certificate(self.dir).items():
+            self.backend.conf["imaps_" + option] = path
+        self._names_before(names)
+        self.alone.start()
+        self._names_after(names)
+        self.murder.start()
+        self._make_users(messages)
+
+    def _make_users(self, messages):
+        for n in self.murder.nodes:
+            n.add_user(*USERS)
+        with connect(self.targets["imap"], node.ADMIN) as imap:
+            for user in USERS:
+                imap.ok("CREATE user/" + user)
+        prepare_mail(self.targets["imap"], messages)
+        self.murder.wait_listed("user/" + USERS[-1])
+
+    def _names_before(self, names):
+        """Cyrus's master serves its node's mailbox list."""
+        if self.kind != "cyrus" or names == 0:
+            return
+        record = '"user.bench%d":{"acl":{"anyone":"lrs"},"mbtype":"r","partition":"default","server":"be1.lab"}'
+        text = "{" + ",".join(record % i for i in range(names)) + "}"
+        self.alone.m.command("ctl_mboxlist", "-u", input=text, timeout=600)
+
+    def _names_after(self, names):
+        """Ours is told by its protocol."""
+        if self.kind == "cyrus" or names == 0:
+            return
+        with Mupdate(self.alone.m.address) as m:
+            m.login(node.PROXY)
+            for first in range(0, names, 1000):
+                for i in range(first, min(first + 1000, names)):
+                    m.send('x ACTIVATE "user.bench%d" "be1.lab!default" "anyone\tlrs\t"\r\n' % i)
+                for i in range(first, min(first + 1000, names)):
+                    assert m.read()[1] == "OK"
+
+    def memory(self, target):
+        n = self.frontend if target == "frontend" else self.backend
+        return private_bytes(n.processes("imapd") + n.processes("proxyd"))
+
+    def stop(self):
+        self.murder.cleanup()
+        self.alone.cleanup()
+
+
+def prepare_mail(address, messages):
+    fill(address, "reader0", messages)
+    fill(address, "user0", min(messages, DISTINCT))
+    for user in USERS[1:11]:
+        with connect(address, user) as imap:
+            imap.ok("CREATE New")
+            imap.ok("CREATE Copies")
+
+
+class Dovecot:
+    """Maildir, one process a session, as it comes; every write synced."""
+
+    name = "dovecot"
+    CONF = """
+base_dir = %(dir)s/run
+state_dir = %(dir)s/run
+protocols = imap lmtp
+listen = %(address)s
+default_internal_user = nobody
+default_internal_group = nogroup
+default_login_user = nobody
+default_process_limit = 100
+default_client_limit = 14000
+log_path = %(dir)s/log
+mail_location = maildir:~/Maildir
+mail_fsync = always
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+ssl = yes
+ssl_cert = <%(tls_server_cert)s
+ssl_key = <%(tls_server_key)s
+mail_max_userip_connections = 0
+service auth {
+  unix_listener auth-userdb {
+  }
+}
+service imap-login {
+  inet_listener imap {
+    port = 2143
+  }
+  inet_listener imaps {
+    port = 2993
+  }
+  service_count = 0
+  process_min_avail = 2
+  client_limit = 12000
+  process_limit = 4
+}
+service imap {
+  process_limit = 12000
+}
+service lmtp {
+  inet_listener lmtp {
+    port = 2003
+  }
+}
+passdb {
+  driver = static
+  args = password=secret
+}
+userdb {
+  driver = static
+  args = uid=nobody gid=nogroup home=%(dir)s/mail/%%n
+}
+"""
+
+    def __init__(self, directory, network):
+        self.dir, self.address, self.process = directory, network.address(), None
+        self.targets = {"imap": (self.address, 2143), "imaps": (self.address, 2993), "lmtp": (self.address, 2003)}
+
+    def start(self, messages, names):
+        values = certificate(self.dir)
+        values.update(dir=self.dir, address=self.address)
+        os.makedirs(self.dir + "/mail")
+        nobody = pwd.getpwnam("nobody")
+        os.chown(self.dir + "/mail", nobody.pw_uid, nobody.pw_gid)
+        with open(self.dir + "/dovecot.conf", "w") as f:
+            f.write(self.CONF % values)
+        # its packages are laid over /usr, in a mount namespace of its own
+        script = 'mount -t overlay -o "lowerdir=$0/usr:/usr" overlay /usr && exec "$@"'
+        argv = ["/usr/sbin/dovecot", "-F", "-c", self.dir + "/dovecot.conf"]
+        self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", script, fetched.prefix("dovecot"), *argv])
+        self._wait()
+        prepare_mail(self.targets["imap"], messages)
+
+    def _wait(self, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not cyrus.greets(*self.targets["imap"]):
+            assert time.monotonic() < deadline and self.process.poll() is None, "Dovecot does not start"
+            time.sleep(0.1)
+
+    def memory(self, target):
+        pids = []
+        for exe in glob.glob("/proc/[0-9]*/exe"):
+            try:
+                if os.readlink(exe) in ("/usr/lib/dovecot/imap", "/usr/lib/dovecot/imap-login"):
+                    pids.append(int(exe.split("/")[2]))
+            except OSError:
+                continue
+        return private_bytes(pids)
+
+    def stop(self):
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait()
