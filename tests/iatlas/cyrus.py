@@ -11,10 +11,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 
-from . import fetched, net
+from . import fetched, net, syslog
 from .murder import Murder
 from .node import Node
 
@@ -65,31 +64,6 @@ class Hosts:
         """What to put before a command; more: further lines of shell."""
         binds = ["mount --bind '%s' '/etc/%s'" % (f, os.path.basename(f)) for f in (self.hosts, self.services, self.nsswitch)]
         return ["unshare", "-m", "sh", "-ec", "\n".join([*binds, *more, 'exec "$@"']), "node"]
-
-
-class Syslog:
-    """What a node says to /dev/log, in a file."""
-
-    def __init__(self, path, file):
-        self.path, self.file = path, file
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(path)
-        os.chmod(path, 0o666)
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self):
-        with open(self.file, "ab", 0) as f:
-            while (line := self.sock.recv(65536)) != b"":
-                f.write(line.rstrip(b"\0\n") + b"\n")
-
-    def close(self):
-        """Whatever was said before is in the file then."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            s.sendto(b"", self.path)
-        self.thread.join()
-        self.sock.close()
-        os.unlink(self.path)
 
 
 class CyrusNode(Node):
@@ -159,16 +133,7 @@ class CyrusNode(Node):
 
     def _wrap(self, user=None):
         """In its own view of the machine: the programs at SEEN, a /dev with a log."""
-        dev = self.path("dev")
-        os.makedirs(dev, exist_ok=True)
-        nodes = " ".join("null zero full random urandom tty".split())
-        lines = [
-            "mount --bind '%s' %s" % (ROOT, SEEN),
-            "mount -t tmpfs -o mode=755 dev '%s' && cd '%s'" % (dev, dev),
-            "for f in %s; do touch $f && mount --bind /dev/$f $f; done" % nodes,
-            "mkdir -m 1777 shm && ln -s /proc/self/fd fd && ln -s '%s' log" % self.path("devlog"),
-            "cd / && mount --move '%s' /dev" % dev,
-        ]
+        lines = ["mount --bind '%s' %s" % (ROOT, SEEN), *syslog.mounts(self.path("dev"), self.path("devlog"))]
         libraries = [os.path.relpath(d, ROOT) for d in glob.glob(ROOT + "/usr/lib/*-linux-gnu")]
         libraries += [os.path.relpath(d, ROOT) for d in glob.glob(ROOT + "/lib/*-linux-gnu")]
         path = ":".join(os.path.join(SEEN, d) for d in libraries)
@@ -191,7 +156,7 @@ class CyrusNode(Node):
     def start(self, timeout=60):
         self.write_configuration()
         if self.syslog is None:
-            self.syslog = Syslog(self.path("devlog"), self.path("log"))
+            self.syslog = syslog.Syslog(self.path("devlog"), self.path("log"))
         args = ["-C", self.path("imapd.conf"), "-M", self.path("cyrus.conf"), "-p", self.path("pid"), "-D"]
         with open(self.path("stderr"), "ab") as err:
             self.master = subprocess.Popen(

@@ -5,7 +5,7 @@ import os
 import smtplib
 import subprocess
 
-from . import fetched
+from . import fetched, syslog
 from .direct import wait_for
 
 ROOT = fetched.prefix("postfix")
@@ -25,8 +25,6 @@ mail_owner = postfix
 setgid_group = postdrop
 import_environment = MAIL_CONFIG LD_LIBRARY_PATH
 export_environment = LD_LIBRARY_PATH
-maillog_file = %(dir)s/queue/log
-maillog_file_prefixes = %(dir)s
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 lmtp_host_lookup = native
@@ -41,7 +39,6 @@ lmtp_destination_recipient_limit = 50
 """
 
 MASTER = """
-postlog unix-dgram n - n - 1 postlogd
 %(address)s:%(smtp)d inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -82,7 +79,7 @@ class Postfix:
 
     def __init__(self, directory, address, conf, hosts):
         self.dir, self.address = directory, address
-        self.process = None
+        self.process = self.syslog = None
         for d in ("", "etc", "data", "queue", *("queue/" + q for q in QUEUES)):
             os.makedirs(self.path(d), exist_ok=True)
             os.chmod(self.path(d), 0o755)
@@ -108,7 +105,7 @@ class Postfix:
 
     def argv(self, program, *args, more=()):
         binds = ["mount --bind '%s' /etc/%s" % (self.path(f), f) for f in ("hosts", "passwd", "group")]
-        binds.append("mount --bind '%s' %s" % (ROOT, SEEN))
+        binds += ["mount --bind '%s' %s" % (ROOT, SEEN), *syslog.mounts(self.path("dev"), self.path("devlog"))]
         script = "\n".join([*binds, 'exec "$@"'])
         return ["unshare", "-m", *more, "sh", "-ec", script, "postfix", SEEN + program, "-c", self.path("etc"), *args]
 
@@ -116,6 +113,7 @@ class Postfix:
         return {"LD_LIBRARY_PATH": SEEN + "/usr/lib/postfix", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
     def start(self):
+        self.syslog = syslog.Syslog(self.path("devlog"), self.path("log"))
         argv = self.argv("/usr/lib/postfix/sbin/master", "-i", more=("-pf", "--kill-child"))
         with open(self.path("stderr"), "wb") as err:
             self.process = subprocess.Popen(argv, env=self.environment(), stdin=subprocess.DEVNULL, stdout=err, stderr=err)
@@ -134,6 +132,8 @@ class Postfix:
         if self.process:
             self.process.kill()
             self.process.wait()
+        if self.syslog:
+            self.syslog.close()
 
     def command(self, name, *args):
         """postqueue and its like."""
@@ -145,5 +145,5 @@ class Postfix:
         return smtplib.SMTP(self.address, SMTP, local_hostname="client.example.test", timeout=60)
 
     def log(self):
-        with open(self.path("queue", "log")) as f:
+        with open(self.path("log")) as f:
             return f.read()
