@@ -133,10 +133,17 @@ class Machine(Node):
         for path in self.disks.values():
             with self.open_directory(self.seen(path)) as fd:
                 fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH)
-            subprocess.run(self.inside("umount", path), check=True)
+            self.unmount(path)
             image = self.path("images", os.path.basename(path))
             subprocess.run(self.inside("mount", "-o", "loop", image, path), check=True)
         self.new_boot()
+
+    def unmount(self, path):
+        """The threads of a process that was killed may end a moment after it."""
+        deadline = time.monotonic() + 30
+        while subprocess.run(self.inside("umount", path), capture_output=True).returncode != 0:
+            assert time.monotonic() < deadline, "%s stays busy" % path
+            time.sleep(0.02)
 
     @staticmethod
     @contextlib.contextmanager
