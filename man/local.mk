@@ -13,18 +13,24 @@ dist_man_MANS = \
 	man/cyrus.conf.5 \
 	man/deliver.8 \
 	man/imapd.8 \
+	man/imtest.1 \
 	man/ipurge.8 \
 	man/lmtpd.8 \
 	man/lmtpproxyd.8 \
+	man/lmtptest.1 \
 	man/master.8 \
 	man/mbexamine.8 \
 	man/mbpath.8 \
 	man/mupdate.8 \
 	man/mupdatetest.1 \
+	man/nntptest.1 \
+	man/pop3test.1 \
 	man/proxyd.8 \
 	man/quota.8 \
 	man/reconstruct.8 \
+	man/sivtest.1 \
 	man/squatter.8 \
+	man/synctest.1 \
 	man/tls_prune.8 \
 	man/unexpunge.8
 nodist_doc_DATA = man/imapd.conf.sample

@@ -68,6 +68,20 @@ libexec_PROGRAMS += imap/tools/imapd
 imap_tools_imapd_SOURCES = imap/tools/imapd.c
 imap_tools_imapd_LDADD = $(SERVICE_LIBS) $(LOCAL_LIBS) $(PROXY_LIBS)
 
-bin_PROGRAMS += imap/tools/mupdatetest
-imap_tools_mupdatetest_SOURCES = imap/tools/mupdatetest.c
-imap_tools_mupdatetest_LDADD = $(STREAM_LIBS) $(SASL_ROOM_LIBS)
+# One program of many names: the name says the protocol.
+bin_PROGRAMS += imap/tools/imtest
+imap_tools_imtest_SOURCES = imap/tools/imtest.c imap/tools/imtest.h imap/tools/imtest-auth.c imap/tools/imtest-protocols.c
+imap_tools_imtest_LDADD = $(STREAM_LIBS) $(SASL_ROOM_LIBS)
+IMTEST_LINKS = lmtptest mupdatetest nntptest pop3test sivtest synctest
+
+imap/tools/imtest.links: imap/tools/imtest$(EXEEXT)
+	$(AM_V_GEN)for name in $(IMTEST_LINKS); do ln -sf imtest imap/tools/$$name || exit 1; done && touch $@
+all-local: imap/tools/imtest.links
+CLEANFILES += imap/tools/imtest.links $(IMTEST_LINKS:%=imap/tools/%)
+
+INSTALL_EXEC_HOOKS += install-imtest-links
+install-imtest-links:
+	cd $(DESTDIR)$(bindir) && for name in $(IMTEST_LINKS); do rm -f $$name && $(LN_S) imtest $$name || exit 1; done
+UNINSTALL_HOOKS += uninstall-imtest-links
+uninstall-imtest-links:
+	cd $(DESTDIR)$(bindir) && rm -f $(IMTEST_LINKS)

@@ -55,8 +55,8 @@ static int include(struct config_lines *lines, const char *path, unsigned number
     return r;
 }
 
-static int add_line(struct config_lines *lines, const char *path, unsigned number, const char *name,
-                    const char *value, char **error_r)
+int config_lines_add(struct config_lines *lines, const char *path, unsigned number, const char *name,
+                     const char *value, char **error_r)
 {
     struct config_line *l;
 
@@ -90,7 +90,7 @@ static int parse_line(struct config_lines *lines, const char *path, unsigned num
         return fail(path, number, "no option's name before the colon", error_r);
     if (str_ieq(name, "@include"))
         return include(lines, path, number, value, depth, error_r);
-    return add_line(lines, path, number, name, value, error_r);
+    return config_lines_add(lines, path, number, name, value, error_r);
 }
 
 /* Cuts the next line off *rest, joining those that end in a backslash, and counts. */

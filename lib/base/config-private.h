@@ -19,6 +19,9 @@ struct config_lines {
 /* Reads a file and those that it includes; appends.  ERR_CONFIG with "FILE:LINE: what is wrong"
  * in *error_r (malloc'ed). */
 int config_lines_read(struct config_lines *lines, const char *path, char **error_r);
+/* Appends one, as if it stood in that file and line. */
+int config_lines_add(struct config_lines *lines, const char *path, unsigned number, const char *name,
+                     const char *value, char **error_r);
 void config_lines_free(struct config_lines *lines);
 
 #endif

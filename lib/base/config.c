@@ -416,3 +416,12 @@ int config_read(const char *path, const char *service, const char *ident, char *
     r = config_lines_read(&config.lines, path, error_r);
     return r < 0 ? r : apply(path, ident, error_r);
 }
+
+int config_set(const char *name, const char *value, char **error_r)
+{
+    int r;
+
+    *error_r = NULL;
+    r = config_lines_add(&config.lines, "command line", 0, name, value, error_r);
+    return r < 0 ? r : options_load(config_overflow, error_r);
+}

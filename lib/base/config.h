@@ -24,6 +24,10 @@ const char *config_default_path(void);
  * and ERR_CONFIG is returned.  (Unit tests may call it again: everything is replaced.) */
 int config_read(const char *path, const char *service, const char *ident, char **error_r);
 
+/* One more line, as if it stood last: a tool's command line.  After config_read(), or without any; before there are
+ * threads.  0, or ERR_CONFIG with what is wrong in *error_r (malloc'ed). */
+int config_set(const char *name, const char *value, char **error_r);
+
 /* The path that config_read() was given. */
 const char *config_file(void);
 

@@ -300,18 +300,28 @@ static void test_failures(void)
     must_read("", NULL);
 }
 
+/* A tool's command line: the last line counts, and a bad one is refused. */
+static void test_set(void)
+{
+    char *error;
+
+    must_read("admins: one\n", NULL);
+    CU_ASSERT_EQUAL(config_set("Admins", "two", &error), 0);
+    CU_ASSERT_STRING_EQUAL(opt_string(OPT_ADMINS), "two");
+    CU_ASSERT_EQUAL(config_set("sasl_made_up", "x", &error), 0);
+    CU_ASSERT_STRING_EQUAL(config_overflow("sasl_made_up"), "x");
+    CU_ASSERT_EQUAL(config_set("sasl_minimum_layer", "many", &error), ERR_CONFIG);
+    CU_ASSERT(error != NULL && strstr(error, "sasl_minimum_layer") != NULL);
+    free(error);
+    must_read("", NULL);
+    CU_ASSERT_PTR_NULL(config_overflow("sasl_made_up"));
+}
+
 static const struct unit_case cases[] = {
-    {"defaults", test_defaults},
-    {"values", test_values},
-    {"lines", test_lines},
-    {"service", test_service},
-    {"old names", test_old_names},
-    {"overflow", test_overflow},
-    {"include", test_include},
-    {"problems", test_problems},
-    {"role", test_role},
-    {"failures", test_failures},
-    {NULL, NULL},
+    {"defaults", test_defaults}, {"values", test_values},       {"lines", test_lines},
+    {"service", test_service},   {"old names", test_old_names}, {"overflow", test_overflow},
+    {"include", test_include},   {"problems", test_problems},   {"role", test_role},
+    {"set", test_set},           {"failures", test_failures},   {NULL, NULL},
 };
 
 extern const struct unit_suite config_suite;
