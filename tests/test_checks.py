@@ -9,7 +9,7 @@ import pytest
 
 from iatlas import node
 
-FOLDERS = ("lib", "imap", "mupdate", "master", "cunit", "man", "build-aux", "bench", "fuzz", "tests/helpers")
+FOLDERS = ("lib", "imap", "mupdate", "master", "cunit", "man", "build-aux", "bench", "fuzz", "perl", "tests/helpers")
 DEFECTS = [
     ("check-layers", "lib/base/buf.c", '#include "imap/store/store.h"\n', "lib/base may not use imap/store"),
     ("check-layers", "imap/session/route.c", '#include "mupdate/names.h"\n', "imap/session may not use mupdate"),
@@ -20,6 +20,8 @@ DEFECTS = [
     ("check-log", "lib/base/log-events.def", 'EVENT(ZZZ, "zzz", "never")\n', "nothing logs zzz"),
     ("check-log", "lib/base/log-keys.def", 'KEY(AAA, "aaa", "out of order")\n', "not sorted"),
     ("check-man", "man/new.8", ".TH NEW 8\n", "man/new.8 is not installed"),
+    ("check-man", "man/mbexamine.8", '.TP\n.B \\-Z\n', "man/mbexamine.8: the program has no -Z"),
+    ("check-man", "imap/tools/mbexamine.c", 'getopt(argc, argv, "Cqu:Z")', "man/mbexamine.8: says nothing of -Z"),
     ("check-man", "imap/tools/local.mk", "sbin_PROGRAMS += imap/tools/new\n", "new has no page"),
 ]
 
