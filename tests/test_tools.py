@@ -319,6 +319,8 @@ def test_reconstruct_sound(make_server, mode):
     is_sound(server, "-u", "anna")
     assert server.command("reconstruct").stdout == "user/anna\nuser/anna/Sub\n"
     assert server.command("reconstruct", "user/anna").stdout == "user/anna\n"
+    assert server.command("reconstruct", "-P", directory(server) + "/").stdout == "user/anna\n"
+    assert server.command("reconstruct", "-P", "-r", directory(server)).stdout == "user/anna\nuser/anna/Sub\n"
     assert server.command("reconstruct", "-s", "-r", "user.anna").stdout == "user/anna\nuser/anna/Sub\n"
     assert before == [open(f, "rb").read() for f in files(server, "index")]
     with login(server, "anna") as c:
@@ -329,9 +331,11 @@ def test_reconstruct_sound(make_server, mode):
         server.command("cyr_expire", *impatient(server), "-X", "0", "-t", "-D", "0")
         is_sound(server, "-n")
     assert server.command("reconstruct", "user/nobody", check=False).returncode == 75
+    for path in ("/nowhere", server.path("spool"), "user/anna"):
+        assert server.command("reconstruct", "-P", path, check=False).returncode == 75
 
 
-@pytest.mark.parametrize("option", ["-f", "-x", "-Px", "-V13", "-s -G", "-u", "-y"])
+@pytest.mark.parametrize("option", ["-f", "-x", "-P", "-P -u x", "-V13", "-s -G", "-u", "-y"])
 def test_reconstruct_refuses(server, option):
     r = server.command("reconstruct", *option.split(), check=False)
     assert r.returncode == 64 and r.stderr != "" and r.stdout == ""

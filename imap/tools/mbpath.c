@@ -162,31 +162,11 @@ static void print_lines(struct mboxop_env *env, const struct wish *wish, const c
 
 /* ---- one argument ---- */
 
-/* A mailbox's directory, by the id that it is named by. */
-static int lookup_path(struct mboxop_env *env, const char *path, struct pool *pool,
-                       struct mboxlist_record *record_r)
-{
-    struct buf directory = BUF_INIT;
-    char *given = realpath(path, NULL), *real = NULL;
-    const char *id = given != NULL ? strrchr(given, '/') + 1 : "";
-    int r = mailbox_id_valid(id) ? mboxlist_lookup_id(env->list, id, pool, record_r) : ERR_NOTFOUND;
-
-    if (r == 0 && record_r->type == MBOXLIST_LOCAL && env->store != NULL &&
-        mailbox_dir(env->store, record_r->partition, id, &directory) == 0)
-        real = realpath(directory.data, NULL);
-    if (r == 0 && (real == NULL || strcmp(real, given) != 0))
-        r = ERR_NOTFOUND;
-    free(given);
-    free(real);
-    buf_free(&directory);
-    return r;
-}
-
 static int lookup(struct mboxop_env *env, const struct wish *wish, const char *given, struct pool *pool,
                   struct mboxlist_record *record_r)
 {
     if (wish->is_path)
-        return lookup_path(env, given, pool, record_r);
+        return tool_lookup_path(env, given, pool, record_r);
     return wish->is_user ? tool_lookup_user(env, given, pool, record_r)
                          : tool_lookup(env, given, wish->utf7, pool, record_r);
 }

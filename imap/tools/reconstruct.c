@@ -20,7 +20,7 @@ static const char program[] = "reconstruct";
 struct request {
     const char *config;
     enum check_depth depth; /* -s, -G */
-    bool recursive, dry, quiet, users;
+    bool recursive, dry, quiet, users, paths;
     char **names; /* NULL-terminated */
 };
 
@@ -263,7 +263,8 @@ static void run_name(struct mboxop_env *env, const char *name, struct run *run)
 {
     struct pool *pool = pool_new(0);
     struct mboxlist_record record;
-    int r = tool_lookup(env, name, false, pool, &record);
+    int r = run->request->paths ? tool_lookup_path(env, name, pool, &record)
+                                : tool_lookup(env, name, false, pool, &record);
 
     if (r != 0 && r != ERR_NOTFOUND) {
         fprintf(stderr, "%s: %s: %s\n", program, name, error_text(r));
@@ -294,7 +295,7 @@ static int run(struct mboxop_env *env, const struct request *request)
         run.seen = 0;
         if (request->users)
             each(env, *name, &run);
-        else if (strpbrk(*name, "*%") != NULL)
+        else if (!request->paths && strpbrk(*name, "*%") != NULL)
             run_pattern(env, *name, &run);
         else
             run_name(env, *name, &run);
@@ -328,7 +329,6 @@ static int refuse(int option)
         {'f', "mailbox directories are named by id and hold no name, so that none can be found in them; "
               "the list is read back by ctl_mboxlist -u"},
         {'x', "belongs to -f, which is not supported"},
-        {'P', "a path has no name in the mailbox list; give the mailbox"},
         {'V', "an index has one version only"},
     };
 
@@ -343,7 +343,7 @@ static int parse(int argc, char **argv, struct request *request)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "C:rsGnqufxP:V:")) != -1) {
+    while ((c = getopt(argc, argv, "C:rsGnqufxPV:")) != -1) {
         if (c == 'C')
             request->config = optarg;
         else if (c == 'r')
@@ -358,15 +358,19 @@ static int parse(int argc, char **argv, struct request *request)
             request->quiet = true;
         else if (c == 'u')
             request->users = true;
+        else if (c == 'P')
+            request->paths = true;
         else if (c == 'V' && strcmp(optarg, "max") == 0)
             continue; /* it is */
-        else if (strchr("fxPV", c) != NULL)
+        else if (strchr("fxV", c) != NULL)
             return refuse(c);
         else
             return usage();
     }
     request->names = argv + optind;
-    return request->users && optind == argc ? usage() : 0;
+    if (request->users && request->paths)
+        return usage();
+    return (request->users || request->paths) && optind == argc ? usage() : 0;
 }
 
 int main(int argc, char **argv)

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "imap/store/mailbox.h"
 #include "imap/store/store.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
@@ -199,6 +200,25 @@ int tool_lookup_user(struct mboxop_env *env, const char *userid, struct pool *po
         r = mboxlist_lookup(env->list, name.data, pool, record_r);
     buf_free(&name);
     return no_name_is_not_found(r);
+}
+
+int tool_lookup_path(struct mboxop_env *env, const char *path, struct pool *pool,
+                     struct mboxlist_record *record_r)
+{
+    struct buf directory = BUF_INIT;
+    char *given = realpath(path, NULL), *real = NULL;
+    const char *id = given != NULL ? strrchr(given, '/') + 1 : "";
+    int r = mailbox_id_valid(id) ? mboxlist_lookup_id(env->list, id, pool, record_r) : ERR_NOTFOUND;
+
+    if (r == 0 && record_r->type == MBOXLIST_LOCAL && env->store != NULL &&
+        mailbox_dir(env->store, record_r->partition, id, &directory) == 0)
+        real = realpath(directory.data, NULL);
+    if (r == 0 && (real == NULL || strcmp(real, given) != 0))
+        r = ERR_NOTFOUND;
+    free(given);
+    free(real);
+    buf_free(&directory);
+    return r;
 }
 
 const char *tool_external(const struct mboxop_env *env, const char *name, struct pool *pool)

@@ -35,6 +35,9 @@ bool tool_duration(const char *program, const char *text, int64_t *seconds_r);
  * error of the list. */
 int tool_lookup(struct mboxop_env *env, const char *given, bool utf7, struct pool *pool,
                 struct mboxlist_record *record_r);
+/* The mailbox of this server whose directory that is; likewise. */
+int tool_lookup_path(struct mboxop_env *env, const char *path, struct pool *pool,
+                     struct mboxlist_record *record_r);
 /* A user's INBOX; likewise. */
 int tool_lookup_user(struct mboxop_env *env, const char *userid, struct pool *pool,
                      struct mboxlist_record *record_r);
