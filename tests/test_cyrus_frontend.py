@@ -131,7 +131,8 @@ def test_classic_names(make_mixed):
     assert serves(murder, ".") == ["INBOX", "INBOX.x"]
 
 
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "DIGEST-MD5"])
+# DIGEST-MD5's plugin leaks what it has OpenSSL load: not under sanitizers.
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", pytest.param("DIGEST-MD5", marks=pytest.mark.slow)])
 def test_mechanisms(make_mixed, mechanism):
     """What a frontend chooses when it is left to; the second may have a security layer."""
     conf = {"force_sasl_client_mech": None, "sasl_mech_list": "PLAIN " + mechanism}
