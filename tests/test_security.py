@@ -377,6 +377,7 @@ def test_access_lists(served):
         c.ok("NOOP")
 
 
+@pytest.mark.slow  # a sanitizer keeps what was freed
 def test_client_that_does_not_read(imapd):
     """Pipelined commands whose answers nobody takes fill neither memory nor workers."""
     with imapd.imap("fred") as c:
