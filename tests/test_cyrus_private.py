@@ -63,11 +63,10 @@ def test_unknown_to_others(backend):
 
 
 def test_unknown_before_login(backend):
-    c = backend.connect()
-    unknown = c.bad("FROB").text
     for said in SAID:
-        assert c.bad(said).text == unknown
-    assert b"MULTIAPPEND" not in c.greeting and b"LIST-EXTENDED" not in c.greeting
+        with backend.connect() as c:
+            assert c.bad(said).text == c.bad("FROB").text
+            assert b"MULTIAPPEND" not in c.greeting and b"LIST-EXTENDED" not in c.greeting
 
 
 def test_acting_for_a_user_makes_no_server(backend):
