@@ -7,7 +7,6 @@ import pty
 import re
 import select
 import ssl
-import subprocess
 import time
 
 import pytest
@@ -16,6 +15,8 @@ from iatlas import message, net
 from iatlas.direct import wait_for
 from iatlas.node import PASSWORD
 from iatlas.site import HOST, MTA_LMTP
+
+pytestmark = pytest.mark.peer
 
 PORTS = pytest.mark.parametrize("tls", ["imaps", "starttls"])
 UMLAUT = "&ANw-bung"  # modified UTF-7
@@ -218,9 +219,9 @@ def test_msmtp(user, make_user):
 def test_swaks(user, make_user):
     other = make_user()
     out = user.run(
-        "swaks", "--protocol", "LMTP", "--server", HOST, "--port", str(MTA_LMTP), "--auth-user", "mta", "--auth-password", PASSWORD, "--tls", "--tls-verify", "--tls-ca-path",
-        user.ca, "--pipeline", "--from", "s@example.org", "--to", user.name + "," + other.name,
-        "--h-Subject", "by swaks", "--attach", "@" + user.desk.write("attached", "y" * 100000),
+        "swaks", "--protocol", "LMTP", "--server", HOST, "--port", str(MTA_LMTP), "--auth-user", "mta", "--auth-password",
+        PASSWORD, "--tls", "--tls-verify", "--tls-ca-path", user.ca, "--pipeline", "--from", "s@example.org", "--to",
+        user.name + "," + other.name, "--h-Subject", "by swaks", "--attach", "@" + user.desk.write("attached", "y" * 100000),
     )  # fmt: skip
     assert "TLS started" in out
     assert subjects_of_both(user, other) == (["by swaks"], ["by swaks"])

@@ -8,6 +8,8 @@ import pytest
 
 from iatlas import message
 
+pytestmark = pytest.mark.peer
+
 NAMES = {  # as IMAP has it: as the user sees it
     "INBOX": "INBOX",
     "Work": "Work",
@@ -108,10 +110,11 @@ def client(request, user):
 
 def far(client):
     """{mailbox: sorted [(subject, flags as Maildir has them)]} on the server."""
-    return {
-        client.name(name): sorted((s, "".join(sorted(FLAGS.get(f, "") for f in flags))) for s, flags in client.user.messages('"%s"' % name))
-        for name in client.user.mailboxes()
-    }
+    found = {}
+    for name in client.user.mailboxes():
+        messages = client.user.messages('"%s"' % name)
+        found[client.name(name)] = sorted((s, "".join(sorted(FLAGS.get(f, "") for f in flags))) for s, flags in messages)
+    return found
 
 
 def near(client):

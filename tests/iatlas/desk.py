@@ -23,7 +23,8 @@ class Desk:
         self.home = str(directory)
         os.makedirs(self.home, exist_ok=True)
         os.chown(self.home, *NOBODY)
-        os.chmod(self.write("hosts", "127.0.0.1 localhost %s\n" % socket.gethostname() + "".join("%s %s\n" % (a, n) for n, a in names.items())), 0o644)
+        known = "".join("%s %s\n" % (a, n) for n, a in names.items())
+        os.chmod(self.write("hosts", "127.0.0.1 localhost %s\n%s" % (socket.gethostname(), known)), 0o644)
 
     def path(self, *parts):
         return os.path.join(self.home, *parts)
