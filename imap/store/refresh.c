@@ -226,9 +226,10 @@ static bool is_current(const struct refresh *f)
 
 static int read_header(struct refresh *f)
 {
+    bool was_open = f->view->mailbox != NULL;
     int r = view_mailbox(f->view, &f->m);
 
-    if (r == 0)
+    if (r == 0 && was_open) /* else it has just been read */
         r = mailbox_refresh(f->m);
     if (r < 0)
         return r;

@@ -35,8 +35,8 @@ struct search {
 struct candidate {
     struct search *search;
     const struct view_message *seen;
-    struct message *message;
-    struct file_map map; /* of the file; mapped: it is open */
+    struct message *message; /* NULL until a key needs more than the record: most need nothing else */
+    struct file_map map;     /* of the file; mapped: it is open */
     bool mapped, gone;
 };
 
@@ -175,6 +175,13 @@ void search_end(struct search **search)
 
 /* ---- text ---- */
 
+static struct message *message_of(struct candidate *c)
+{
+    if (c->message == NULL)
+        message_open(c->search->view->mailbox, c->seen->number, &c->seen->record, &c->message);
+    return c->message;
+}
+
 /* The message file in memory, or false if it is gone. */
 static bool open_file(struct candidate *c)
 {
@@ -182,7 +189,7 @@ static bool open_file(struct candidate *c)
 
     if (c->mapped || c->gone)
         return c->mapped;
-    fd = message_fd(c->message);
+    fd = message_fd(message_of(c));
     c->mapped = fd >= 0 && file_map_open(fd, &c->map) == 0;
     c->gone = !c->mapped;
     if (c->mapped)
@@ -228,7 +235,7 @@ static bool match_header(struct candidate *c, const struct search_node *n)
     size_t len;
 
     if (message_header_is_cached(n->name) && c->seen->record.header_bytes <= HEADER_MAX * 1024) {
-        if (message_item(c->message, CACHE_HEADERS, &data, &len) < 0)
+        if (message_item(message_of(c), CACHE_HEADERS, &data, &len) < 0)
             return false;
         return find_in_header(searcher, data, len, n->name);
     }
@@ -284,7 +291,7 @@ static bool find_in_body(struct candidate *c, struct searcher *searcher)
     const char *table;
     size_t len;
 
-    if (message_item(c->message, CACHE_PARTS, &table, &len) < 0 || !open_file(c) ||
+    if (message_item(message_of(c), CACHE_PARTS, &table, &len) < 0 || !open_file(c) ||
         mail_table_begin(&it, table, len) < 0)
         return false;
     while (mail_table_next(&it, &entry, NULL) == 1) {
@@ -392,7 +399,6 @@ static bool look_at(struct search *s, const struct view_message *seen)
     struct candidate c = {.search = s, .seen = seen};
     bool hit;
 
-    message_open(s->view->mailbox, seen->number, &seen->record, &c.message);
     hit = match(&c, s->program);
     if (c.mapped)
         file_map_close(&c.map);
