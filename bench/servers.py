@@ -136,6 +136,9 @@ class Aggregator:
 
 def prepare_mail(address, messages):
     fill(address, "reader0", messages)
+    with connect(address, "reader0") as imap:  # who caches at the first reading has done so
+        imap.select("INBOX")
+        imap.ok("FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)")
     fill(address, "user0", min(messages, DISTINCT))
     for user in USERS[1:11]:
         with connect(address, user) as imap:
