@@ -9,6 +9,7 @@ import time
 import pytest
 
 from iatlas import Imap, Lmtp, Murder, message, net
+from iatlas.mupdate import Mupdate
 from iatlas.node import ADMIN, PASSWORD, PROXY
 
 NEW = message(subject="one")
@@ -492,3 +493,17 @@ def test_create_on_a_server_and_partition(murder):
     for i, name in ((1, "user/carl"), (0, "user/dora")):
         with Imap(murder.be[i].address).login("cyrus") as admin:
             assert admin.list("", "user/*") == [name]
+
+
+def test_create_stays_with_the_parent(murder):
+    with murder.imap(ADMIN) as admin:
+        admin.ok("CREATE user/ann %s!default" % murder.names[1])
+        admin.ok("CREATE user/ann/a %s!default" % murder.names[1])
+        admin.ok("CREATE user/ann/b %s" % murder.names[1])
+        admin.ok("CREATE user/ann/c !default")
+        for elsewhere in (murder.names[0], murder.names[0] + "!default"):
+            assert "[CANNOT]" in admin.no("CREATE user/ann/d " + elsewhere).text
+        assert admin.list("", "user/*") == ["user/ann", "user/ann/a", "user/ann/b", "user/ann/c"]
+    with Mupdate(murder.m.address).login() as m:
+        for name in "abc":
+            assert m.find("user.ann." + name)[1] == murder.names[1] + "!default"

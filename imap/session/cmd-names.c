@@ -1,6 +1,9 @@
 /* cmd-names.c: SELECT, EXAMINE, CREATE, RENAME: which leg they go to. */
+#include <string.h>
+
 #include "imap/session/commands.h"
 #include "imap/session/route.h"
+#include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/imapwire/args.h"
 #include "lib/mboxlist/mboxlist.h"
@@ -54,6 +57,17 @@ static enum step start_at(struct command *cmd, const char *server)
     return cmd->leg->ops->start(cmd->leg, cmd);
 }
 
+/* Does an administrator want it on another server than its parent's? */
+static bool is_apart(const char *wanted, const struct mboxlist_record *parent)
+{
+    const char *server = parent->type == MBOXLIST_LOCAL ? config_servername() : parent->server;
+    size_t n = wanted != NULL ? strcspn(wanted, "!") : 0;
+
+    if (n == 0 || (wanted[n] == '\0' && leg_program()->local != NULL))
+        return false; /* nothing, or a partition */
+    return strlen(server) != n || strncmp(server, wanted, n) != 0;
+}
+
 static enum step place_step(struct command *cmd)
 {
     const struct leg_program *program = leg_program();
@@ -63,6 +77,8 @@ static enum step place_step(struct command *cmd)
     int r;
 
     r = route_ancestor(cmd, cmd->mailbox, &ancestor);
+    if (r == 0 && is_apart(create->wanted, &ancestor))
+        return command_no(cmd, "CANNOT", "The parent is on another server");
     if (r == 0)
         return start_at(cmd, ancestor.type == MBOXLIST_LOCAL ? NULL : ancestor.server);
     if (r != ERR_NOTFOUND)
