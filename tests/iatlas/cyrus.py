@@ -153,7 +153,7 @@ class CyrusNode(Node):
             raise AssertionError("%s: exit %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout, r.stderr))
         return r
 
-    def start(self, timeout=60):
+    def start(self, timeout=120):
         self.write_configuration()
         if self.syslog is None:
             self.syslog = syslog.Syslog(self.path("devlog"), self.path("log"))

@@ -95,6 +95,8 @@ def spawn(*argv):
 class Room(Node):
     """hosts: name -> address of everybody; imapd_conf, cyrus_conf: the files' text."""
 
+    MASTER_ARGUMENTS = ("-r", "/var/imap/ready")
+
     REPORTS = "var/tmp/sanitizer"
 
     def __init__(self, directory, hub, name, address, hosts, imapd_conf, cyrus_conf):
@@ -150,12 +152,11 @@ class Room(Node):
             env[variable] = env[variable].replace(BUILD, BIN)
         return {name: value.replace(self.path("var"), "/var") for name, value in env.items()}
 
-    def start(self, timeout=30):
+    def start(self, timeout=120):
         self.write_configuration()
-        ready = self.path("var", "imap", "ready")
         with open(self.path("stderr"), "ab") as err:
             self.master = subprocess.Popen(
-                self.argv("master", "-r", "/var/imap/ready"),
+                self.argv("master", *self.MASTER_ARGUMENTS),
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=err,
@@ -163,11 +164,14 @@ class Room(Node):
                 start_new_session=True,
             )
         deadline = time.monotonic() + timeout
-        while not os.path.exists(ready):
+        while not self.is_ready():
             if self.master.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError("%s did not start:\n%s\n%s" % (self.name, self.stderr(), self.log()))
             time.sleep(0.01)
         return self
+
+    def is_ready(self):
+        return os.path.exists(self.path("var", "imap", "ready"))
 
     def command(self, *argv, check=True, **kw):
         """A tool, started as user cyrus would in this room, without -C."""
