@@ -51,8 +51,7 @@ static int open_view(struct local_leg *l, const struct local_mailbox *m, bool re
     if (r < 0)
         return r;
     reader = local_reader(l, m->record.name, mailbox_header(mailbox));
-    mailbox_close(&mailbox);
-    r = view_open(l->env->store, m->record.partition, m->record.id, &reader, read_only, &l->view);
+    r = view_of(&mailbox, &reader, read_only, &l->view);
     if (r < 0)
         return r;
     str_copy(l->id, sizeof(l->id), m->record.id);

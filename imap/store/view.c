@@ -39,19 +39,21 @@ static void take_numbers(struct view *view)
     view->flags_modseq = view->expunge_modseq = h->highest_modseq;
 }
 
-int view_open(struct store *store, const char *partition, const char *id, const struct mailbox_reader *reader,
-              bool read_only, struct view **view_r)
+int view_of(struct mailbox **mailbox, const struct mailbox_reader *reader, bool read_only,
+            struct view **view_r)
 {
     struct view *view = xcalloc(1, sizeof(*view));
-    int r = mailbox_open(store, partition, id, &view->mailbox);
+    int r = 0;
 
     view->magic = VIEW_MAGIC;
-    view->store = store;
-    view->partition = xstrdup(partition);
+    view->mailbox = *mailbox;
+    *mailbox = NULL;
+    view->store = mailbox_store(view->mailbox);
+    view->partition = xstrdup(mailbox_partition(view->mailbox));
     view->read_only = read_only;
     view->seen.deadline = CLOCK_NEVER;
-    str_copy(view->id, sizeof(view->id), id);
-    if (r == 0 && reader != NULL && reader->userid != NULL) {
+    str_copy(view->id, sizeof(view->id), mailbox_id(view->mailbox));
+    if (reader != NULL && reader->userid != NULL) {
         view->seen.userid = xstrdup(reader->userid);
         r = view_seen_load(view);
     }
@@ -63,6 +65,16 @@ int view_open(struct store *store, const char *partition, const char *id, const 
     }
     *view_r = view;
     return r;
+}
+
+int view_open(struct store *store, const char *partition, const char *id, const struct mailbox_reader *reader,
+              bool read_only, struct view **view_r)
+{
+    struct mailbox *mailbox;
+    int r = mailbox_open(store, partition, id, &mailbox);
+
+    *view_r = NULL;
+    return r < 0 ? r : view_of(&mailbox, reader, read_only, view_r);
 }
 
 static void drop_map(struct view *view)

@@ -21,6 +21,10 @@ struct view;
  * 0, or as mailbox_open(). */
 int view_open(struct store *store, const char *partition, const char *id, const struct mailbox_reader *reader,
               bool read_only, struct view **view_r);
+/* The same of a handle that has just been opened, which it takes: *mailbox is NULL then.  0, or an error of the seen
+ * database. */
+int view_of(struct mailbox **mailbox, const struct mailbox_reader *reader, bool read_only,
+            struct view **view_r);
 /* Writes private seen that is not written yet, and compacts the mailbox if that is worth it.  *view may be
  * NULL. */
 void view_close(struct view **view);
