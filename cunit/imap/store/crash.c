@@ -30,7 +30,7 @@ static int rounds(const char *variable, int normal)
     return more != NULL ? atoi(more) : normal;
 }
 
-/* What a child tells before it goes on: this is acknowledged. */
+/* What a child tells before it goes on: this is acknowledged.  Another may tell sooner what it did with the message. */
 struct ack {
     enum { ACK_APPEND, ACK_EXPUNGE, ACK_COPY, ACK_FLAG } what;
     uint32_t uid;    /* of COPY: the first in the other mailbox */
@@ -156,7 +156,7 @@ static void child_run(int fd, unsigned random, unsigned number)
 /* ---- the parent ---- */
 
 static struct {
-    unsigned char state[UIDS_MAX]; /* 0: not acknowledged; 1: there; 2: expunged; +4: flagged */
+    unsigned char state[UIDS_MAX]; /* acknowledged: 1 appended, 2 expunged, 4 flagged */
     unsigned number[UIDS_MAX];
     uint64_t modseq;
     uint32_t copies; /* acknowledged messages in the other mailbox */
@@ -172,12 +172,12 @@ static void learn(const struct ack *ack)
         return;
     switch (ack->what) {
     case ACK_APPEND:
-        wrong += known.state[ack->uid] != 0; /* a UID twice */
-        known.state[ack->uid] = 1;
+        wrong += known.state[ack->uid] & 1; /* a UID twice */
+        known.state[ack->uid] |= 1;
         known.number[ack->uid] = ack->number;
         break;
     case ACK_EXPUNGE:
-        known.state[ack->uid] = 2;
+        known.state[ack->uid] |= 2;
         break;
     case ACK_FLAG:
         known.state[ack->uid] |= 4;
@@ -224,7 +224,7 @@ static void verify(unsigned children)
         if ((record.system & RECORD_EXPUNGED) || record.uid >= UIDS_MAX)
             continue;
         there[record.uid] = 1;
-        back += (known.state[record.uid] & 3) == 2;
+        back += (known.state[record.uid] & 2) != 0;
         wrong += (known.state[record.uid] & 4) && !(record.system & RECORD_FLAGGED);
         if (known.state[record.uid] & 1)
             wrong += !has_text(m, i, &record, known.number[record.uid]);
@@ -232,7 +232,7 @@ static void verify(unsigned children)
     for (uint32_t uid = 1; uid < UIDS_MAX; uid++) {
         if ((known.state[uid] & 3) == 1 && !there[uid]) {
             lost++; /* an expunge whose word was cut off, at most one a child */
-            known.state[uid] = 2;
+            known.state[uid] |= 2;
         }
     }
     wrong += back > 0 || lost > children;
