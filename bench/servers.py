@@ -130,8 +130,10 @@ class Aggregator:
         return private_bytes(n.processes("imapd") + n.processes("proxyd"))
 
     def stop(self):
-        self.murder.cleanup()
-        self.alone.cleanup()
+        try:
+            self.murder.cleanup()
+        finally:
+            self.alone.cleanup()
 
 
 def prepare_mail(address, messages):
