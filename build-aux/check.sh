@@ -25,13 +25,13 @@ check() {
     [ ! -d .git ] || timed format check_format
     timed peers build-aux/fetch-peers $PEERS
     timed build configure_and_make build --enable-werror CFLAGS="-O2 -g" -- all
-    timed unit make -s -C build check
+    timed unit make -s -j2 -C build check
     timed distcheck make -s -C build distcheck
     timed build-asan configure_and_make build-asan --enable-werror --enable-sanitizers=address,undefined \
         CFLAGS="-O1 -g" -- all
-    timed unit-asan make -s -C build-asan check
+    timed unit-asan make -s -j2 -C build-asan check
     timed build-tsan configure_and_make build-tsan --enable-werror --enable-sanitizers=thread CFLAGS="-O1 -g" -- all
-    timed unit-tsan make -s -C build-tsan check
+    timed unit-tsan make -s -j2 -C build-tsan check
     step "end-to-end tests"
     check_end_to_end build
     step "end-to-end tests, address and undefined sanitizers"

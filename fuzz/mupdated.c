@@ -54,10 +54,9 @@ static struct login_service *begin(void)
 
     ops = front_ops;
     ops.greeting = greet;
-    serve_begin("mupdate");
+    serve_begin("mupdate", close_names); /* Berkeley DB's memory looks lost else */
     server.hub = hub_new();
     open_names();
-    atexit(close_names); /* Berkeley DB's memory looks lost else */
     BUG_ON(login_service_new(&config, &service, NULL) != 0);
     return service;
 }

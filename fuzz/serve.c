@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include "imap/login/login.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
+#include "lib/base/digest.h"
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/engine/engine.h"
@@ -20,15 +22,11 @@ enum { HANG_MS = 60 * 1000 };
 
 static struct engine *engine;
 static char dir[64];
+static void (*close_server)(void);
 
 const char *serve_dir(void)
 {
     return dir;
-}
-
-static void remove_dir(void)
-{
-    file_remove_tree(dir);
 }
 
 static void make_folders(void)
@@ -63,18 +61,6 @@ static void configure(const char *service)
     buf_free(&path);
 }
 
-void serve_begin(const char *service)
-{
-    const struct engine_config few = {.workers_min = 1, .workers_max = 2, .sessions_max = 10};
-
-    strcpy(dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/fuzz.XXXXXX" : "/tmp/fuzz.XXXXXX");
-    BUG_ON(mkdtemp(dir) == NULL);
-    atexit(remove_dir);
-    make_folders();
-    configure(service);
-    BUG_ON(engine_start(&few, &engine) != 0);
-}
-
 /* The client sees the end before the session is gone. */
 static void wait_idle(void)
 {
@@ -85,6 +71,34 @@ static void wait_idle(void)
         BUG_ON(clock_left(deadline) == 0);
         usleep(100);
     }
+}
+
+static void end(void)
+{
+    wait_idle();
+    engine_stop(&engine);
+    if (close_server != NULL)
+        close_server();
+    file_remove_tree(dir);
+}
+
+void serve_begin(const char *service, void (*close)(void))
+{
+    const struct engine_config few = {.workers_min = 1, .workers_max = 2, .sessions_max = 10};
+    unsigned char any[8];
+
+#ifdef __SANITIZE_THREAD__
+    puts("skipped: one connection at a time, and libraries that the thread sanitizer does not see into");
+    exit(77);
+#endif
+    close_server = close;
+    strcpy(dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/fuzz.XXXXXX" : "/tmp/fuzz.XXXXXX");
+    BUG_ON(mkdtemp(dir) == NULL);
+    make_folders();
+    configure(service);
+    BUG_ON(engine_start(&few, &engine) != 0);
+    digest_random(any, sizeof(any)); /* now libcrypto has its own word at exit: it comes behind ours */
+    atexit(end);
 }
 
 void serve_wipe(void)

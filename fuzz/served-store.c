@@ -87,7 +87,7 @@ struct login_service *served_store_begin(void)
 
     ops = imap_front;
     ops.greeting = greet;
-    serve_begin("imap");
+    serve_begin("imap", NULL);
     leg_register(&program);
     open_store();
     BUG_ON(login_service_new(&config, &service, NULL) != 0);
