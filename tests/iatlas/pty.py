@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import termios
 import time
 
@@ -48,6 +49,10 @@ class Terminal:
         deadline = time.monotonic() + timeout
         while self._read(deadline):
             pass
-        status = os.waitpid(self.pid, 0)[1]
+        while (ended := os.waitpid(self.pid, os.WNOHANG))[0] == 0:
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+            time.sleep(0.01)
+        status = ended[1]
         os.close(self.fd)  # not before: it would be hung up on
         return os.waitstatus_to_exitcode(status)
