@@ -312,11 +312,15 @@ static void note_activity(struct login *l)
 enum engine_verdict login_park(struct login *l, bool want_input, int64_t deadline)
 {
     struct login_private *p = l->p;
+    bool had_output = stream_unsent(l->stream) > 0;
     int r = stream_flush(l->stream);
 
     if (r < 0 && r != ERR_AGAIN)
         return ENGINE_CLOSE;
     if (want_input && stream_has_input(l->stream))
+        return ENGINE_AGAIN;
+    /* Who waits for room has it, if the client has just read: nothing would wake him for it. */
+    if (!want_input && had_output && stream_unsent(l->stream) == 0)
         return ENGINE_AGAIN;
     note_activity(l);
     session_watch(l->session, 0, stream_fd(l->stream), stream_poll_events(l->stream, want_input));

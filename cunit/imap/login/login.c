@@ -607,6 +607,24 @@ static void telemetry(void)
     toy_stop();
 }
 
+/* The client takes everything between the last try to write and the parking for room. */
+static void test_room_before_parking(void)
+{
+    struct stream *s;
+    const char *line;
+
+    toy_start("allowplaintext: yes\nsasl_mech_list: PLAIN\n", false);
+    s = greeted();
+    SAME(toy_ask(s, "LOGIN fred secret"), "0 User logged in");
+    SAME(toy_line(s), "WELCOME");
+    toy_say(s, "FLOOD\r\n");
+    while (strcmp(line = toy_line(s), "flood") == 0)
+        ;
+    SAME(line, "over");
+    stream_free(&s);
+    toy_stop();
+}
+
 static const struct unit_case cases[] = {
     {"words before login", words_before_login},
     {"byte by byte", byte_by_byte},
@@ -627,6 +645,7 @@ static const struct unit_case cases[] = {
     {"proc entry", proc_entry},
     {"proc records", proc_records},
     {"telemetry", telemetry},
+    {"room before parking", test_room_before_parking},
     {NULL, NULL},
 };
 

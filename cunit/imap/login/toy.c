@@ -1,10 +1,12 @@
 #include "cunit/imap/login/toy.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -113,6 +115,27 @@ static enum engine_verdict toy_authenticated(struct login *l)
     return ENGINE_AGAIN;
 }
 
+/* Writes until the client's buffers are full, lets it read all that, and then parks for room. */
+static enum engine_verdict toy_flood(struct login *l)
+{
+    enum engine_verdict verdict;
+    int left = 1;
+
+    while (stream_unsent(l->stream) == 0) {
+        for (int i = 0; i < 4096; i++) /* faster than the client reads */
+            stream_puts(l->stream, "flood\r\n");
+        BUG_ON(stream_flush(l->stream) < 0 && stream_unsent(l->stream) == 0);
+    }
+    while (left > 0) {
+        usleep(1000);
+        BUG_ON(ioctl(stream_fd(l->stream), SIOCOUTQ, &left) < 0);
+    }
+    verdict = login_park(l, false, CLOCK_NEVER);
+    if (verdict == ENGINE_AGAIN)
+        stream_puts(l->stream, "over\r\n");
+    return verdict;
+}
+
 static enum engine_verdict toy_serve(struct login *l, char *word[3])
 {
     if (strcmp(word[0], "WHO") == 0) {
@@ -121,6 +144,8 @@ static enum engine_verdict toy_serve(struct login *l, char *word[3])
     } else if (strcmp(word[0], "SHOW") == 0) {
         login_proc(l, word[1], NULL);
         stream_puts(l->stream, "shown\r\n");
+    } else if (strcmp(word[0], "FLOOD") == 0) {
+        return toy_flood(l);
     } else if (strcmp(word[0], "WAIT") == 0) {
         login_set_timeout(l, atoi(word[1]));
         stream_puts(l->stream, "waiting\r\n");

@@ -1,7 +1,8 @@
 /* toy.h: a toy protocol over imap/login, its server on loopback, and a client to talk to it.
  *
  * Lines; before login: CAPA, STARTTLS, AUTH mech [initial], LOGIN user password, PRE (see below),
- * QUIT; afterwards: WHO, SHOW mailbox, WAIT ms (the inactivity allowed), QUIT. */
+ * QUIT; afterwards: WHO, SHOW mailbox, WAIT ms (the inactivity allowed), FLOOD
+ * (more than the client takes at once), QUIT. */
 #ifndef CUNIT_IMAP_LOGIN_TOY_H
 #define CUNIT_IMAP_LOGIN_TOY_H
 
