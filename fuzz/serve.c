@@ -13,7 +13,6 @@
 #include "imap/login/login.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
-#include "lib/base/digest.h"
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/engine/engine.h"
@@ -76,16 +75,16 @@ static void wait_idle(void)
 static void end(void)
 {
     wait_idle();
-    engine_stop(&engine);
-    if (close_server != NULL)
+    if (close_server != NULL) {
+        engine_stop(&engine);
         close_server();
+    }
     file_remove_tree(dir);
 }
 
 void serve_begin(const char *service, void (*close)(void))
 {
     const struct engine_config few = {.workers_min = 1, .workers_max = 2, .sessions_max = 10};
-    unsigned char any[8];
 
 #ifdef __SANITIZE_THREAD__
     puts("skipped: one connection at a time, and libraries that the thread sanitizer does not see into");
@@ -97,7 +96,6 @@ void serve_begin(const char *service, void (*close)(void))
     make_folders();
     configure(service);
     BUG_ON(engine_start(&few, &engine) != 0);
-    digest_random(any, sizeof(any)); /* now libcrypto has its own word at exit: it comes behind ours */
     atexit(end);
 }
 

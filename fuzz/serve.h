@@ -9,7 +9,7 @@ struct login;
 struct login_service;
 
 /* Once: makes the directory, reads a configuration of it, starts the engine.  At exit: waits for the last session,
- * ends the threads, calls `close` (may be NULL), removes the directory. */
+ * ends the threads and calls `close` (unless it is NULL), removes the directory. */
 void serve_begin(const char *service, void (*close)(void));
 const char *serve_dir(void);
 
