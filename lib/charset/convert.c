@@ -8,7 +8,7 @@
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
-#include "lib/charset/utf8-private.h"
+#include "lib/charset/utf8.h"
 
 enum { NAME_MAX_LEN = 60, UNITS = 1024 };
 

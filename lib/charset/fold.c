@@ -10,7 +10,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
-#include "lib/charset/utf8-private.h"
+#include "lib/charset/utf8.h"
 
 enum { FOLDED_UNITS = 64 /* the longest decomposition has 18 (U+FDFA) */ };
 

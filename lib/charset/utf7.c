@@ -5,7 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/str.h"
-#include "lib/charset/utf8-private.h"
+#include "lib/charset/utf8.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 

@@ -1,4 +1,4 @@
-#include "lib/charset/utf8-private.h"
+#include "lib/charset/utf8.h"
 
 /* How many bytes a character has by its first, and what its second byte may be (RFC 3629 4). */
 struct lead {

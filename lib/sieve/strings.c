@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/str.h"
+#include "lib/charset/utf8.h"
 
 static bool is_letter(char c)
 {
@@ -45,26 +46,6 @@ static long read_hex(const char **s, const char *end, unsigned most)
     return value;
 }
 
-static void append_unicode(struct buf *to, long c)
-{
-    if (c < 0x80) {
-        buf_putc(to, (char)c);
-        return;
-    }
-    if (c < 0x800) {
-        buf_putc(to, (char)(0xc0 | c >> 6));
-    } else {
-        if (c < 0x10000) {
-            buf_putc(to, (char)(0xe0 | c >> 12));
-        } else {
-            buf_putc(to, (char)(0xf0 | c >> 18));
-            buf_putc(to, (char)(0x80 | (c >> 12 & 0x3f)));
-        }
-        buf_putc(to, (char)(0x80 | (c >> 6 & 0x3f)));
-    }
-    buf_putc(to, (char)(0x80 | (c & 0x3f)));
-}
-
 /* At "${hex:" or "${unicode:": appends what it stands for and returns what is behind it, or NULL when it is none; then
  * it stays as it is.  *why: it is one, and wrong. */
 static const char *decode_one(const char *s, const char *end, struct buf *to, const char **why)
@@ -96,7 +77,7 @@ static const char *decode_one(const char *s, const char *end, struct buf *to, co
         else if (value == 0)
             *why = "an encoded character is a NUL";
         else if (unicode)
-            append_unicode(to, value);
+            utf8_append(to, (uint32_t)value);
         else
             buf_putc(to, (char)value);
         any = true;

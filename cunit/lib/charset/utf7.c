@@ -6,7 +6,7 @@
 #include "cunit/unit.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
-#include "lib/charset/utf8-private.h"
+#include "lib/charset/utf8.h"
 
 static void test_both_ways(void)
 {

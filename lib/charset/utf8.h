@@ -1,6 +1,6 @@
-/* utf8-private.h: one character of UTF-8 at a time. */
-#ifndef LIB_CHARSET_UTF8_PRIVATE_H
-#define LIB_CHARSET_UTF8_PRIVATE_H
+/* utf8.h: one character of UTF-8 at a time. */
+#ifndef LIB_CHARSET_UTF8_H
+#define LIB_CHARSET_UTF8_H
 
 #include <stddef.h>
 #include <stdint.h>
