@@ -153,8 +153,8 @@ class Imap:
         return names
 
     def select(self, mailbox, command="SELECT"):
-        """The number of messages."""
-        return int(self.ok("%s %s" % (command, mailbox)).one(rb"^\* (\d+) EXISTS").group(1))
+        """The number of messages: the last said, for some may arrive meanwhile."""
+        return int(self.ok("%s %s" % (command, mailbox)).find(rb"^\* (\d+) EXISTS")[-1].group(1))
 
     def uids(self, criteria="ALL"):
         r = self.ok("UID SEARCH " + criteria)
