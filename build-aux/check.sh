@@ -16,11 +16,26 @@ check_format() {
     git ls-files '*.c' '*.h' | xargs clang-format-14 --dry-run -Werror
 }
 
+# end_to_end TREE ARGUMENTS...
+end_to_end() {
+    IATLAS_BUILD=$PWD/$1 /usr/bin/python3 -m pytest tests -q -rs --timeout=300 -o cache_dir="$PWD/build/check/$1.cache" "${@:2}"
+}
+
+# check_end_to_end TREE ARGUMENTS...: two tests at a time.  Up to three that fail are run again, alone: who passes then is unsteady and
+# named at the end, to be mended, but does not hide what the others have to say.  What a sanitizer reports is never run again.
 check_end_to_end() {
-    IATLAS_BUILD=$PWD/$1 /usr/bin/python3 -m pytest tests -n 2 -q -rs --timeout=300 -p no:cacheprovider "${@:2}"
+    local log=build/check/$1.end-to-end.log failed=build/check/$1.cache/v/cache/lastfailed
+    rm -rf "build/check/$1.cache"
+    end_to_end "$@" -n 2 2>&1 | tee "$log" && return
+    [ -f "$failed" ] && [ "$(grep -c ': true' "$failed")" -le 3 ] || die "end-to-end tests failed: $log"
+    ! grep -qE '(Address|Leak|Thread)Sanitizer|runtime error:|^bug: ' "$log" || die "a sanitizer or an assertion has reported: $log"
+    unsteady+=("$(sed -n 's/^ *"\(.*\)": true,*/\1/p' "$failed")")
+    step "those that failed, alone"
+    end_to_end "$@" --last-failed --last-failed-no-failures none || die "end-to-end tests failed: $log"
 }
 
 check() {
+    local unsteady=()
     need_packages $BUILD_PACKAGES $RUN_PACKAGES $TEST_PACKAGES
     [ ! -d .git ] || timed format check_format
     timed peers build-aux/fetch-peers $PEERS
@@ -38,5 +53,6 @@ check() {
     check_end_to_end build-asan -m "not slow and not peer"
     step "end-to-end tests, thread sanitizer"
     check_end_to_end build-tsan -m "not slow and not peer"
+    [ ${#unsteady[@]} = 0 ] || printf '\nUNSTEADY: failed beside others, passed alone:\n%s\n' "${unsteady[@]}"
     say "all checks passed"
 }
