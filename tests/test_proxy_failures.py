@@ -754,3 +754,23 @@ def test_descriptors_of_many_sessions(make_murder):
     for c in clients:
         c.close()
     wait_for(lambda: all(a <= b + 3 for a, b in zip(count(), before)), "descriptors stay open: %r %r" % (before, count()))
+
+
+# ---- what a backend lacks ----
+
+
+def test_words_that_a_backend_does_not_know(stage):
+    """BAD for what the client was offered: the reason is the server's want, not the client's grammar."""
+
+    def bad(s, tag, text):
+        if "EXPUNGE" in text or "FETCH" in text:
+            s.send("%s BAD what\r\n" % tag)
+            return True
+
+    c, fake = stage.client(bad, greeting=GREETING.replace(b" UIDPLUS", b""))
+    with c:
+        select(c)
+        assert c.no("UID EXPUNGE 1").text == "[CANNOT] Server %s does not have UIDPLUS" % fake.name
+        assert c.bad("EXPUNGE").text == "what"
+        assert c.bad("UID FETCH 1 FLAGS").text == "what"
+        c.ok("NOOP")

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "imap/proxy/proxy-private.h"
+#include "imap/proxy/offers.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -129,6 +130,7 @@ int proxy_connect(struct proxy_leg *p, struct command *cmd)
     if (r == BACKEND_DONE) {
         p->stream = backend_stream(p->backend);
         imap_reader_init(&p->reader, p->stream);
+        offers_note(p->leg.server, backend_capabilities(p->backend));
         return 0;
     }
     if (r < 0)

@@ -4,10 +4,12 @@ imap_proxy_libproxy_a_SOURCES = \
 	imap/proxy/append.c \
 	imap/proxy/conn.c \
 	imap/proxy/exchange.c \
+	imap/proxy/lacking.c \
 	imap/proxy/pass.c \
 	imap/proxy/place.c \
 	imap/proxy/proxy.h imap/proxy/proxy-private.h \
 	imap/proxy/relay.c \
+	imap/proxy/offers.c imap/proxy/offers.h \
 	imap/proxy/send.c \
 	imap/proxy/sink.c \
 	imap/proxy/source.c \

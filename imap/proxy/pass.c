@@ -28,6 +28,7 @@ static void select_done(struct proxy_leg *p, struct command *cmd, const char *te
 enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text, size_t len)
 {
     bool ok = len >= 2 && str_ieq_n(text, "OK", 2);
+    const char *lacking = proxy_lacks_words(p, cmd, text, len);
 
     switch (cmd->def->id) {
     case COMMAND_SELECT:
@@ -45,7 +46,10 @@ enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text
     default:
         break;
     }
-    command_pass(cmd, text, len);
+    if (lacking != NULL)
+        proxy_lacking(p, cmd, lacking);
+    else
+        command_pass(cmd, text, len);
     proxy_rest(p);
     return STEP_DONE;
 }
@@ -116,7 +120,7 @@ static enum step receive(struct command *cmd)
 static enum step pass_step(struct command *cmd)
 {
     struct pass *pass = cmd->state;
-    const char *text;
+    const char *text, *lacking;
     size_t len;
     int r;
 
@@ -125,6 +129,9 @@ static enum step pass_step(struct command *cmd)
     r = proxy_connect(pass->p, cmd);
     if (r < 0)
         return failed(cmd, r);
+    lacking = proxy_lacks_command(pass->p, cmd);
+    if (lacking != NULL && !pass->begun)
+        return proxy_lacking(pass->p, cmd, lacking);
     if (!pass->begun) {
         pass->begun = true;
         proxy_begin(pass->p);

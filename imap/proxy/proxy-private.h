@@ -140,6 +140,15 @@ enum step proxy_append_start(struct proxy_leg *p, struct command *cmd);
 /* What the final answer of a command changes (the selection), and the command's end. */
 enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text, size_t len);
 
+/* ---- lacking.c ---- */
+
+/* The capability that a command needs by commands.def and the connected backend lacks (capability.def: SERVER), or
+ * NULL.  The second: that its words show it to need, asked once the backend has answered BAD. */
+const char *proxy_lacks_command(struct proxy_leg *p, const struct command *cmd);
+const char *proxy_lacks_words(struct proxy_leg *p, const struct command *cmd, const char *text, size_t len);
+/* Answers NO [CANNOT]. */
+enum step proxy_lacking(const struct proxy_leg *p, struct command *cmd, const char *capability);
+
 /* ---- without.c ---- */
 
 /* Is it a command whose extension the backend lacks and the frontend can do without?  *step_r: it was begun so. */

@@ -1,5 +1,6 @@
 /* proxyd: the IMAP frontend: every mailbox on whichever backend has it, none here. */
 #include "imap/proxy/proxy.h"
+#include "imap/proxy/offers.h"
 #include "imap/session/process.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
@@ -14,7 +15,15 @@ static const struct leg_program program = {
     .barrier_begin = proxy_barrier_begin,
     .barrier_result = proxy_barrier_result,
     .barrier_cancel = proxy_barrier_cancel,
+    .servers_have = offers_everywhere,
+    .servers_change = offers_change,
 };
+
+static void tick(void *unused)
+{
+    (void)unused;
+    offers_refresh();
+}
 
 static int start(struct engine *e, void *context, char **error_r)
 {
@@ -22,6 +31,7 @@ static int start(struct engine *e, void *context, char **error_r)
         .program = &program,
         .service = service_name(),
         .tls_always = service_option('s') != NULL,
+        .tick = tick,
     };
 
     (void)e;
@@ -30,6 +40,7 @@ static int start(struct engine *e, void *context, char **error_r)
         *error_r = xstrdup("proxyd needs mupdate_server in imapd.conf");
         return ERR_CONFIG;
     }
+    offers_refresh();
     return front_process_start(&config, error_r);
 }
 
@@ -38,6 +49,7 @@ static void end(void *context)
     (void)context;
     front_process_end();
     mupdate_links_stop();
+    offers_end();
 }
 
 int main(int argc, char **argv)

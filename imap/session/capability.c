@@ -1,5 +1,7 @@
 #include "imap/session/capability.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "imap/login/login.h"
@@ -11,15 +13,29 @@
 
 enum { MUPDATE_PORT = 3905 };
 enum when { ALWAYS, BEFORE, AFTER, PROXY };
+enum through { SERVER, FRONT };
 
-static const struct {
+struct row {
     const char *name;
     enum when when;
-} table[] = {
-#define CAPABILITY(name, when) {name, when},
+    enum through through;
+    const char *words;
+};
+
+static const struct row table[] = {
+#define ROW(name, when, through, words, ...) {name, when, through, words},
+#define CAPABILITY(...)                      ROW(__VA_ARGS__, SERVER, NULL, )
 #include "imap/session/capability.def"
 #undef CAPABILITY
+#undef ROW
 };
+
+/* Which rows some server lacks, as of the record's change `known`; asked anew when there was another. */
+static struct {
+    pthread_mutex_t mutex;
+    atomic_uint known;
+    atomic_bool lacked[ARRAY_SIZE(table)];
+} servers = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* Without copying the option: this is asked for every command. */
 bool capability_is_suppressed(const char *name)
@@ -37,6 +53,116 @@ bool capability_is_suppressed(const char *name)
     }
     return false;
 }
+
+bool capability_needs_server(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (strcmp(table[i].name, name) == 0)
+            return table[i].through == SERVER;
+    return false;
+}
+
+/* ---- what the servers behind this one lack ---- */
+
+static void ask_servers(const struct leg_program *program, unsigned change)
+{
+    pthread_mutex_lock(&servers.mutex);
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        atomic_store(&servers.lacked[i], table[i].through == SERVER && !program->servers_have(table[i].name));
+    atomic_store(&servers.known, change);
+    pthread_mutex_unlock(&servers.mutex);
+}
+
+/* A frontend that asks wants to know of this machine's own mailboxes. */
+static bool is_lacked(const struct client *c, size_t row)
+{
+    const struct leg_program *program = leg_program();
+    unsigned change;
+
+    if (program->servers_have == NULL || (program->local != NULL && c->is_proxied))
+        return false;
+    change = program->servers_change();
+    if (change != atomic_load(&servers.known))
+        ask_servers(program, change);
+    return atomic_load(&servers.lacked[row]);
+}
+
+/* The next word outside strings and literals from *at on; false: there is none. */
+static bool next_word(const char *args, size_t len, size_t *at, size_t *begin_r, size_t *len_r)
+{
+    static const char ends[] = " ()[]<>\r\n\"{";
+    size_t i = *at, literal = 0;
+
+    while (i < len && (args[i] == '\0' || strchr(ends, args[i]) != NULL)) {
+        if (args[i] == '"') {
+            for (i++; i < len && args[i] != '"'; i++)
+                i += args[i] == '\\';
+        } else if (args[i] == '{') {
+            for (i++; i < len && args[i] >= '0' && args[i] <= '9' && literal < len; i++)
+                literal = literal * 10 + (size_t)(args[i] - '0');
+            while (i < len && args[i] != '\n')
+                i++;
+            i += literal;
+            literal = 0;
+        }
+        i++;
+    }
+    if (i >= len)
+        return false;
+    *begin_r = i;
+    while (i < len && args[i] != '\0' && strchr(ends, args[i]) == NULL)
+        i++;
+    *len_r = i - *begin_r;
+    *at = i;
+    return true;
+}
+
+static bool has_word(const struct command *cmd, const char *word, size_t n)
+{
+    size_t at = 0, begin, len;
+
+    if ((strlen(cmd->def->name) == n && str_ieq_n(cmd->def->name, word, n)) ||
+        (cmd->uid && n == 3 && str_ieq_n("UID", word, n)))
+        return true;
+    while (next_word(cmd->args, cmd->args_len, &at, &begin, &len))
+        if (len == n && str_ieq_n(cmd->args + begin, word, n))
+            return true;
+    return false;
+}
+
+/* Are all words of one of the groups there? */
+static bool has_group(const struct command *cmd, const char *groups)
+{
+    const char *s = groups;
+
+    while (*s != '\0') {
+        bool all = true;
+
+        while (*s != '\0' && *s != ',') {
+            size_t n = strcspn(s, " ,");
+
+            all = all && has_word(cmd, s, n);
+            s += n;
+            s += strspn(s, " ");
+        }
+        if (all)
+            return true;
+        s += strspn(s, ", ");
+    }
+    return false;
+}
+
+const char *capability_lacking(const struct command *cmd, bool (*has)(void *context, const char *name),
+                               void *context)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (table[i].words != NULL && table[i].through == SERVER && has_group(cmd, table[i].words) &&
+            !has(context, table[i].name))
+            return table[i].name;
+    return NULL;
+}
+
+/* ---- the list ---- */
 
 static void add(struct buf *to, const char *name)
 {
@@ -110,7 +236,7 @@ void capability_list(struct client *c, struct buf *to)
     struct buf list = BUF_INIT;
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-        if (is_due(c, table[i].when))
+        if (is_due(c, table[i].when) && !is_lacked(c, i))
             add(&list, table[i].name);
         if (i == 0)
             add(&list, opt_switch(OPT_LITERALMINUS) ? "LITERAL-" : "LITERAL+");

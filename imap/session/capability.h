@@ -3,15 +3,25 @@
 #define IMAP_SESSION_CAPABILITY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "lib/base/buf.h"
 
 struct client;
+struct command;
 
 /* Appends the blank-separated list for this connection now, without the word CAPABILITY. */
 void capability_list(struct client *c, struct buf *to);
 
 /* Is it named in the option suppress_capabilities? */
 bool capability_is_suppressed(const char *name);
+
+/* Does a mailbox's server have to have it for a frontend to offer it (capability.def: SERVER)? */
+bool capability_needs_server(const char *name);
+
+/* The first capability that a command's words show it to need (capability.def) and that the server lacks, as
+ * has() says; NULL: none. */
+const char *capability_lacking(const struct command *cmd, bool (*has)(void *context, const char *name),
+                               void *context);
 
 #endif

@@ -181,6 +181,12 @@ struct leg_program {
     void *(*barrier_begin)(struct client *c);
     int (*barrier_result)(void **barrier);
     void (*barrier_cancel)(void **barrier);
+
+    /* Have all servers that this one was seen to need in the last day this capability?  servers_change() gives
+     * another number (never 0) when the answers may be others.  Any thread.  NULL pointers: there are no other
+     * servers. */
+    bool (*servers_have)(const char *capability);
+    unsigned (*servers_change)(void);
 };
 
 void leg_register(const struct leg_program *program);

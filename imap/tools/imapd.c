@@ -3,6 +3,7 @@
 #include "imap/mboxop/mboxop.h"
 #include "imap/mboxop/push.h"
 #include "imap/proxy/proxy.h"
+#include "imap/proxy/offers.h"
 #include "imap/session/process.h"
 #include "imap/store/store.h"
 #include "lib/base/config.h"
@@ -45,6 +46,9 @@ static void declare_legs(void)
         imapd.program.barrier_begin = proxy_barrier_begin;
         imapd.program.barrier_result = proxy_barrier_result;
         imapd.program.barrier_cancel = proxy_barrier_cancel;
+        imapd.program.servers_have = offers_everywhere;
+        imapd.program.servers_change = offers_change;
+        offers_refresh();
     }
 }
 
@@ -74,6 +78,8 @@ static int open_store(char **error_r)
 static void tick(void *unused)
 {
     (void)unused;
+    if (has_peers())
+        offers_refresh();
     if (imapd.local.store != NULL)
         store_housekeeping(imapd.local.store);
     if (imapd.keeper == NULL)
@@ -110,6 +116,7 @@ static void end(void *context)
     if (imapd.keeper != NULL)
         mboxop_keeper_free(&imapd.keeper);
     mupdate_links_stop();
+    offers_end();
     if (imapd.list != NULL)
         mboxlist_close(&imapd.list);
     if (imapd.local.store != NULL)
