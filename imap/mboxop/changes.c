@@ -160,8 +160,10 @@ int op_forget_user(struct mboxop *op, const char *name)
     struct buf owner = BUF_INIT;
     int r = 0;
 
-    if (mboxname_is_inbox(name) && mboxname_owner(op->env->config, name, &owner))
+    if (mboxname_is_inbox(name) && mboxname_owner(op->env->config, name, &owner)) {
+        op_remove_scripts(op->env, owner.data);
         r = seen_forget_user(op->env->store, owner.data);
+    }
     buf_free(&owner);
     return r;
 }

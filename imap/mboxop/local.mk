@@ -15,6 +15,7 @@ imap_mboxop_libmboxop_a_SOURCES = \
 	imap/mboxop/push.c imap/mboxop/push.h \
 	imap/mboxop/recover.c \
 	imap/mboxop/rename.c \
+	imap/mboxop/scripts.c \
 	imap/mboxop/setacl.c \
 	imap/mboxop/setquota.c
 MBOXOP_LIBS = imap/mboxop/libmboxop.a $(STORE_LIBS) $(MUPDATE_LIBS) $(MBOXLIST_LIBS)

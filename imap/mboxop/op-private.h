@@ -213,10 +213,14 @@ int op_new_uidvalidity(struct mboxop *op, struct mboxlist_txn *txn, const char *
 int op_make_mailbox(struct mboxop *op, const char *name, const char *partition, const char *id,
                     uint32_t uidvalidity);
 
-/* A user is gone: his subscriptions in the commit; and what he has seen of others' mailboxes, and his quota
- * roots, afterwards.  Nothing when `name` is no INBOX. */
+/* A user is gone: his subscriptions in the commit; and what he has seen of others' mailboxes, his quota
+ * roots and his Sieve scripts, afterwards.  Nothing when `name` is no INBOX. */
 int op_commit_no_user(struct mboxop *op, struct mboxlist_txn *txn, const char *name);
 int op_forget_user(struct mboxop *op, const char *name);
+
+/* A user's Sieve scripts are removed, or renamed with him.  Harmless to repeat; trouble is logged. */
+void op_remove_scripts(const struct mboxop_env *env, const char *userid);
+void op_move_scripts(const struct mboxop_env *env, const char *from, const char *to);
 
 /* Adds a change for `name` (it must be here) and, with `below`, each mailbox below it: id, partition, ACL,
  * uidvalidity are filled in, old_name set.  0; ERR_NOTFOUND; or an error of the list. */

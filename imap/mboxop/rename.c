@@ -260,6 +260,7 @@ static int finish_user(struct mboxop *op)
 
     mboxname_owner(op->env->config, op->name, &from);
     mboxname_owner(op->env->config, op->to, &to);
+    op_move_scripts(op->env, buf_cstr(&from), buf_cstr(&to));
     it =
         mboxlist_iter_visible(op->env->list, "", NULL, (const char *const[]){buf_cstr(&from), "anyone", NULL},
                               MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));

@@ -13,6 +13,7 @@
 #include "lib/base/options.h"
 #include "lib/base/str.h"
 #include "lib/mboxlist/mboxlist.h"
+#include "lib/name/scriptdir.h"
 
 static const char program[] = "mbpath";
 
@@ -63,18 +64,13 @@ static json_t *mbname(struct mboxop_env *env, const char *name)
     return object;
 }
 
-/* <sievedir>/<first letter>/<user>, as Cyrus has it; others than a to z are under q. */
-static void sieve_path(const char *inbox, struct buf *path)
+static void sieve_path(struct mboxop_env *env, const char *name, struct buf *path)
 {
-    const char *user = mboxname_local(inbox, NULL) + strlen("user.");
-    char letter = str_lower_c(user[0]);
+    struct buf userid = BUF_INIT;
 
-    if (letter < 'a' || letter > 'z')
-        letter = 'q';
-    buf_printf(path, "%s/", opt_string(OPT_SIEVEDIR));
-    if (mboxname_local(inbox, NULL) != inbox)
-        buf_printf(path, "domain/%.*s/", (int)strcspn(inbox, "!"), inbox);
-    buf_printf(path, "%c/%s", letter, user);
+    if (mboxname_owner(env->config, name, &userid))
+        scriptdir_user(env->config, buf_cstr(&userid), path);
+    buf_free(&userid);
 }
 
 static bool inbox_of(struct mboxop_env *env, const char *name, struct buf *inbox)
@@ -87,7 +83,7 @@ static bool inbox_of(struct mboxop_env *env, const char *name, struct buf *inbox
     return has;
 }
 
-static json_t *user_paths(const char *inbox)
+static json_t *user_paths(struct mboxop_env *env, const char *inbox)
 {
     struct buf path = BUF_INIT;
     json_t *object = json_object();
@@ -98,7 +94,7 @@ static json_t *user_paths(const char *inbox)
     config_path(&path, "mailboxes");
     json_object_set_new(object, "sub", json_string(path.data));
     buf_reset(&path);
-    sieve_path(inbox, &path);
+    sieve_path(env, inbox, &path);
     json_object_set_new(object, "sieve", json_string(path.data));
     buf_free(&path);
     return object;
@@ -115,7 +111,7 @@ static void print_json(struct mboxop_env *env, const char *name, const char *dir
     json_object_set_new(object, "meta", json_string(directory));
     json_object_set_new(object, "mbname", mbname(env, name));
     if (inbox_of(env, name, &inbox))
-        json_object_set_new(object, "user", user_paths(buf_cstr(&inbox)));
+        json_object_set_new(object, "user", user_paths(env, buf_cstr(&inbox)));
     json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(object);
@@ -148,7 +144,7 @@ static void print_lines(struct mboxop_env *env, const struct wish *wish, const c
     if (is_selected(wish, 'M'))
         print_path(wish, "Meta", directory);
     if (inbox_of(env, name, &inbox)) {
-        sieve_path(buf_cstr(&inbox), &path);
+        sieve_path(env, buf_cstr(&inbox), &path);
         if (is_selected(wish, 'S'))
             print_path(wish, "Sieve", buf_cstr(&path));
         buf_reset(&path);

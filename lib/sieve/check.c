@@ -38,6 +38,13 @@ int extension_find(const char *name, size_t n)
     return -1;
 }
 
+int script_extension(const struct sieve_script *script, const char *name, size_t n)
+{
+    int id = extension_find(name, n);
+
+    return id < 0 || script->allows == NULL || script->allows(extension_names[id]) ? id : -1;
+}
+
 const char *extension_name(enum extension extension)
 {
     return extension_names[extension];
@@ -117,7 +124,7 @@ void check_match(struct checker *c, struct sieve_node *node, struct sieve_arg *k
 
         buf_puts(&capability, "comparator-");
         buf_append(&capability, name->data, name->len);
-        id = extension_find(capability.data, capability.len);
+        id = script_extension(c->script, capability.data, capability.len);
         if (id < 0)
             check_complain(c, node, "unknown comparator \"%s\"", name->data);
         else if (id != EXT_COMPARATOR_OCTET && id != EXT_COMPARATOR_ASCII &&

@@ -15,7 +15,7 @@ static void check_require(struct checker *c, struct sieve_node *node)
     const struct sieve_strings *names = &node->params[0]->strings;
 
     for (size_t i = 0; i < names->count; i++) {
-        int id = extension_find(names->items[i].data, names->items[i].len);
+        int id = script_extension(check_script(c), names->items[i].data, names->items[i].len);
 
         if (id < 0)
             check_complain(c, node, "unknown extension \"%s\"", names->items[i].data);

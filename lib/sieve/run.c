@@ -23,6 +23,12 @@ enum {
 
 int sieve_compile(const char *text, size_t n, struct buf *errors, struct sieve_script **script_r)
 {
+    return sieve_compile_allowed(text, n, NULL, errors, script_r);
+}
+
+int sieve_compile_allowed(const char *text, size_t n, bool (*allows)(const char *extension),
+                          struct buf *errors, struct sieve_script **script_r)
+{
     struct complaints complaints = {.text = errors};
     struct pool *pool;
     struct sieve_script *script;
@@ -36,6 +42,7 @@ int sieve_compile(const char *text, size_t n, struct buf *errors, struct sieve_s
     pool = pool_new(16 * 1024);
     script = pool_alloc(pool, sizeof(*script));
     script->pool = pool;
+    script->allows = allows;
     r = script_parse(script, text, n, &complaints);
     if (r == 0)
         r = script_check(script, &complaints);

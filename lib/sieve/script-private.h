@@ -18,6 +18,9 @@ enum extension {
 /* The id, or -1. */
 int extension_find(const char *name, size_t n);
 const char *extension_name(enum extension extension);
+struct sieve_script;
+/* The same for one that this script may use. */
+int script_extension(const struct sieve_script *script, const char *name, size_t n);
 
 enum arg_kind { ARG_TAG, ARG_NUMBER, ARG_STRING, ARG_STRINGS };
 
@@ -92,7 +95,8 @@ struct sieve_script {
     struct pool *pool;
     struct sieve_node *first;
     bool requires[EXT_COUNT];
-    struct pattern *patterns; /* compiled regular expressions, freed with the script */
+    bool (*allows)(const char *extension); /* NULL: all are */
+    struct pattern *patterns;              /* compiled regular expressions, freed with the script */
 };
 
 /* Errors of a script, told with their lines. */

@@ -40,6 +40,10 @@ struct sieve_script;
 /* 0 with the script; ERR_SYNTAX with lines "line 3: ..." in `errors`, in the order of the script; ERR_TOOBIG.
  * The text is not needed afterwards. */
 int sieve_compile(const char *text, size_t n, struct buf *errors, struct sieve_script **script_r);
+/* The same for a script that may use only those extensions that `allows` says yes to: the others are unknown to it.
+ * `allows` is asked again when the script runs, by any thread.  NULL: all. */
+int sieve_compile_allowed(const char *text, size_t n, bool (*allows)(const char *extension),
+                          struct buf *errors, struct sieve_script **script_r);
 void sieve_script_free(struct sieve_script **script); /* *script may be NULL */
 
 /* The names of all extensions, as ManageSieve's SIEVE capability lists them: separated by blanks. */

@@ -296,10 +296,10 @@ static int run_string_test(struct sieve_run *run, const struct sieve_node *node)
     return r != 0 ? r : match_end(&m);
 }
 
-static bool knows_all(const struct sieve_arg *names)
+static bool knows_all(const struct sieve_script *script, const struct sieve_arg *names)
 {
     for (size_t i = 0; i < names->strings.count; i++)
-        if (extension_find(names->strings.items[i].data, names->strings.items[i].len) < 0)
+        if (script_extension(script, names->strings.items[i].data, names->strings.items[i].len) < 0)
             return false;
     return true;
 }
@@ -309,15 +309,14 @@ static void check_ihave(struct checker *c, struct sieve_node *node)
 {
     const struct sieve_strings *names = &node->params[0]->strings;
 
-    if (knows_all(node->params[0]))
+    if (knows_all(check_script(c), node->params[0]))
         for (size_t i = 0; i < names->count; i++)
             check_enable(c, (enum extension)extension_find(names->items[i].data, names->items[i].len));
 }
 
 static int run_ihave(struct sieve_run *run, const struct sieve_node *node)
 {
-    (void)run;
-    return knows_all(node->params[0]);
+    return knows_all(run->scope->script, node->params[0]);
 }
 
 const struct definition tests_basic[] = {

@@ -51,8 +51,9 @@ static void make_dir(void)
     buf_printf(&conf,
                "configdirectory: %s/conf\npartition-default: %s/spool\npartition-second: %s/second\n"
                "defaultpartition: default\ndb_map_size: 16M\n"
+               "sievedir: %s/conf/sieve\n"
                "allowusermoves: yes\nanyoneuseracl: no\nservername: be1\nlog_target: file:%s/log\n",
-               dir, dir, dir, dir);
+               dir, dir, dir, dir, dir);
     BUG_ON(file_replace(path, conf.data, conf.len, 0600) != 0);
     BUG_ON(config_read(path, NULL, "test", &error) != 0);
     buf_free(&conf);

@@ -12,9 +12,11 @@
 #include "imap/store/record.h"
 #include "imap/store/seen.h"
 #include "lib/base/error.h"
+#include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/mboxlist/quota.h"
 #include "lib/mboxlist/subs.h"
+#include "lib/name/scriptdir.h"
 
 static struct node node;
 
@@ -424,6 +426,49 @@ static void test_rename_user(void)
     finish();
 }
 
+static bool has_scripts(const char *userid)
+{
+    struct buf path = BUF_INIT;
+    bool has;
+
+    CU_ASSERT_EQUAL(scriptdir_user(node.env.config, userid, &path), 0);
+    buf_puts(&path, "/x.script");
+    has = access(buf_cstr(&path), F_OK) == 0;
+    buf_free(&path);
+    return has;
+}
+
+static void make_scripts(const char *userid)
+{
+    struct buf path = BUF_INIT;
+
+    CU_ASSERT_EQUAL(scriptdir_user(node.env.config, userid, &path), 0);
+    CU_ASSERT_EQUAL(file_make_dirs(buf_cstr(&path), 0700, 0), 0);
+    buf_puts(&path, "/x.script");
+    CU_ASSERT_EQUAL(file_replace(buf_cstr(&path), "keep;", 5, 0600), 0);
+    buf_free(&path);
+}
+
+/* They go with the user; an unlike user's stay, and what a dead one has left is nobody's. */
+static void test_scripts(void)
+{
+    begin(true, some);
+    make_scripts("fred");
+    make_scripts("bob");
+    make_scripts("al");
+    CU_ASSERT_EQUAL(node_run(mboxop_rename(&node.env, "user.fred.a", "user.fred.c", NULL, 0)), 0);
+    CU_ASSERT(has_scripts("fred"));
+    CU_ASSERT_EQUAL(node_run(mboxop_rename(&node.env, "user.fred", "user.al", NULL, 0)), 0);
+    CU_ASSERT(has_scripts("al") && !has_scripts("fred") && has_scripts("bob"));
+    CU_ASSERT_EQUAL(node_run(mboxop_delete(&node.env, "user.al.c", 0)), 0);
+    CU_ASSERT(has_scripts("al"));
+    CU_ASSERT_EQUAL(node_run(mboxop_delete(&node.env, "user.al", 0)), 0);
+    CU_ASSERT(!has_scripts("al") && has_scripts("bob"));
+    CU_ASSERT_EQUAL(node_run(mboxop_delete(&node.env, "user.bob", MBOXOP_DELETE_NOW)), 0);
+    CU_ASSERT(!has_scripts("bob"));
+    finish();
+}
+
 static const char *quota_root_in_header(const char *name, struct buf *root)
 {
     struct pool *pool = pool_new(0);
@@ -690,6 +735,7 @@ static const struct unit_case cases[] = {
     {"rename and UIDVALIDITY", test_rename_uidvalidity},
     {"renamed names", test_renamed_lines},
     {"rename a user", test_rename_user},
+    {"scripts", test_scripts},
     {"quota roots", test_quota_roots},
     {"move INBOX", test_inbox_move},
     {"setacl", test_setacl},

@@ -1,0 +1,5 @@
+#include "cunit/unit.h"
+
+extern const struct unit_suite sievehost_scripts_suite;
+
+const struct unit_suite *const unit_suites[] = {&sievehost_scripts_suite, NULL};
