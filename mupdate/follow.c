@@ -58,11 +58,11 @@ static int sync_all(struct follower *f)
     uint64_t sequence = f->source->ops->sequence(f->source);
     int r;
 
-    mboxlist_remote_full_begin(f->remote);
+    mboxlist_remote_full_begin(f->remote, true);
     r = read_all(f);
     if (r < 0)
         return r;
-    mboxlist_remote_set_position(f->remote, names_epoch(f->names), sequence);
+    mboxlist_remote_set_position(f->remote, f->source->ops->epoch(f->source), sequence);
     r = mboxlist_remote_full_end(f->remote);
     if (r == 0)
         atomic_store(&f->applied, sequence);
@@ -81,7 +81,7 @@ static int sync_changes(struct follower *f)
         r = f->error;
     if (r < 0)
         return r;
-    mboxlist_remote_set_position(f->remote, names_epoch(f->names), applied);
+    mboxlist_remote_set_position(f->remote, f->source->ops->epoch(f->source), applied);
     r = mboxlist_remote_flush(f->remote);
     if (r == 0)
         atomic_store(&f->applied, applied);
@@ -95,7 +95,7 @@ static int begin(struct follower *f)
 
     if (r < 0)
         return r;
-    if (epoch != names_epoch(f->names) || sequence > f->source->ops->sequence(f->source))
+    if (epoch != f->source->ops->epoch(f->source) || sequence > f->source->ops->sequence(f->source))
         return sync_all(f);
     atomic_store(&f->applied, sequence);
     return 0;

@@ -5,6 +5,7 @@
  * runs: `doing` says what; meanwhile no command is read. */
 #include "mupdate/front.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ enum {
     NEVER_ANSWERED_MS = 60 * 1000 /* a barrier that waits longer ends the session */
 };
 
-enum doing { IDLE, LISTING, STARTING_UPDATE, WAITING };
+enum doing { IDLE, LISTING, STARTING_UPDATE, WAITING, COMPRESSING };
 
 struct front {
     unsigned magic;
@@ -47,6 +48,7 @@ struct front {
     char **hosts;                   /* UPDATE's; NULL: all */
     size_t n_hosts;
     bool subscribed; /* an UPDATE is on */
+    bool positions;  /* it is an XUPDATE */
     char update_tag[MUPDATE_ATOM_MAX + 1];
     uint64_t sent; /* changes up to here were written */
     uint64_t ticket;
@@ -98,7 +100,7 @@ static void banner(struct login *l)
     buf_puts(&out, "\r\n");
     if (login_may_starttls(l))
         buf_puts(&out, "* STARTTLS\r\n");
-    buf_puts(&out, "* PARTIAL-UPDATE\r\n");
+    buf_puts(&out, "* COMPRESS \"DEFLATE\"\r\n* PARTIAL-UPDATE\r\n* X-RESUME\r\n");
     mupdate_put_line(&out, "*", "OK MUPDATE", config_servername(), PACKAGE_NAME, PACKAGE_VERSION,
                      f->server->role, NULL);
     put(f, &out);
@@ -343,6 +345,14 @@ static void free_hosts(struct front *f)
     f->n_hosts = 0;
 }
 
+static void begin_update(struct front *f, const char *tag)
+{
+    hub_listen(f->place, true);
+    f->sent = f->server->source->ops->sequence(f->server->source);
+    str_copy(f->update_tag, sizeof(f->update_tag), tag);
+    begin_list(f, STARTING_UPDATE, tag);
+}
+
 static void do_update(struct front *f, const struct mupdate_line *line)
 {
     free_hosts(f); /* of one that failed */
@@ -350,10 +360,63 @@ static void do_update(struct front *f, const struct mupdate_line *line)
         f->hosts = xcalloc(line->count, sizeof(*f->hosts));
     for (; f->n_hosts < line->count; f->n_hosts++)
         f->hosts[f->n_hosts] = xstrdup(line->args[f->n_hosts]);
-    hub_listen(f->place, true);
-    f->sent = f->server->source->ops->sequence(f->server->source);
-    str_copy(f->update_tag, sizeof(f->update_tag), line->tag);
-    begin_list(f, STARTING_UPDATE, line->tag);
+    f->positions = false;
+    begin_update(f, line->tag);
+}
+
+/* XCHANGES, XLIST, XPOSITION: an epoch and a sequence. */
+static void put_position(struct front *f, const char *tag, const char *word, uint64_t sequence)
+{
+    struct source *source = f->server->source;
+
+    stream_printf(f->login->stream, "%s %s \"%" PRIu64 "\" \"%" PRIu64 "\"\r\n", tag, word,
+                  source->ops->epoch(source), sequence);
+}
+
+/* Is everything behind the position still known?  (A sequence that has not been given yet is of another copy.) */
+static bool can_resume(struct front *f, uint64_t epoch, uint64_t sequence)
+{
+    struct source *source = f->server->source;
+
+    return epoch == source->ops->epoch(source) && sequence <= source->ops->sequence(source) &&
+           source->ops->changes(source, &sequence, 0, NULL, NULL) == 0;
+}
+
+static void do_xupdate(struct front *f, const struct mupdate_line *line)
+{
+    uint64_t epoch, sequence;
+
+    if (str_parse_u64(line->args[0], strlen(line->args[0]), &epoch) < 0 ||
+        str_parse_u64(line->args[1], strlen(line->args[1]), &sequence) < 0) {
+        answer(f, line->tag, "BAD", "Usage: XUPDATE epoch sequence");
+        return;
+    }
+    free_hosts(f);
+    f->positions = true;
+    if (can_resume(f, epoch, sequence)) {
+        put_position(f, line->tag, "XCHANGES", sequence);
+        hub_listen(f->place, true);
+        str_copy(f->update_tag, sizeof(f->update_tag), line->tag);
+        f->sent = sequence;
+        f->subscribed = true;
+        answer(f, line->tag, "OK", "streaming starts");
+    } else {
+        begin_update(f, line->tag);
+        put_position(f, line->tag, "XLIST", f->sent);
+    }
+}
+
+/* Behind its OK everything is compressed, both ways (RFC 4978, as Cyrus has it here). */
+static void do_compress(struct front *f, const struct mupdate_line *line)
+{
+    if (!str_ieq(line->args[0], "DEFLATE")) {
+        answer(f, line->tag, "NO", "no such compression");
+    } else if (stream_is_deflate(f->login->stream)) {
+        answer(f, line->tag, "NO", "compression is on already");
+    } else {
+        answer(f, line->tag, "OK", "DEFLATE active");
+        f->doing = COMPRESSING;
+    }
 }
 
 static void do_noop(struct front *f, const struct mupdate_line *line)
@@ -378,6 +441,7 @@ static const struct command {
     void (*fn)(struct front *f, const struct mupdate_line *line);
 } commands[] = {
     {"ACTIVATE", 3, 3, WRITE, MUPDATE_ACTIVATE, NULL},
+    {"COMPRESS", 1, 1, READ, 0, do_compress},
     {"DEACTIVATE", 2, 2, WRITE, MUPDATE_DEACTIVATE, NULL},
     {"DELETE", 1, 1, WRITE, MUPDATE_DELETE, NULL},
     {"RESERVE", 2, 2, WRITE, MUPDATE_RESERVE, NULL},
@@ -385,6 +449,7 @@ static const struct command {
     {"LIST", 0, 1, READ, 0, do_list},
     {"NOOP", 0, 0, ALWAYS, 0, do_noop},
     {"UPDATE", 0, MUPDATE_ARGS_MAX, READ, 0, do_update},
+    {"XUPDATE", 2, 2, READ, 0, do_xupdate},
 };
 
 static const struct command *find_command(const char *word)
@@ -504,7 +569,10 @@ static int changes_step(struct front *f)
     struct emission e = {.front = f, .tag = f->update_tag};
     int r = f->server->source->ops->changes(f->server->source, &f->sent, BATCH_ENTRIES, emit_change, &e);
 
-    put(f, &e.out);
+    if (r == 0)
+        put(f, &e.out);
+    if (r == 0 && f->positions)
+        put_position(f, f->update_tag, "XPOSITION", f->sent);
     buf_free(&e.out);
     return r;
 }
@@ -572,12 +640,23 @@ static enum step read_commands(struct front *f)
         end_batch(f);
         return STEP_ON;
     }
-    if (f->doing != IDLE || stream_unsent(f->login->stream) > STREAM_OUT_HIGH)
+    if (f->doing != IDLE || changes_wait(f) || stream_unsent(f->login->stream) > STREAM_OUT_HIGH)
         return STEP_ON;
     r = stream_fill(f->login->stream);
     if (r == ERR_AGAIN)
         return STEP_INPUT;
     return r > 0 ? STEP_ON : STEP_LOGOUT;
+}
+
+/* The answer leaves in clear first. */
+static enum step compress_step(struct front *f)
+{
+    int r = stream_flush(f->login->stream);
+
+    if (r == ERR_AGAIN)
+        return STEP_OUTPUT;
+    f->doing = IDLE;
+    return r < 0 || stream_deflate_begin(f->login->stream) < 0 ? STEP_LOGOUT : STEP_ON;
 }
 
 static enum step step(struct front *f)
@@ -591,6 +670,8 @@ static enum step step(struct front *f)
         list_step(f);
         return STEP_ON;
     }
+    if (f->doing == COMPRESSING)
+        return compress_step(f);
     if (changes_wait(f))
         return changes_step(f) < 0 ? STEP_LAGGING : STEP_ON;
     if (f->doing == WAITING) {

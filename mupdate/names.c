@@ -27,7 +27,7 @@ struct names {
     unsigned magic;
     struct db_env *env;
     uint64_t epoch;
-    uint64_t sequence;          /* the last given; only with a write transaction open */
+    uint64_t sequence;          /* the last given; changes only with a write transaction open */
     _Atomic uint64_t published; /* the last that is durable */
     void (*on_published)(void *context);
     void *context;
@@ -89,7 +89,9 @@ static int decode_entry(const struct db_value *value, struct pool *pool, struct 
     if (unpack(&p, 1) != NAMES_VERSION)
         return ERR_VERSION;
     entry_r->state = (enum mupdate_state)unpack(&p, 1);
-    unpack_skip(&p, 6 + 8 + 16);
+    unpack_skip(&p, 6);
+    entry_r->sequence = unpack(&p, 8);
+    unpack_skip(&p, 16);
     entry_r->location = unpack_string(&p, pool);
     entry_r->acl = unpack_string(&p, pool);
     return p.bad ? ERR_CORRUPT : 0;
@@ -228,11 +230,6 @@ struct source *names_source(struct names *names)
 {
     MAGIC_CHECK(names, NAMES_MAGIC);
     return &names->source;
-}
-
-uint64_t names_epoch(const struct names *names)
-{
-    return names->epoch;
 }
 
 int names_housekeeping(struct names *names)
@@ -428,6 +425,19 @@ int names_commit(struct names_txn **txnp)
 
 /* ---- as a source ---- */
 
+/* Ends a read transaction with its result.  `lasting`: what it has seen of commits that are still on their way to
+ * the disk gets there first. */
+static int end_read(struct names *names, struct db_txn **txn, bool lasting, int r)
+{
+    bool ahead = names->sequence > atomic_load(&names->published); /* no writer before its end */
+    int flushed = 0;
+
+    db_abort(txn);
+    if (r >= 0 && lasting && ahead)
+        flushed = db_flush(names->env);
+    return flushed < 0 ? flushed : r;
+}
+
 static int names_find(struct source *source, const char *name, struct pool *pool, struct entry *entry_r)
 {
     struct names *names = (struct names *)source;
@@ -511,7 +521,7 @@ static int names_list_next(struct cursor *cursor, unsigned most, entry_fn *fn, v
         return r;
     visit.pool = pool_new(0);
     r = db_scan(txn, TABLE_NAMES, cursor->last.data, cursor->last.len, NULL, 0, visit_name, &visit);
-    db_abort(&txn);
+    r = end_read(cursor->names, &txn, r == 0, r); /* at the end, for all batches */
     pool_free(&visit.pool);
     if (visit.next.len > 0) {
         buf_free(&cursor->last);
@@ -520,6 +530,11 @@ static int names_list_next(struct cursor *cursor, unsigned most, entry_fn *fn, v
         buf_free(&visit.next);
     }
     return r;
+}
+
+static uint64_t names_epoch(struct source *source)
+{
+    return ((struct names *)source)->epoch;
 }
 
 static uint64_t names_sequence(struct source *source)
@@ -531,6 +546,7 @@ struct replay {
     struct db_txn *txn;
     struct pool *pool;
     uint64_t after, until;
+    bool ahead; /* a state may be a later one than that of `until` */
     unsigned left;
     entry_fn *fn;
     void *context;
@@ -552,6 +568,7 @@ static int replay_row(const struct db_value *key, const struct db_value *value, 
     r = get_entry(replay->txn, &name_key, replay->pool, &entry);
     if (r < 0 && r != ERR_NOTFOUND)
         return r;
+    replay->ahead = replay->ahead || r == ERR_NOTFOUND || entry.sequence > replay->until;
     replay->after = sequence;
     replay->fn(&entry, replay->context);
     return 0;
@@ -585,9 +602,10 @@ static int names_changes(struct source *source, uint64_t *after, unsigned most, 
     r = check_kept(replay.txn, *after);
     if (r == 0)
         r = db_scan(replay.txn, TABLE_LOG, start, sizeof(start), NULL, 0, replay_row, &replay);
-    db_abort(&replay.txn);
+    r = end_read(names, &replay.txn, replay.ahead, r);
     pool_free(&replay.pool);
-    *after = r == 0 ? replay.until : replay.after; /* a failed commit leaves a gap */
+    if (r >= 0)
+        *after = r == 0 ? replay.until : replay.after; /* a failed commit leaves a gap */
     return r < 0 ? r : 0;
 }
 
@@ -596,6 +614,7 @@ static const struct source_ops names_source_ops = {
     .list_begin = names_list_begin,
     .list_next = names_list_next,
     .list_end = names_list_end,
+    .epoch = names_epoch,
     .sequence = names_sequence,
     .changes = names_changes,
 };

@@ -24,9 +24,6 @@ void names_close(struct names **names);
 
 struct source *names_source(struct names *names);
 
-/* Given at creation, at random: sequences of different epochs have nothing to do with each other. */
-uint64_t names_epoch(const struct names *names);
-
 /* ---- changes ---- */
 
 enum names_result {

@@ -1,6 +1,7 @@
 /* slave.c: following a master. */
 #include "mupdate/slave.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
@@ -50,9 +52,12 @@ struct slave {
     int64_t housekeeping_due;
     /* the full list */
     int64_t began;
+    bool listing;             /* it is on its way: OK ends it */
+    uint64_t epoch, position; /* XLIST's */
     /* changes for readers */
     pthread_mutex_t ring_mutex;
     char *ring[RING];
+    uint64_t source_epoch;     /* of these sequences */
     _Atomic uint64_t sequence; /* ring[sequence % RING] is the last one */
 };
 
@@ -102,20 +107,57 @@ static int take_update(struct slave *s, const struct mupdate_line *line)
     return mboxlist_remote_add(s->remote, &change);
 }
 
+/* A whole list comes.  Until it is here the list is at no position: who is cut off in it begins anew. */
+static int begin_full(struct slave *s, bool ordered, uint64_t epoch, uint64_t sequence)
+{
+    mboxlist_remote_set_position(s->remote, 0, 0);
+    s->listing = true;
+    s->epoch = epoch;
+    s->position = sequence;
+    mboxlist_remote_full_begin(s->remote, ordered);
+    return mboxlist_remote_flush(s->remote);
+}
+
+static int take_position(struct slave *s, const struct mupdate_line *line)
+{
+    uint64_t epoch, sequence;
+
+    if (line->count < 2 || str_parse_u64(line->args[0], strlen(line->args[0]), &epoch) < 0 ||
+        str_parse_u64(line->args[1], strlen(line->args[1]), &sequence) < 0)
+        return ERR_PROTOCOL;
+    if (str_ieq(line->word, "XLIST"))
+        return begin_full(s, true, epoch, sequence);
+    if (str_ieq(line->word, "XPOSITION") && !s->listing)
+        mboxlist_remote_set_position(s->remote, epoch, sequence);
+    return 0; /* XCHANGES: from where we are */
+}
+
 /* The list is complete. */
 static int end_full(struct slave *s)
 {
     struct mboxlist_remote_counters counters;
-    int r = mboxlist_remote_full_end(s->remote);
+    int r;
 
+    if (s->epoch != 0)
+        mboxlist_remote_set_position(s->remote, s->epoch, s->position);
+    r = mboxlist_remote_full_end(s->remote);
     if (r < 0)
         return r;
+    s->listing = false;
     hub_wake(s->config.hub);
     atomic_store(&s->synced, true);
     mboxlist_remote_counters(s->remote, &counters);
     LOG(LOG_NOTICE, MUPDATE_SLAVE_SYNCED, LOG_STR(SERVER, s->server), LOG_INT(COUNT, counters.received),
         LOG_INT(WRITTEN, counters.written), LOG_INT(REMOVED, counters.removed),
         LOG_INT(CONFLICTS, counters.conflicts), LOG_INT(MS, clock_ms() - s->began));
+    return 0;
+}
+
+/* The changes since the last connection follow. */
+static int end_resumed(struct slave *s)
+{
+    atomic_store(&s->synced, true);
+    LOG(LOG_NOTICE, MUPDATE_SLAVE_RESUMED, LOG_STR(SERVER, s->server));
     return 0;
 }
 
@@ -139,9 +181,11 @@ static int take_line(struct slave *s, const struct mupdate_line *line)
         return ERR_EOF;
     if (strcmp(line->tag, UPDATE_TAG) == 0) {
         if (str_ieq(line->word, "OK"))
-            return atomic_load(&s->synced) ? 0 : end_full(s);
+            return atomic_load(&s->synced) ? 0 : s->listing ? end_full(s) : end_resumed(s);
         if (str_ieq(line->word, "NO") || str_ieq(line->word, "BAD"))
             return ERR_REFUSED;
+        if (line->word[0] == 'X')
+            return take_position(s, line);
         return take_update(s, line);
     }
     if (line->tag[0] == 'N' && str_parse_u64(line->tag + 1, strlen(line->tag + 1), &number) == 0 &&
@@ -179,6 +223,24 @@ static void write_line(struct mupdate_conn *conn, const char *tag, const char *w
     buf_free(&out);
 }
 
+/* XUPDATE with the list's position, or UPDATE. */
+static int ask_for_updates(struct slave *s, struct mupdate_conn *conn)
+{
+    uint64_t epoch, sequence;
+    char word[64];
+    int r;
+
+    s->listing = false;
+    if (!mupdate_conn_has(conn, "X-RESUME")) {
+        write_line(conn, UPDATE_TAG, "UPDATE");
+        return begin_full(s, false, 0, 0);
+    }
+    r = mboxlist_remote_position(s->config.list, &epoch, &sequence);
+    snprintf(word, sizeof(word), "XUPDATE \"%" PRIu64 "\" \"%" PRIu64 "\"", epoch, sequence);
+    write_line(conn, UPDATE_TAG, word);
+    return r;
+}
+
 /* A NOOP when somebody waits for one, or when it has been quiet for long. */
 static void maybe_noop(struct slave *s, struct mupdate_conn *conn)
 {
@@ -211,13 +273,12 @@ static void housekeeping(struct slave *s)
 
 static int converse(struct slave *s, struct mupdate_conn *conn)
 {
-    int r = 0;
+    int r;
 
     s->began = clock_ms();
     s->noop = 0;
     s->noop_said = clock_ms();
-    mboxlist_remote_full_begin(s->remote);
-    write_line(conn, UPDATE_TAG, "UPDATE");
+    r = ask_for_updates(s, conn);
     while (r == 0 && !atomic_load(&s->stop)) {
         maybe_noop(s, conn);
         r = mupdate_conn_wait(conn, next_deadline(s));
@@ -333,6 +394,7 @@ struct slave *slave_new(const struct slave_config *config)
     s->own = xstrdup(config->own);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     BUG_ON(s->wake_fd < 0);
+    digest_random(&s->source_epoch, sizeof(s->source_epoch));
     s->config.conn.server = s->server;
     s->config.conn.wake_fd = s->wake_fd;
     s->config.conn.stop = &s->stop;
@@ -467,6 +529,11 @@ static uint64_t slave_sequence(struct source *source)
     return atomic_load(&((struct slave *)source)->sequence);
 }
 
+static uint64_t slave_epoch(struct source *source)
+{
+    return ((struct slave *)source)->source_epoch;
+}
+
 /* Copies the names behind *after; ERR_EXPUNGED when they are overwritten. */
 static int copy_ring(struct slave *s, uint64_t after, unsigned most, struct pool *pool, const char **names,
                      unsigned *count_r)
@@ -513,6 +580,7 @@ static const struct source_ops slave_source_ops = {
     .list_begin = slave_list_begin,
     .list_next = slave_list_next,
     .list_end = slave_list_end,
+    .epoch = slave_epoch,
     .sequence = slave_sequence,
     .changes = slave_changes,
 };

@@ -2,7 +2,9 @@
  *
  * A source counts its changes: sequence() is the last one that is durable; changes() tells what happened behind
  * a sequence.  A reader that notes the sequence, goes through the list, which may change meanwhile, and then takes
- * the changes from the noted sequence on has everything, without a snapshot.  All functions: any thread. */
+ * the changes from the noted sequence on has everything, without a snapshot.  What changes() hands out is durable
+ * when it has returned, a list when it has ended, so that nobody is at a sequence whose names he knows otherwise than
+ * the source does after a crash.  Lists are in the order of mboxlist_name_compare().  All functions: any thread. */
 #ifndef MUPDATE_SOURCE_H
 #define MUPDATE_SOURCE_H
 
@@ -15,6 +17,7 @@
 struct entry {
     enum mupdate_state state; /* MUPDATE_ABSENT: it is gone (in changes) */
     const char *name, *location, *acl;
+    uint64_t sequence; /* of its last change, where it is known; 0 */
 };
 
 typedef void entry_fn(const struct entry *entry, void *context);
@@ -29,9 +32,13 @@ struct source_ops {
     /* Hands out at most `most` entries: 1: there may be more; 0: that was all; or an error. */
     int (*list_next)(struct cursor *cursor, unsigned most, entry_fn *fn, void *context);
     void (*list_end)(struct cursor **cursor);
+    /* At random, for the life of what counts the changes: sequences of different epochs have nothing to do with each
+     * other. */
+    uint64_t (*epoch)(struct source *source);
     uint64_t (*sequence)(struct source *source);
     /* Hands out the present state of names that changed behind *after, at most `most`, and advances *after.
-     * 0; ERR_EXPUNGED: what happened there is forgotten: the list must be read anew. */
+     * 0; ERR_EXPUNGED: what happened there is forgotten: the list must be read anew.  With `most` 0 it only looks
+     * whether it is. */
     int (*changes)(struct source *source, uint64_t *after, unsigned most, entry_fn *fn, void *context);
 };
 

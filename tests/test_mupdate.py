@@ -77,7 +77,8 @@ def test_banner_and_login(master):
     with Mupdate(master.address) as c:
         names = [b[1] for b in c.banner]
         assert c.banner[0][:2] == ("*", "AUTH") and "PLAIN" in c.banner[0]
-        assert "PARTIAL-UPDATE" in names and "COMPRESS" not in names
+        assert "PARTIAL-UPDATE" in names and "X-RESUME" in names
+        assert ("*", "COMPRESS", "DEFLATE") in c.banner
         assert c.banner[-1][:5] == ("*", "OK", "MUPDATE", master.servername, "iatlas")
         assert c.banner[-1][-1] == "(master)"
         assert c.result("NOOP") == ("BAD", "Please login first")
@@ -125,7 +126,10 @@ def table():
     return rows
 
 
-def test_every_transition(master):
+@pytest.mark.parametrize("config", ["standard", "unified", "replicated"])
+def test_every_transition(nodes, config):
+    """The table is the same in every kind of murder."""
+    master = nodes("m", "mupdate -m", mupdate_config=config)
     own, other = "be1.lab!default", "be2.lab!default"
     texts = {"DONE": "OK", "EXISTS": "NO", "CONFLICT": "NO", "NO_SUCH": "NO", "NOT_ACTIVE": "NO"}
     with client(master) as c:
@@ -209,6 +213,101 @@ def test_partial_update(master):
         assert [line[2] for line in c.finish(tag)[:-1]] == ["user.b"]
         writer.ok('ACTIVATE "user.c" "be3.lab!p" ""')
         assert c.read() == (tag, "MAILBOX", "user.c", "be3.lab!p", "")
+
+
+def test_partial_update_tells_what_left(master):
+    with client(master) as writer, client(master) as c:
+        writer.ok('ACTIVATE "user.a" "be1.lab!p" ""')
+        tag = c.start('UPDATE "be1.lab"')
+        c.finish(tag)
+        writer.ok('DELETE "user.a"')
+        assert c.read() == (tag, "DELETE", "user.a")
+        writer.ok('RESERVE "user.b" "be1.lab!p"')
+        assert c.read() == (tag, "RESERVE", "user.b", "be1.lab!p")
+        writer.ok('ACTIVATE "user.b" "be2.lab!p" ""')  # as XFER does it
+        assert c.read() == (tag, "DELETE", "user.b")
+
+
+def test_compress(master):
+    with client(master) as c:
+        assert c.result('COMPRESS "GZIP"')[0] == "NO"
+        c.compress()
+        assert c.result('COMPRESS "DEFLATE"')[0] == "NO"
+        for i in range(300):
+            c.send('A%d ACTIVATE "user.u%03d" "be1.lab!p" "u\tlrs\t"\r\n' % (i, i))
+        for i in range(300):
+            assert c.read() == ("A%d" % i, "OK", "done")
+        tag = c.start("UPDATE")
+        assert len(c.finish(tag)) == 301
+        with client(master) as writer:
+            writer.ok('DELETE "user.u000"')
+        assert c.read() == (tag, "DELETE", "user.u000")
+        assert c.result('COMPRESS "DEFLATE"')[0] == "BAD"
+        assert c.result("LOGOUT")[0] == "OK"
+
+
+def position(line):
+    return '"%s" "%s"' % line[2:]
+
+
+def test_resume(master):
+    with client(master) as w:
+        with client(master) as c:
+            for bad in ("", ' "1"', ' "x" "1"', ' "1" "-1"', ' "1" "1" "1"'):
+                assert c.result("XUPDATE" + bad)[0] == "BAD"
+            w.ok('ACTIVATE "user.a" "be1!p" "a\tl\t"')
+            tag = c.start('XUPDATE "0" "0"')
+            first, *rest = c.finish(tag)
+            assert first[:2] == (tag, "XLIST")
+            assert rest == [(tag, "MAILBOX", "user.a", "be1!p", "a\tl\t"), (tag, "OK", "streaming starts")]
+            w.ok('RESERVE "user.b" "be1!p"')
+            assert c.read() == (tag, "RESERVE", "user.b", "be1!p")
+            at = c.read()
+            assert at[:3] == (tag, "XPOSITION", first[2]) and int(at[3]) == int(first[3]) + 1
+            assert c.result('XUPDATE "0" "0"')[0] == "BAD"
+        w.ok('DELETE "user.a"')
+        w.ok('ACTIVATE "user.b" "be1!p" ""')
+        for again in range(2):
+            if again:
+                for pid in master.processes("mupdate"):
+                    os.kill(pid, signal.SIGKILL)
+                eventually(lambda: client(master).close() or True)
+            with client(master) as c:
+                tag = c.start("XUPDATE " + position(at))
+                assert c.finish(tag) == [(tag, "XCHANGES") + at[2:], (tag, "OK", "streaming starts")]
+                assert c.read() == (tag, "DELETE", "user.a")
+                assert c.read() == (tag, "MAILBOX", "user.b", "be1!p", "")
+                last = c.read()
+                assert last == (tag, "XPOSITION", at[2], str(int(at[3]) + 2))
+                noop = c.start("NOOP")
+                assert c.read() == (noop, "OK", "Noop done")
+    with client(master) as c:  # another epoch, and a sequence that this one has not given yet
+        for epoch, sequence in ((int(at[2]) ^ 1, 0), (at[2], int(last[3]) + 1)):
+            tag = c.start('XUPDATE "%s" "%s"' % (epoch, sequence))
+            assert c.finish(tag)[0] == (tag, "XLIST") + last[2:]
+            c.close()
+            c = client(master)
+
+
+def test_slave_resumes(master, nodes):
+    """After its own end, and after the master's."""
+    fe = slave_of(master, nodes)
+    with client(master) as w:
+        w.ok('ACTIVATE "user.a" "be1!p" ""')
+        eventually(lambda: client(fe).find("user.a"))
+    fe.stop()
+    with client(master) as w:
+        w.ok('ACTIVATE "user.b" "be1!p" ""')
+        w.ok('DELETE "user.a"')
+    fe.start()
+    eventually(lambda: client(fe).find("user.b") and not client(fe).find("user.a"))
+    for pid in master.processes("mupdate"):
+        os.kill(pid, signal.SIGKILL)
+    with eventually(lambda: client(master)) as w:
+        w.ok('ACTIVATE "user.c" "be1!p" ""')
+    eventually(lambda: client(fe).find("user.c"))
+    log = fe.log()
+    assert log.count("mupdate.slave-synced") == 1 and log.count("mupdate.slave-resumed") == 2
 
 
 def test_slow_reader_does_not_stop_others(master):

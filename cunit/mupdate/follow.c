@@ -90,7 +90,7 @@ static void test_follow(void)
     wait_applied(&n);
     CU_ASSERT(type_of(&n, "a") == 0 && type_of(&n, "b") == MBOXLIST_RESERVED);
     CU_ASSERT_EQUAL(mboxlist_remote_position(n.list, &epoch, &sequence), 0);
-    CU_ASSERT(epoch == names_epoch(n.names) && sequence == 4);
+    CU_ASSERT(epoch == names_source(n.names)->ops->epoch(names_source(n.names)) && sequence == 4);
 
     follower_free(&n.follower); /* and on from there */
     change(&n, MUPDATE_ACTIVATE, "c", "be1!p");
@@ -110,7 +110,7 @@ static void test_other_epoch(void)
     begin(&n);
     remote = mboxlist_remote_new(n.list, "own");
     CU_ASSERT_EQUAL(mboxlist_remote_add(remote, &stale), 0);
-    mboxlist_remote_set_position(remote, names_epoch(n.names) + 1, 77);
+    mboxlist_remote_set_position(remote, names_source(n.names)->ops->epoch(names_source(n.names)) + 1, 77);
     CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
     mboxlist_remote_free(&remote);
     change(&n, MUPDATE_ACTIVATE, "a", "be1!p");

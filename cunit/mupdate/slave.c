@@ -12,6 +12,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
+#include "lib/base/mem.h"
+#include "lib/mboxlist/remote.h"
 
 struct play {
     char dir[64];
@@ -37,12 +39,8 @@ static int connect_play(void *context)
     return fds[0];
 }
 
-static void begin_as(struct play *p, int64_t answer_ms, bool hold, int64_t retry_most_ms)
+static void begin_config(struct play *p, struct slave_config *config, bool hold)
 {
-    struct slave_config config = {.conn = {.server = "play", .connect = connect_play, .context = p},
-                                  .retry_most_ms = retry_most_ms,
-                                  .own = "own",
-                                  .answer_ms = answer_ms};
     char *error;
 
     *p = (struct play){.fd = -1, .hold = hold};
@@ -51,9 +49,19 @@ static void begin_as(struct play *p, int64_t answer_ms, bool hold, int64_t retry
     CU_ASSERT_EQUAL_FATAL(mboxlist_open(p->dir, &p->list, &error), 0);
     p->hub = hub_new();
     p->pool = pool_new(0);
-    config.list = p->list;
-    config.hub = p->hub;
-    p->slave = slave_new(&config);
+    config->list = p->list;
+    config->hub = p->hub;
+    p->slave = slave_new(config);
+}
+
+static void begin_as(struct play *p, int64_t answer_ms, bool hold, int64_t retry_most_ms)
+{
+    struct slave_config config = {.conn = {.server = "play", .connect = connect_play, .context = p},
+                                  .retry_most_ms = retry_most_ms,
+                                  .own = "own",
+                                  .answer_ms = answer_ms};
+
+    begin_config(p, &config, hold);
 }
 
 static void begin_with(struct play *p, int64_t answer_ms, bool hold)
@@ -119,6 +127,29 @@ static void wait_type(struct play *p, const char *name, int type)
     CU_ASSERT_EQUAL(type_of(p, name), type);
 }
 
+static void wait_position(struct play *p, uint64_t epoch, uint64_t sequence)
+{
+    int64_t deadline = clock_deadline(30000);
+    uint64_t e = 0, s = 0;
+
+    while (mboxlist_remote_position(p->list, &e, &s) == 0 && (e != epoch || s != sequence) &&
+           clock_left(deadline) > 0)
+        usleep(1000);
+    CU_ASSERT(e == epoch && s == sequence);
+}
+
+/* Waits until the slave has given the connection up. */
+static void hear_again(struct play *p, int fd)
+{
+    int64_t deadline = clock_deadline(30000);
+    char byte;
+
+    while (p->fd < 0 && clock_left(deadline) > 0)
+        usleep(1000);
+    CU_ASSERT_EQUAL(recv(fd, &byte, 1, MSG_DONTWAIT), 0);
+    close(fd);
+}
+
 static void test_follow(void)
 {
     struct play p;
@@ -160,6 +191,101 @@ static void test_broken_list(void)
     say(&p, "U01 OK \"\"\r\n");
     wait_type(&p, "a", 0);
     CU_ASSERT_EQUAL(type_of(&p, "b"), MBOXLIST_REMOTE);
+    finish(&p);
+}
+
+static void begin_resuming(struct play *p)
+{
+    struct slave_config config = {
+        .conn = {.server = "play", .connect = connect_play, .context = p, .announced = "X-RESUME"},
+        .retry_most_ms = 50,
+        .own = "own",
+        .answer_ms = SLAVE_ANSWER_MS};
+
+    begin_config(p, &config, false);
+}
+
+static void reconnect(struct play *p)
+{
+    int fd = p->fd;
+
+    p->fd = -1;
+    close(fd);
+}
+
+/* From a list to changes, over connections that break at every place. */
+static void test_resume(void)
+{
+    struct play p;
+
+    begin_resuming(&p);
+    hear(&p, "U01 XUPDATE \"0\" \"0\"\r\n");
+    say(&p, "U01 XLIST \"5\" \"70\"\r\nU01 MAILBOX \"a\" \"be1!p\" \"\"\r\n");
+    reconnect(&p); /* in the list: at no position */
+    hear(&p, "U01 XUPDATE \"0\" \"0\"\r\n");
+    say(&p, "U01 XLIST \"5\" \"72\"\r\nU01 MAILBOX \"b\" \"be1!p\" \"\"\r\nU01 OK \"\"\r\n");
+    wait_type(&p, "b", MBOXLIST_REMOTE);
+    wait_position(&p, 5, 72);
+    CU_ASSERT_EQUAL(type_of(&p, "a"), 0);
+    reconnect(&p);
+    hear(&p, "U01 XUPDATE \"5\" \"72\"\r\n");
+    say(&p, "U01 XCHANGES \"5\" \"72\"\r\nU01 OK \"\"\r\nU01 MAILBOX \"c\" \"be1!p\" \"\"\r\n");
+    wait_type(&p, "c", MBOXLIST_REMOTE);
+    CU_ASSERT_EQUAL(type_of(&p, "b"), MBOXLIST_REMOTE);
+    reconnect(&p); /* before the position of c: it is told again */
+    hear(&p, "U01 XUPDATE \"5\" \"72\"\r\n");
+    say(&p, "U01 XCHANGES \"5\" \"72\"\r\nU01 OK \"\"\r\nU01 MAILBOX \"c\" \"be1!p\" \"\"\r\n"
+            "U01 DELETE \"b\"\r\nU01 XPOSITION \"5\" \"75\"\r\n");
+    wait_type(&p, "b", 0);
+    wait_position(&p, 5, 75);
+    reconnect(&p);
+    hear(&p, "U01 XUPDATE \"5\" \"75\"\r\n");
+    say(&p, "U01 XLIST \"6\" \"1\"\r\n"); /* another master: all anew, the old list serves */
+    wait_position(&p, 0, 0);
+    CU_ASSERT_EQUAL(type_of(&p, "c"), MBOXLIST_REMOTE);
+    say(&p, "U01 OK \"\"\r\n");
+    wait_type(&p, "c", 0);
+    wait_position(&p, 6, 1);
+    finish(&p);
+}
+
+/* A master without positions (Cyrus's): what was known of ours before is forgotten. */
+static void test_foreign_master(void)
+{
+    struct mboxlist_remote *remote;
+    struct play p;
+
+    begin_with(&p, SLAVE_ANSWER_MS, true);
+    remote = mboxlist_remote_new(p.list, "own");
+    mboxlist_remote_set_position(remote, 5, 7);
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    mboxlist_remote_free(&remote);
+    p.hold = false;
+    hear(&p, "U01 UPDATE\r\n");
+    wait_position(&p, 0, 0);
+    finish(&p);
+}
+
+/* Numbers that are none, and names out of the list's order: the connection is given up. */
+static void test_bad_positions(void)
+{
+    static const char *const said[] = {
+        "U01 XLIST \"x\" \"1\"\r\n",
+        "U01 XLIST \"1\"\r\n",
+        "U01 XLIST \"1\" \"1\"\r\nU01 MAILBOX \"b\" \"be1!p\" \"\"\r\nU01 MAILBOX \"a\" \"be1!p\" \"\"\r\n",
+    };
+    struct play p;
+
+    begin_resuming(&p);
+    for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
+        int fd;
+
+        hear(&p, "U01 XUPDATE \"0\" \"0\"\r\n");
+        say(&p, said[i]);
+        fd = p.fd;
+        p.fd = -1;
+        hear_again(&p, fd);
+    }
     finish(&p);
 }
 
@@ -322,6 +448,9 @@ static const struct unit_case cases[] = {
     {"the first barrier", test_first_barrier},
     {"as a source", test_source},
     {"nonsense", test_nonsense},
+    {"resuming", test_resume},
+    {"a foreign master", test_foreign_master},
+    {"bad positions", test_bad_positions},
     {NULL, NULL},
 };
 

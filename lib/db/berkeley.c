@@ -41,8 +41,15 @@ struct berkeley_txn {
     void *value; /* what the last get gave, from malloc */
 };
 
+/* Behind its first few pairs a reader's cursor gets a block of them at a time. */
+enum { BULK_AFTER = 8, BULK_BYTES = 64 * 1024 };
+
 struct db_cursor {
     DBC *bdb;
+    bool may_bulk;
+    unsigned singles;
+    DBT bulk;      /* .data from malloc */
+    void *bulk_at; /* the library's place in it; NULL: empty */
 };
 
 #ifdef __SANITIZE_THREAD__
@@ -204,6 +211,14 @@ static int berkeley_sync(struct db_env *base)
     return berkeley_error(bdb->txn_checkpoint(bdb, 0, 0, 0));
 }
 
+/* Shared with the commits that wait for it. */
+static int berkeley_flush(struct db_env *base)
+{
+    DB_ENV *bdb = ((struct berkeley_env *)base)->bdb;
+
+    return base->flags & DB_NO_SYNC ? 0 : berkeley_error(bdb->log_flush(bdb, NULL));
+}
+
 static void berkeley_close(struct db_env *base)
 {
     struct berkeley_env *env = (struct berkeley_env *)base;
@@ -324,10 +339,45 @@ static int berkeley_cursor_open(struct db_txn *txn, unsigned table, struct db_cu
     int rc = db->cursor(db, bdb_txn(txn), &bdb, 0);
 
     if (rc == 0) {
-        *cursor_r = xmalloc(sizeof(**cursor_r));
+        *cursor_r = xcalloc(1, sizeof(**cursor_r));
         (*cursor_r)->bdb = bdb;
+        (*cursor_r)->may_bulk = !txn->write; /* who writes wants to see it */
     }
     return berkeley_error(rc);
+}
+
+/* The next pair of the block. */
+static bool bulk_next(struct db_cursor *cursor, struct db_value *key, struct db_value *value)
+{
+    void *k, *v;
+    uint32_t k_len, v_len;
+
+    if (cursor->bulk_at == NULL)
+        return false;
+    DB_MULTIPLE_KEY_NEXT(cursor->bulk_at, &cursor->bulk, k, k_len, v, v_len);
+    if (cursor->bulk_at == NULL)
+        return false;
+    *key = (struct db_value){k, k_len};
+    *value = (struct db_value){v, v_len};
+    return true;
+}
+
+/* Reads a block from behind the cursor's place on; a pair that is larger than the block makes it larger. */
+static int bulk_fill(struct db_cursor *cursor)
+{
+    DBT k = {0};
+    int rc;
+
+    if (cursor->bulk.data == NULL)
+        cursor->bulk = (DBT){.data = xmalloc(BULK_BYTES), .ulen = BULK_BYTES, .flags = DB_DBT_USERMEM};
+    while ((rc = cursor->bdb->get(cursor->bdb, &k, &cursor->bulk, DB_NEXT | DB_MULTIPLE_KEY)) ==
+           DB_BUFFER_SMALL) {
+        cursor->bulk.ulen *= 2;
+        cursor->bulk.data = xreallocarray(cursor->bulk.data, cursor->bulk.ulen, 1);
+    }
+    if (rc == 0)
+        DB_MULTIPLE_INIT(cursor->bulk_at, &cursor->bulk);
+    return rc;
 }
 
 static int berkeley_cursor_get(struct db_cursor *cursor, enum db_seek seek, struct db_value *key,
@@ -336,8 +386,16 @@ static int berkeley_cursor_get(struct db_cursor *cursor, enum db_seek seek, stru
     static const uint32_t ops[] = {
         [DB_SEEK_FIRST] = DB_FIRST, [DB_SEEK_AT_OR_AFTER] = DB_SET_RANGE, [DB_SEEK_AFTER_THIS] = DB_NEXT};
     DBT k = to_dbt(key), v = {0};
-    int rc = cursor->bdb->get(cursor->bdb, &k, &v, ops[seek]);
+    int rc;
 
+    if (seek == DB_SEEK_AFTER_THIS && bulk_next(cursor, key, value))
+        return 0;
+    if (seek == DB_SEEK_AFTER_THIS && cursor->may_bulk && ++cursor->singles > BULK_AFTER) {
+        rc = bulk_fill(cursor);
+        return rc == 0 && !bulk_next(cursor, key, value) ? ERR_CORRUPT : berkeley_error(rc);
+    }
+    cursor->bulk_at = NULL;
+    rc = cursor->bdb->get(cursor->bdb, &k, &v, ops[seek]);
     if (rc == 0) {
         *key = (struct db_value){k.data, k.size};
         *value = (struct db_value){v.data, v.size};
@@ -348,6 +406,7 @@ static int berkeley_cursor_get(struct db_cursor *cursor, enum db_seek seek, stru
 static void berkeley_cursor_close(struct db_cursor *cursor)
 {
     cursor->bdb->close(cursor->bdb);
+    free(cursor->bulk.data);
     free(cursor);
 }
 
@@ -372,6 +431,7 @@ const struct db_engine_ops db_berkeley_ops = {
     .close = berkeley_close,
     .reader_check = berkeley_reader_check,
     .sync = berkeley_sync,
+    .flush = berkeley_flush,
     .begin = berkeley_begin,
     .commit = berkeley_commit,
     .abort = berkeley_abort,

@@ -138,6 +138,12 @@ int db_sync(struct db_env *env)
     return env->ops->sync(env);
 }
 
+int db_flush(struct db_env *env)
+{
+    MAGIC_CHECK(env, DB_ENV_MAGIC);
+    return env->ops->flush != NULL ? env->ops->flush(env) : 0;
+}
+
 int db_begin(struct db_env *env, bool write, struct db_txn **txn_r)
 {
     MAGIC_CHECK(env, DB_ENV_MAGIC);

@@ -87,6 +87,10 @@ int db_count(struct db_txn *txn, unsigned table, uint64_t *count_r);
 /* Forces what was committed to the disk (for DB_NO_SYNC environments, and checkpoints). */
 int db_sync(struct db_env *env);
 
+/* A read transaction of Berkeley DB's sees commits whose db_commit() has not returned yet: they are durable when
+ * this has returned 0.  (In LMDB they are so at once.) */
+int db_flush(struct db_env *env);
+
 /* A key of at most DB_KEY_MAX bytes for any string, appended to `key`: itself when it has at most
  * DB_KEY_PLAIN_MAX bytes, else its first DB_KEY_PLAIN_MAX bytes and its SHA-1.  The whole string must then
  * stand in the value. */

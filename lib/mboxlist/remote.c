@@ -9,6 +9,8 @@
 #include "lib/base/mem.h"
 #include "lib/mboxlist/mboxlist-private.h"
 
+#define REMOTE_TYPES (MBOXLIST_TYPE_BIT(MBOXLIST_REMOTE) | MBOXLIST_TYPE_BIT(MBOXLIST_RESERVED))
+
 struct mboxlist_remote {
     struct mboxlist *list;
     char *own;
@@ -25,6 +27,11 @@ struct mboxlist_remote {
     uint64_t seed;
     uint64_t *marks;
     size_t n_marks, room;
+    /* An ordered one: the remote records that are there, gone through beside it. */
+    struct mboxlist_iter *there;         /* NULL: not ordered */
+    const struct mboxlist_record *ahead; /* the first that the list has not come to; NULL: ask `there` */
+    bool there_ended;
+    struct buf last; /* the list's last name */
     bool set_position;
     uint64_t epoch, sequence;
 };
@@ -41,6 +48,19 @@ struct mboxlist_remote *mboxlist_remote_new(struct mboxlist *list, const char *o
     return remote;
 }
 
+/* What is kept of a full list. */
+static void forget_list(struct mboxlist_remote *remote)
+{
+    free(remote->marks);
+    remote->marks = NULL;
+    remote->n_marks = remote->room = 0;
+    mboxlist_iter_free(&remote->there);
+    remote->ahead = NULL;
+    remote->there_ended = false;
+    buf_free(&remote->last);
+    remote->full = false;
+}
+
 void mboxlist_remote_free(struct mboxlist_remote **remotep)
 {
     struct mboxlist_remote *remote = *remotep;
@@ -48,8 +68,8 @@ void mboxlist_remote_free(struct mboxlist_remote **remotep)
     if (remote == NULL)
         return;
     *remotep = NULL;
+    forget_list(remote);
     pool_free(&remote->pool);
-    free(remote->marks);
     free(remote->own);
     free(remote);
 }
@@ -136,9 +156,10 @@ static int finish(struct mboxlist_txn **txn, int r)
 
 static int write_position(struct mboxlist_remote *remote, struct mboxlist_txn *txn)
 {
-    int r = txn_number_put(txn, "mupdate-epoch", remote->epoch);
+    bool known = remote->counters.conflicts == 0;
+    int r = txn_number_put(txn, "mupdate-epoch", known ? remote->epoch : 0);
 
-    return r < 0 ? r : txn_number_put(txn, "mupdate-sequence", remote->sequence);
+    return r < 0 ? r : txn_number_put(txn, "mupdate-sequence", known ? remote->sequence : 0);
 }
 
 static void tell_observer(const struct mboxlist_remote *remote)
@@ -207,29 +228,107 @@ static void mark(struct mboxlist_remote *remote, const char *name)
     remote->marks[remote->n_marks++] = name_hash(remote, name);
 }
 
-int mboxlist_remote_add(struct mboxlist_remote *remote, const struct mboxlist_change *change)
+static int collect(struct mboxlist_remote *remote, const struct mboxlist_change *change)
 {
     struct mboxlist_change *copy;
     int r;
 
-    remote->counters.received++;
-    if (!change_ok(change)) {
-        remote->counters.invalid++;
-        return 0;
-    }
     if (remote->count == MBOXLIST_REMOTE_BATCH) {
         r = mboxlist_remote_flush(remote);
         if (r < 0)
             return r;
     }
-    if (remote->full && change->type != MBOXLIST_CHANGE_DELETE)
-        mark(remote, change->name);
     copy = &remote->changes[remote->count++];
     *copy = *change;
     copy->name = pool_strdup(remote->pool, change->name);
     copy->location = pool_strdup(remote->pool, change->location == NULL ? "" : change->location);
     copy->acl = pool_strdup(remote->pool, change->acl == NULL ? "" : change->acl);
     return 0;
+}
+
+static int collect_delete(struct mboxlist_remote *remote, const char *name)
+{
+    const struct mboxlist_change change = {MBOXLIST_CHANGE_DELETE, name, NULL, NULL};
+
+    return collect(remote, &change); /* apply() leaves local ones alone */
+}
+
+/* Goes on to `name` (NULL: to the end) in what is there, and removes what it steps over.  *found_r: the name's own
+ * record; NULL: none. */
+static int step_over(struct mboxlist_remote *remote, const char *name, const struct mboxlist_record **found_r)
+{
+    int r = 0;
+
+    while (r == 0) {
+        int order;
+
+        if (remote->ahead == NULL && !remote->there_ended) {
+            r = mboxlist_iter_next(remote->there, &remote->ahead);
+            remote->there_ended = r == 0;
+        }
+        if (r < 0 || remote->there_ended)
+            return r;
+        order = name == NULL ? -1 : mboxlist_name_compare(remote->ahead->name, name);
+        if (order > 0)
+            return 0;
+        if (order == 0) {
+            *found_r = remote->ahead;
+            remote->ahead = NULL;
+            return 0;
+        }
+        r = collect_delete(remote, remote->ahead->name);
+        remote->ahead = NULL;
+    }
+    return r;
+}
+
+static bool has_location(const struct mboxlist_record *record, const char *location)
+{
+    size_t n = strcspn(location, "!");
+
+    return strncmp(record->server, location, n) == 0 && record->server[n] == '\0' &&
+           strcmp(record->partition, location[n] == '!' ? location + n + 1 : "") == 0;
+}
+
+/* Nothing is to be done where the record is as the list has it: no transaction, no lookup. */
+static bool is_settled(const struct mboxlist_remote *remote, const struct mboxlist_record *there,
+                       const struct mboxlist_change *change)
+{
+    bool active = change->type == MBOXLIST_CHANGE_MAILBOX;
+
+    return there->type == (active ? MBOXLIST_REMOTE : MBOXLIST_RESERVED) &&
+           has_location(there, change->location) && strcmp(there->server, remote->own) != 0 &&
+           strcmp(there->acl, active ? change->acl : "") == 0;
+}
+
+static int add_ordered(struct mboxlist_remote *remote, const struct mboxlist_change *change)
+{
+    const struct mboxlist_record *found = NULL;
+    int r;
+
+    if (change->type == MBOXLIST_CHANGE_DELETE ||
+        (remote->last.len > 0 && mboxlist_name_compare(buf_cstr(&remote->last), change->name) >= 0))
+        return ERR_PROTOCOL;
+    buf_reset(&remote->last);
+    buf_puts(&remote->last, change->name);
+    r = step_over(remote, change->name, &found);
+    if (r < 0 || (found != NULL && is_settled(remote, found, change)))
+        return r;
+    return collect(remote, change);
+}
+
+int mboxlist_remote_add(struct mboxlist_remote *remote, const struct mboxlist_change *change)
+{
+    remote->counters.received++;
+    if (!change_ok(change)) {
+        remote->counters.invalid++;
+        return 0;
+    }
+    if (remote->there != NULL)
+        return add_ordered(remote, change);
+    if (remote->full && change->type != MBOXLIST_CHANGE_DELETE)
+        mark(remote, change->name);
+    return collect(remote, change);
 }
 
 void mboxlist_remote_set_position(struct mboxlist_remote *remote, uint64_t epoch, uint64_t sequence)
@@ -267,18 +366,12 @@ static int compare_marks(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void drop_marks(struct mboxlist_remote *remote)
+void mboxlist_remote_full_begin(struct mboxlist_remote *remote, bool ordered)
 {
-    free(remote->marks);
-    remote->marks = NULL;
-    remote->n_marks = remote->room = 0;
-    remote->full = false;
-}
-
-void mboxlist_remote_full_begin(struct mboxlist_remote *remote)
-{
-    drop_marks(remote);
+    forget_list(remote);
     remote->full = true;
+    if (ordered)
+        remote->there = mboxlist_iter_all(remote->list, NULL, REMOTE_TYPES);
 }
 
 static bool is_marked(const struct mboxlist_remote *remote, const char *name)
@@ -292,22 +385,17 @@ static bool is_marked(const struct mboxlist_remote *remote, const char *name)
 /* Adds DELETE changes for the records that no mark speaks for; apply() leaves local ones alone. */
 static int sweep(struct mboxlist_remote *remote)
 {
-    const unsigned types = MBOXLIST_TYPE_BIT(MBOXLIST_REMOTE) | MBOXLIST_TYPE_BIT(MBOXLIST_RESERVED);
-    struct mboxlist_iter *it = mboxlist_iter_all(remote->list, NULL, types);
+    struct mboxlist_iter *it = mboxlist_iter_all(remote->list, NULL, REMOTE_TYPES);
     const struct mboxlist_record *record;
-    uint64_t received = remote->counters.received;
     int r;
 
     while ((r = mboxlist_iter_next(it, &record)) > 0) {
-        struct mboxlist_change change = {MBOXLIST_CHANGE_DELETE, record->name, NULL, NULL};
-
         if (is_marked(remote, record->name))
             continue;
-        r = mboxlist_remote_add(remote, &change);
+        r = collect_delete(remote, record->name);
         if (r < 0)
             break;
     }
-    remote->counters.received = received;
     mboxlist_iter_free(&it);
     return r;
 }
@@ -345,16 +433,20 @@ int mboxlist_remote_full_end(struct mboxlist_remote *remote)
 
     BUG_ON(!remote->full);
     remote->set_position = false; /* only behind the removals: who dies before them begins anew */
-    r = mboxlist_remote_flush(remote);
-    if (remote->n_marks > 0)
-        qsort(remote->marks, remote->n_marks, sizeof(*remote->marks), compare_marks);
-    if (r == 0)
-        r = sweep(remote);
+    if (remote->there != NULL) {
+        r = step_over(remote, NULL, NULL);
+    } else {
+        r = mboxlist_remote_flush(remote);
+        if (remote->n_marks > 0)
+            qsort(remote->marks, remote->n_marks, sizeof(*remote->marks), compare_marks);
+        if (r == 0)
+            r = sweep(remote);
+    }
     remote->set_position = set_position;
     if (r == 0)
         r = mboxlist_remote_flush(remote);
     if (r == 0)
         r = note_whole(remote->list);
-    drop_marks(remote);
+    forget_list(remote);
     return r;
 }

@@ -35,10 +35,11 @@ int mboxlist_remote_add(struct mboxlist_remote *remote, const struct mboxlist_ch
 /* One transaction for what was collected.  Records that are the same already are not written. */
 int mboxlist_remote_flush(struct mboxlist_remote *remote);
 
-/* A full list arrives between begin and end.  It is applied as it comes; at the end the remote records that
- * were not in it are removed, so that a reader never sees an emptied list.  A begin without end (the connection
- * broke) removes nothing. */
-void mboxlist_remote_full_begin(struct mboxlist_remote *remote);
+/* A full list arrives between begin and end.  It is applied as it comes, and a reader never sees an emptied list.
+ * `ordered`: its names come in the order of mboxlist_name_compare(); what they step over is removed on the way, and
+ * nothing is remembered; a name out of order is ERR_PROTOCOL of mboxlist_remote_add().  Otherwise a hash of each name
+ * is kept, and at the end the remote records that were not in the list are removed. */
+void mboxlist_remote_full_begin(struct mboxlist_remote *remote, bool ordered);
 int mboxlist_remote_full_end(struct mboxlist_remote *remote);
 /* Has a full list ever arrived?  Until then a name that is missing here may well exist.  1, 0 or an error. */
 int mboxlist_remote_is_whole(struct mboxlist *list);
@@ -53,7 +54,8 @@ struct mboxlist_remote_counters {
 void mboxlist_remote_counters(const struct mboxlist_remote *remote, struct mboxlist_remote_counters *out);
 
 /* How far the list has followed a master of ours: kept in the list, written by the next flush, at the end of
- * a full list by its last transaction.  0 and 0 when nothing is known. */
+ * a full list by its last transaction.  0 and 0 when nothing is known; this is also written where a conflict was
+ * met, so that a name that its local record hides is told again. */
 void mboxlist_remote_set_position(struct mboxlist_remote *remote, uint64_t epoch, uint64_t sequence);
 int mboxlist_remote_position(struct mboxlist *list, uint64_t *epoch_r, uint64_t *sequence_r);
 

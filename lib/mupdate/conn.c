@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/backend/backend.h"
@@ -19,6 +20,7 @@ struct mupdate_conn {
     struct stream *stream;   /* the backend's, or our own in tests */
     struct mupdate_parser *parser;
     int wake_fd;
+    const char *announced; /* tests' */
 };
 
 /* Waits for the descriptor or the eventfd, which is emptied. */
@@ -77,7 +79,7 @@ static int connect_backend(const struct mupdate_conn_config *config, int64_t dea
 int mupdate_conn_open(const struct mupdate_conn_config *config, int64_t deadline,
                       struct mupdate_conn **conn_r, struct buf *why)
 {
-    struct mupdate_conn conn = {.wake_fd = config->wake_fd};
+    struct mupdate_conn conn = {.wake_fd = config->wake_fd, .announced = config->announced};
     int fd, r;
 
     if (config->connect != NULL) {
@@ -117,6 +119,13 @@ void mupdate_conn_close(struct mupdate_conn **connp)
 const char *mupdate_conn_role(const struct mupdate_conn *conn)
 {
     return conn->backend == NULL ? "(master)" : backend_greeting(conn->backend);
+}
+
+bool mupdate_conn_has(const struct mupdate_conn *conn, const char *capability)
+{
+    if (conn->backend == NULL)
+        return conn->announced != NULL && strcmp(conn->announced, capability) == 0;
+    return backend_has(conn->backend, capability);
 }
 
 void mupdate_conn_write(struct mupdate_conn *conn, const struct buf *text)

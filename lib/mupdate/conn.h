@@ -22,6 +22,7 @@ struct mupdate_conn_config {
     const atomic_bool *stop;       /* give up when it is true (looked at after each wake); may be NULL */
     int (*connect)(void *context); /* for tests: gives a connected, authenticated descriptor; or NULL */
     void *context;
+    const char *announced; /* connect()'s server can do this besides; NULL: nothing */
 };
 
 /* Connects and authenticates, waiting.  0; or lib/backend's errors, with the reason appended to `why`;
@@ -32,6 +33,9 @@ void mupdate_conn_close(struct mupdate_conn **conn); /* *conn may be NULL */
 
 /* "(master)" or the master's URL, as its banner said. */
 const char *mupdate_conn_role(const struct mupdate_conn *conn);
+
+/* Did the banner announce it ("X-RESUME")? */
+bool mupdate_conn_has(const struct mupdate_conn *conn, const char *capability);
 
 /* Appends to the output. */
 void mupdate_conn_write(struct mupdate_conn *conn, const struct buf *text);

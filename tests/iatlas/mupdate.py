@@ -3,6 +3,7 @@
 import base64
 import re
 import socket
+import zlib
 
 from . import net
 
@@ -21,6 +22,7 @@ class Mupdate:
             self.sock.connect(path)
         self.buffer = b""
         self.count = 0
+        self.deflate = self.inflate = None
         self.banner = []
         while not self.banner or self.banner[-1][:3] != ("*", "OK", "MUPDATE"):
             self.banner.append(self.read())
@@ -35,13 +37,22 @@ class Mupdate:
         self.sock.close()
 
     def send(self, data):
-        self.sock.sendall(data if isinstance(data, bytes) else data.encode())
+        data = data if isinstance(data, bytes) else data.encode()
+        if self.deflate:
+            data = self.deflate.compress(data) + self.deflate.flush(zlib.Z_SYNC_FLUSH)
+        self.sock.sendall(data)
+
+    def compress(self):
+        self.ok('COMPRESS "DEFLATE"')
+        self.deflate = zlib.compressobj(wbits=-15)
+        self.inflate = zlib.decompressobj(wbits=-15)
+        self.buffer = self.inflate.decompress(self.buffer)
 
     def _fill(self):
         data = self.sock.recv(65536)
         if not data:
             raise EOFError("connection closed; unread: %r" % self.buffer[:200])
-        self.buffer += data
+        self.buffer += self.inflate.decompress(data) if self.inflate else data
 
     def _take(self, at):
         """The words of the line that begins at `at`, and where it ends; None: not complete."""

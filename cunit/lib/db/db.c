@@ -180,9 +180,65 @@ static void check_scans(enum db_engine engine, const char *dir)
     db_close(&env);
 }
 
+enum { LONG_COUNT = 2000, LONG_VALUE = 300 * 1000 };
+
+static size_t long_value_len(unsigned i)
+{
+    return i % 700 == 350 ? LONG_VALUE - i : i % 300;
+}
+
+struct long_scan {
+    unsigned next, wrong;
+};
+
+static int take_long(const struct db_value *key, const struct db_value *value, void *context)
+{
+    struct long_scan *scan = context;
+    const unsigned char *k = key->data;
+    const char *v = value->data;
+
+    scan->wrong += key->len != 2 || (unsigned)(k[0] << 8 | k[1]) != scan->next;
+    scan->wrong += value->len != long_value_len(scan->next);
+    scan->wrong += value->len > 0 && (v[0] != 'v' || v[value->len - 1] != 'v');
+    scan->next++;
+    return 0;
+}
+
 static void test_scans(void)
 {
     each_engine(check_scans);
+}
+
+/* Enough pairs for an engine's blocks, some of them larger than one. */
+static void check_long_scan(enum db_engine engine, const char *dir)
+{
+    struct db_env *env = open_env(engine, dir);
+    struct long_scan scan = {0, 0};
+    char *value = xmalloc(LONG_VALUE);
+    struct db_txn *txn;
+
+    memset(value, 'v', LONG_VALUE);
+    CU_ASSERT_EQUAL(db_begin(env, true, &txn), 0);
+    for (unsigned i = 0; i < LONG_COUNT; i++) {
+        unsigned char key[2] = {(unsigned char)(i >> 8), (unsigned char)i};
+
+        CU_ASSERT_EQUAL(db_put(txn, 0, key, sizeof(key), value, long_value_len(i)), 0);
+    }
+    CU_ASSERT_EQUAL(db_commit(&txn), 0);
+    CU_ASSERT_EQUAL(db_begin(env, false, &txn), 0);
+    CU_ASSERT_EQUAL(db_scan(txn, 0, NULL, 0, NULL, 0, take_long, &scan), 0);
+    CU_ASSERT(scan.next == LONG_COUNT && scan.wrong == 0);
+    scan = (struct long_scan){100, 0};
+    CU_ASSERT_EQUAL(db_scan(txn, 0, "\0\x64", 2, "\0", 1, take_long, &scan), 0);
+    CU_ASSERT(scan.next == 256 && scan.wrong == 0);
+    db_abort(&txn);
+    free(value);
+    db_close(&env);
+}
+
+static void test_long_scan(void)
+{
+    each_engine(check_long_scan);
 }
 
 /* A reader keeps its view while another thread commits. */
@@ -440,11 +496,17 @@ static void test_key_long(void)
 }
 
 static const struct unit_case cases[] = {
-    {"basics", test_basics},       {"scans", test_scans},
-    {"snapshot", test_snapshot},   {"crowd", test_crowd},
-    {"threads", test_threads},     {"refusals", test_refusals},
-    {"map full", test_map_full},   {"long keys", test_key_long},
-    {"lock file", test_lock_file}, {NULL, NULL},
+    {"basics", test_basics},
+    {"scans", test_scans},
+    {"long scans", test_long_scan},
+    {"snapshot", test_snapshot},
+    {"crowd", test_crowd},
+    {"threads", test_threads},
+    {"refusals", test_refusals},
+    {"map full", test_map_full},
+    {"long keys", test_key_long},
+    {"lock file", test_lock_file},
+    {NULL, NULL},
 };
 
 extern const struct unit_suite db_suite;

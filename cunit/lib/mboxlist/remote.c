@@ -1,5 +1,6 @@
 #include "lib/mboxlist/remote.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,42 @@ static void add(struct mboxlist_remote *remote, char type, const char *name, con
                                      name, location, acl};
 
     CU_ASSERT_EQUAL(mboxlist_remote_add(remote, &change), 0);
+}
+
+/* Records by letters: lower case, capital: with another ACL, behind it `!`: reserved, `.`: local (where f is given). */
+static void add_letters(struct fixture *f, struct mboxlist_remote *remote, const char *letters)
+{
+    for (; *letters != '\0'; letters++) {
+        char name[2] = {(char)tolower(*letters), '\0'};
+
+        if (letters[1] == '.')
+            fixture_put(f, name, "");
+        else
+            add(remote, letters[1] == '!' ? 'R' : 'M', name, "be1!p",
+                isupper(*letters) ? "fred\tl\t" : "fred\tlr\t");
+        if (letters[1] == '!' || letters[1] == '.')
+            letters++;
+    }
+}
+
+/* The other way. */
+static const char *letters(struct fixture *f)
+{
+    struct mboxlist_iter *it = mboxlist_iter_all(f->list, NULL, MBOXLIST_TYPES_ALL);
+    const struct mboxlist_record *record;
+    static char text[64];
+    size_t n = 0;
+
+    while (n + 3 < sizeof(text) && mboxlist_iter_next(it, &record) > 0) {
+        bool other = strcmp(record->acl, "fred\tl\t") == 0;
+
+        text[n++] = (char)(other ? toupper(record->name[0]) : record->name[0]);
+        if (record->type != MBOXLIST_REMOTE)
+            text[n++] = record->type == MBOXLIST_LOCAL ? '.' : '!';
+    }
+    text[n] = '\0';
+    mboxlist_iter_free(&it);
+    return text;
 }
 
 static const char *all(struct fixture *f)
@@ -107,12 +144,12 @@ static void test_full(void)
     add(remote, 'R', "c", "be1!p", "");
     CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
 
-    mboxlist_remote_full_begin(remote); /* breaks off */
+    mboxlist_remote_full_begin(remote, false); /* breaks off */
     add(remote, 'M', "b", "be1!p", "");
     CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
     CU_ASSERT_STRING_EQUAL(all(&f), "a b c local");
 
-    mboxlist_remote_full_begin(remote);
+    mboxlist_remote_full_begin(remote, false);
     add(remote, 'M', "b", "be1!p", "");
     add(remote, 'M', "d", "be2!p", "");
     CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
@@ -122,9 +159,93 @@ static void test_full(void)
     CU_ASSERT_EQUAL(mboxlist_remote_is_whole(f.list), 1);
     CU_ASSERT_STRING_EQUAL(all(&f), "b d local");
 
-    mboxlist_remote_full_begin(remote);
+    mboxlist_remote_full_begin(remote, false);
     CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
     CU_ASSERT_STRING_EQUAL(all(&f), "local");
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
+/* An ordered list, against every way in which the list that is there can differ from it. */
+static void test_ordered(void)
+{
+    static const struct {
+        const char *before, *list,
+            *after; /* letters are names; capitals: with another ACL, ! reserved, . local */
+        unsigned written, removed, conflicts;
+    } rows[] = {
+        {"", "", "", 0, 0, 0},           {"", "abc", "abc", 3, 0, 0},     {"abc", "abc", "abc", 0, 0, 0},
+        {"abc", "", "", 0, 3, 0},        {"abc", "b", "b", 0, 2, 0},      {"b", "abc", "abc", 2, 0, 0},
+        {"bd", "ace", "ace", 3, 2, 0},   {"abc", "aBc", "aBc", 1, 0, 0},  {"abc", "ab!c", "ab!c", 1, 0, 0},
+        {"ab!c", "abc", "abc", 1, 0, 0}, {"ab.c", "ac", "ab.c", 0, 0, 0}, {"ab.c", "abc", "ab.c", 0, 0, 1},
+        {"abc", "c", "c", 0, 2, 0},      {"abc", "a", "a", 0, 2, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct mboxlist_remote_counters before, counters;
+        struct mboxlist_remote *remote;
+        struct fixture f;
+
+        fixture_open(&f);
+        remote = mboxlist_remote_new(f.list, "own");
+        add_letters(&f, remote, rows[i].before);
+        CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+        mboxlist_remote_counters(remote, &before);
+        mboxlist_remote_full_begin(remote, true);
+        add_letters(NULL, remote, rows[i].list);
+        CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+        mboxlist_remote_counters(remote, &counters);
+        CU_ASSERT_EQUAL(counters.written - before.written, rows[i].written);
+        CU_ASSERT_EQUAL(counters.removed - before.removed, rows[i].removed);
+        CU_ASSERT_EQUAL(counters.conflicts - before.conflicts, rows[i].conflicts);
+        CU_ASSERT_STRING_EQUAL(letters(&f), rows[i].after);
+        mboxlist_remote_free(&remote);
+        fixture_close(&f);
+    }
+}
+
+/* What the list has come past is gone; what lies before it, or behind where it broke off, is not. */
+static void test_ordered_broken(void)
+{
+    struct mboxlist_change out_of_order = {MBOXLIST_CHANGE_MAILBOX, "d", "be1!p", ""};
+    struct mboxlist_remote *remote;
+    struct fixture f;
+
+    fixture_open(&f);
+    remote = mboxlist_remote_new(f.list, "own");
+    add_letters(&f, remote, "abcdef");
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    mboxlist_remote_full_begin(remote, true);
+    add_letters(NULL, remote, "bd");
+    CU_ASSERT_EQUAL(mboxlist_remote_add(remote, &out_of_order), ERR_PROTOCOL);
+    out_of_order.name = "c";
+    CU_ASSERT_EQUAL(mboxlist_remote_add(remote, &out_of_order), ERR_PROTOCOL);
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    CU_ASSERT_STRING_EQUAL(letters(&f), "bdef");
+    CU_ASSERT_EQUAL(mboxlist_remote_is_whole(f.list), 0);
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
+/* The name that a local record hides is told again: the list is at no position. */
+static void test_conflict_forgets_position(void)
+{
+    struct mboxlist_remote *remote;
+    uint64_t epoch, sequence;
+    struct fixture f;
+
+    fixture_open(&f);
+    remote = mboxlist_remote_new(f.list, "own");
+    for (unsigned i = 0; i < 2; i++) {
+        mboxlist_remote_set_position(remote, 5, 7);
+        add_letters(i == 0 ? NULL : &f, remote, i == 0 ? "ab" : "c.");
+        if (i == 1)
+            add_letters(NULL, remote, "c");
+        CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+        CU_ASSERT_EQUAL(mboxlist_remote_position(f.list, &epoch, &sequence), 0);
+        CU_ASSERT_EQUAL(epoch, i == 0 ? 5 : 0);
+        CU_ASSERT_EQUAL(sequence, i == 0 ? 7 : 0);
+    }
     mboxlist_remote_free(&remote);
     fixture_close(&f);
 }
@@ -140,9 +261,9 @@ static void test_many(void)
 
     fixture_open(&f);
     remote = mboxlist_remote_new(f.list, "own");
-    for (unsigned round = 0; round < 2; round++) {
-        mboxlist_remote_full_begin(remote);
-        for (unsigned i = round; i < COUNT; i++) { /* the first name is gone in the second round */
+    for (unsigned round = 0; round < 4; round++) { /* unordered and ordered */
+        mboxlist_remote_full_begin(remote, round >= 2);
+        for (unsigned i = round; i < COUNT; i++) { /* the first name is gone in the next round */
             snprintf(name, sizeof(name), "user.u%06u", i);
             add(remote, 'M', name, "be1!p", "anyone\tl\t");
         }
@@ -151,7 +272,7 @@ static void test_many(void)
         CU_ASSERT_EQUAL(count, COUNT - round);
     }
     mboxlist_remote_counters(remote, &counters);
-    CU_ASSERT(counters.written == COUNT && counters.removed == 1);
+    CU_ASSERT(counters.written == COUNT && counters.removed == 3);
     CU_ASSERT_EQUAL(fixture_type(&f, "user.u000000"), 0);
     mboxlist_remote_free(&remote);
     fixture_close(&f);
@@ -176,7 +297,7 @@ static void test_observer(void)
     add(remote, 'D', "b", NULL, NULL);
     CU_ASSERT_EQUAL(names.len, 0);
     CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
-    mboxlist_remote_full_begin(remote);
+    mboxlist_remote_full_begin(remote, false);
     CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
     CU_ASSERT_STRING_EQUAL(buf_cstr(&names), "a a ");
     buf_free(&names);
@@ -222,7 +343,7 @@ static void test_position_after_removals(void)
     add(remote, 'M', "old", "be1!p", "");
     CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
     mboxlist_remote_set_observer(remote, check_position, &f);
-    mboxlist_remote_full_begin(remote);
+    mboxlist_remote_full_begin(remote, false);
     add(remote, 'M', "new", "be1!p", "");
     mboxlist_remote_set_position(remote, 5, 1);
     CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
@@ -235,6 +356,9 @@ static const struct unit_case cases[] = {
     {"changes", test_changes},
     {"the same", test_same_is_not_written},
     {"a full list", test_full},
+    {"an ordered list", test_ordered},
+    {"an ordered list that breaks", test_ordered_broken},
+    {"a conflict forgets the position", test_conflict_forgets_position},
     {"many", test_many},
     {"observer", test_observer},
     {"position", test_position},
