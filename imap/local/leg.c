@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "imap/local/local-private.h"
+#include "imap/local/metadata.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
@@ -14,6 +15,7 @@ static const struct local_env *the_env;
 void local_setup(const struct local_env *env)
 {
     the_env = env;
+    metadata_setup();
 }
 
 struct leg *local_new(struct client *c)
@@ -58,6 +60,7 @@ static enum step (*const starts[COMMAND_END])(struct command *cmd) = {
     [COMMAND_SEARCH] = local_search,
     [COMMAND_SELECT] = local_select,
     [COMMAND_SETACL] = local_setacl,
+    [COMMAND_SETMETADATA] = local_setmetadata,
     [COMMAND_SETQUOTA] = local_setquota,
     [COMMAND_STATUS] = local_status,
     [COMMAND_STORE] = local_store,

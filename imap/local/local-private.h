@@ -115,6 +115,7 @@ enum step local_rename(struct command *cmd);
 enum step local_search(struct command *cmd);
 enum step local_select(struct command *cmd);
 enum step local_setacl(struct command *cmd); /* SETACL, DELETEACL */
+enum step local_setmetadata(struct command *cmd);
 enum step local_setquota(struct command *cmd);
 enum step local_status(struct command *cmd);
 enum step local_store(struct command *cmd);

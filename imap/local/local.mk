@@ -1,14 +1,17 @@
 # imap/local: a leg over the store.
 noinst_LIBRARIES += imap/local/liblocal.a
 imap_local_liblocal_a_SOURCES = \
+	imap/local/annotation.c \
 	imap/local/append.c \
 	imap/local/copy.c \
+	imap/local/entries.c imap/local/entries.def \
 	imap/local/expunge.c \
 	imap/local/fetch-parse.c imap/local/fetch.c imap/local/fetch.h \
 	imap/local/flags.c \
+	imap/local/freespace.c \
 	imap/local/leg.c \
 	imap/local/local.h imap/local/local-private.h \
-	imap/local/metadata.c \
+	imap/local/metadata.c imap/local/metadata-parse.c imap/local/metadata.h \
 	imap/local/names.c \
 	imap/local/peer.c \
 	imap/local/quota.c \

@@ -1,213 +1,505 @@
-/* metadata.c: GETMETADATA (RFC 5464) and its forerunner GETANNOTATION, as far as a Cyrus frontend asks for them
- * (doc/protocols/cyrus-private.md): how much space is free.  Mailboxes have no metadata here. */
+/* metadata.c: GETMETADATA and SETMETADATA (RFC 5464). */
+#include "imap/local/metadata.h"
+
+#include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "imap/local/local-private.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 #include "lib/base/str.h"
 #include "lib/imapwire/out.h"
+#include "lib/mail/date.h"
+#include "lib/mboxlist/annotations.h"
+#include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
-enum { ENTRIES_MAX = 100, FILESYSTEMS_MAX = 64 };
+enum { RESPONSE_MAX = 8 * 1024 /* bytes of a response, but for the last value */ };
+enum { DEFINITIONS_MAX = 1024 * 1024 /* bytes of the file */ };
 
-#define FREESPACE "/vendor/cmu/cyrus-imapd/freespace"
-
-/* ---- how much is free ---- */
-
-struct space {
-    uint64_t free_kib, total_kib;
-};
-
-struct survey {
-    unsigned long seen[FILESYSTEMS_MAX]; /* file systems counted: partitions may share one */
-    size_t count;
-    struct space all, emptiest; /* emptiest: by its percentage */
-};
-
-static bool is_new(struct survey *s, unsigned long filesystem)
+void metadata_setup(void)
 {
-    for (size_t i = 0; i < s->count; i++)
-        if (s->seen[i] == filesystem)
-            return false;
-    if (s->count < FILESYSTEMS_MAX)
-        s->seen[s->count++] = filesystem;
-    return true;
-}
-
-static double share(struct space space)
-{
-    return space.total_kib > 0 ? (double)space.free_kib / (double)space.total_kib : 0;
-}
-
-static void survey_partition(const char *name, const char *directory, void *context)
-{
-    struct survey *s = context;
-    struct space space;
-    struct statvfs fs;
-
-    (void)name;
-    if (statvfs(directory, &fs) < 0 || !is_new(s, fs.f_fsid))
-        return;
-    space.free_kib = (uint64_t)fs.f_bavail * fs.f_frsize / 1024;
-    space.total_kib = (uint64_t)fs.f_blocks * fs.f_frsize / 1024;
-    s->all.free_kib += space.free_kib;
-    s->all.total_kib += space.total_kib;
-    if (s->emptiest.total_kib == 0 || share(space) > share(s->emptiest))
-        s->emptiest = space;
-}
-
-/* The value of a server entry, in the pool; NULL: it has none. */
-static const char *server_value(struct pool *pool, const char *entry)
-{
-    struct survey s = {.count = 0};
-    struct space space;
-
-    if (!str_has_iprefix(entry, FREESPACE "/"))
-        return NULL;
-    entry += strlen(FREESPACE "/");
-    config_overflow_each("partition-", survey_partition, &s);
-    if (str_ieq(entry, "total"))
-        space = s.all;
-    else if (str_ieq(entry, "percent/most"))
-        space = s.emptiest;
-    else
-        return NULL;
-    return pool_printf(pool, "%llu;%llu", (unsigned long long)space.free_kib,
-                       (unsigned long long)space.total_kib);
-}
-
-/* ---- what both commands have in common ---- */
-
-struct entries {
-    const char *mailbox;  /* as the client wrote it, "" for the server */
-    const char **entries; /* NULL-terminated */
-};
-
-/* "entry" or "(entry entry ...)" */
-static int parse_entries(struct imap_args *args, struct entries *e)
-{
-    bool list = imap_args_skip(args, '(');
-    size_t n = 0;
+    const char *path = opt_string(OPT_ANNOTATION_DEFINITIONS);
+    struct buf text = BUF_INIT;
+    unsigned line = 0;
     int r;
 
-    e->entries = pool_alloc(args->pool, (ENTRIES_MAX + 1) * sizeof(*e->entries));
-    do {
-        r = n < ENTRIES_MAX ? imap_args_astring(args, &e->entries[n++]) : ERR_SYNTAX;
-    } while (r == 0 && list && imap_args_skip(args, ' '));
-    return r == 0 && list ? imap_args_char(args, ')') : r;
+    if (path == NULL)
+        return;
+    r = file_read_all(path, DEFINITIONS_MAX, &text);
+    if (r == 0)
+        r = metadata_define(buf_cstr(&text), &line);
+    if (r < 0)
+        LOG(LOG_ERR, METADATA_DEFINITIONS, LOG_STR(FILE, path), LOG_INT(LINE, line), LOG_ERROR(r));
+    buf_free(&text);
 }
 
-static int parse(struct imap_args *args, struct entries *e)
-{
-    if (imap_args_mailbox(args, &e->mailbox) < 0 || imap_args_space(args) < 0)
-        return ERR_SYNTAX;
-    return parse_entries(args, e);
-}
+/* ---- what entries are of ---- */
 
-/* The mailbox must be there for the user, although nothing is known of it. */
-static int check_mailbox(struct command *cmd, const struct entries *e)
+struct place {
+    enum metadata_where where;
+    struct local_mailbox m;  /* of a mailbox */
+    const char *id;          /* of annotations */
+    struct mailbox *mailbox; /* while something of it is needed; NULL */
+};
+
+/* RFC 5464 3.3 */
+enum { RIGHTS_TO_SEE = ACL_READ | ACL_SEEN | ACL_WRITE | ACL_INSERT | ACL_POST };
+
+static int find_place(struct command *cmd, const char *external, struct place *place)
 {
-    struct local_mailbox m;
     const char *internal;
     int r;
 
-    if (*e->mailbox == '\0')
+    *place = (struct place){.where = OF_SERVER, .id = ""};
+    if (*external == '\0')
         return 0;
-    r = client_name_in(cmd->client, cmd->pool, e->mailbox, &internal);
-    return r < 0 ? r : local_lookup(cmd, internal, &m);
+    place->where = OF_MAILBOX;
+    r = client_name_in(cmd->client, cmd->pool, external, &internal);
+    if (r == 0)
+        r = local_lookup(cmd, internal, &place->m);
+    if (r < 0)
+        return r;
+    place->id = place->m.record.id;
+    return cmd->client->identity->is_admin || (place->m.rights & RIGHTS_TO_SEE) != 0 ? 0 : ERR_DENIED;
 }
 
-/* ---- GETMETADATA ---- */
-
-static bool has_scope(const char *entry)
+static int open_place(struct command *cmd, struct place *place)
 {
-    return str_has_iprefix(entry, "/shared/") || str_has_iprefix(entry, "/private/");
+    return place->mailbox != NULL ? 0 : local_open(local_of(cmd), &place->m, &place->mailbox);
 }
 
-static const char *metadata_value(struct command *cmd, const struct entries *e, const char *entry)
+/* Whose annotations: "" are everybody's. */
+static const char *owner_of(const struct command *cmd, bool is_private)
 {
-    if (*e->mailbox != '\0' || !str_has_iprefix(entry, "/shared/"))
-        return NULL;
-    return server_value(cmd->pool, entry + strlen("/shared"));
+    return is_private ? cmd->client->identity->userid : "";
 }
 
-static void tell_metadata(struct command *cmd, const struct entries *e)
+/* ---- values ---- */
+
+static const char *truth(uint64_t options, uint64_t bit)
 {
-    struct buf line = BUF_INIT;
-    const char *separator = "";
+    return (options & bit) != 0 ? "true" : "false";
+}
 
-    buf_puts(&line, "* METADATA ");
-    imap_put_astring(&line, e->mailbox);
-    buf_puts(&line, " (");
-    for (const char **entry = e->entries; *entry != NULL; entry++) {
-        const char *value = metadata_value(cmd, e, *entry);
+/* What stands in the index. */
+static int value_of_index(struct command *cmd, struct place *place, enum metadata_kind kind,
+                          const char **value_r)
+{
+    const struct mailbox_header *header;
+    char *date;
+    int r = open_place(cmd, place);
 
-        buf_puts(&line, separator);
-        imap_put_nstring(&line, *entry);
-        buf_putc(&line, ' ');
-        imap_put_nstring(&line, value);
-        separator = " ";
+    if (r < 0)
+        return r;
+    header = mailbox_header(place->mailbox);
+    switch (kind) {
+    case METADATA_DUPDELIVER:
+        *value_r = truth(header->options, MAILBOX_OPT_DUPDELIVER);
+        break;
+    case METADATA_SHAREDSEEN:
+        *value_r = truth(header->options, MAILBOX_OPT_SHARED_SEEN);
+        break;
+    case METADATA_LASTUPDATE:
+        *value_r = date = pool_alloc(cmd->pool, MAIL_DATE_SIZE);
+        mail_date_time_format(date, (int64_t)(header->change_time_ns / 1000000000), 0);
+        break;
+    default:
+        *value_r = pool_printf(cmd->pool, "%llu", (unsigned long long)header->storage);
+        break;
     }
-    buf_puts(&line, ")\r\n");
-    stream_write(cmd->client->stream, line.data, line.len);
-    buf_free(&line);
+    return 0;
+}
+
+static int value_of_kind(struct command *cmd, struct place *place, enum metadata_kind kind,
+                         const char **value_r)
+{
+    switch (kind) {
+    case METADATA_FREE_MOST:
+    case METADATA_FREE_TOTAL:
+        *value_r = freespace_text(cmd->pool, kind == METADATA_FREE_MOST);
+        return 0;
+    case METADATA_PARTITION:
+        *value_r = place->m.record.partition;
+        return 0;
+    case METADATA_SERVER:
+        *value_r = config_servername();
+        return 0;
+    case METADATA_UNIQUEID:
+        *value_r = place->id;
+        return 0;
+    default:
+        return value_of_index(cmd, place, kind, value_r);
+    }
+}
+
+/* An entry's value: annotation_r->value is NULL when it has none. */
+static int get_value(struct command *cmd, struct place *place, const char *name, bool is_private,
+                     struct annotation *annotation_r)
+{
+    const struct metadata_def *def = metadata_find(name, place->where, is_private ? PRIVATE : SHARED);
+    int r;
+
+    *annotation_r = (struct annotation){.entry = name};
+    if (def != NULL && def->kind > METADATA_KEPT) {
+        r = value_of_kind(cmd, place, def->kind, &annotation_r->value);
+        annotation_r->len = r == 0 ? strlen(annotation_r->value) : 0;
+        return r;
+    }
+    r = annotation_get(cmd->client->list, place->id, owner_of(cmd, is_private), name, cmd->pool,
+                       annotation_r);
+    return r == ERR_NOTFOUND ? 0 : r;
+}
+
+/* ---- GETMETADATA: what is asked for ---- */
+
+struct wanted {
+    const char *text; /* what it is called in the answer */
+    const char *name;
+    bool is_private;
+    bool silent; /* not told when it has no value */
+};
+
+struct get {
+    struct metadata_request request;
+    struct place place;
+    struct wanted *wanted;
+    size_t count, room, at;
+    struct buf line;
+    bool told;
+    uint64_t longest; /* of the values over MAXSIZE */
+    struct command *cmd;
+    const struct metadata_entry *below; /* while what is below it is gathered */
+};
+
+static void want(struct get *g, const char *text, const char *name, bool is_private, bool silent)
+{
+    if (g->count == g->room) {
+        g->room = g->room * 2 + METADATA_ENTRIES_MAX;
+        g->wanted = xreallocarray(g->wanted, g->room, sizeof(*g->wanted));
+    }
+    g->wanted[g->count++] = (struct wanted){text, name, is_private, silent};
+}
+
+static void want_below(struct get *g, const char *name)
+{
+    const char *scope = g->below->is_private ? "/private" : "/shared";
+
+    want(g, pool_printf(g->cmd->pool, "%s%s", scope, name), pool_strdup(g->cmd->pool, name),
+         g->below->is_private, true);
+}
+
+static int want_kept(const struct annotation *annotation, void *context)
+{
+    struct get *g = context;
+
+    if (metadata_is_below(annotation->entry, g->below->name, g->request.depth))
+        want_below(g, annotation->entry);
+    return 0;
+}
+
+/* Asked for already by an entry above? */
+static bool is_covered(const struct get *g, size_t n)
+{
+    const struct metadata_entry *e = &g->request.entries[n], *other;
+
+    for (size_t i = 0; i < n; i++) {
+        other = &g->request.entries[i];
+        if (other->is_private == e->is_private &&
+            (strcmp(other->name, e->name) == 0 ||
+             (g->request.depth == METADATA_DEPTH_INFINITY &&
+              metadata_is_below(e->name, other->name, METADATA_DEPTH_INFINITY))))
+            return true;
+    }
+    return false;
+}
+
+static int gather_entry(struct get *g, const struct metadata_entry *e)
+{
+    unsigned scope = e->is_private ? PRIVATE : SHARED;
+    const struct metadata_def *def;
+
+    want(g, e->text, e->name, e->is_private, g->request.depth != METADATA_DEPTH_0);
+    if (g->request.depth == METADATA_DEPTH_0)
+        return 0;
+    g->below = e;
+    for (size_t i = 0; (def = metadata_def(i)) != NULL; i++)
+        if (def->kind > METADATA_KEPT && (def->where & g->place.where) != 0 && (def->scopes & scope) != 0 &&
+            metadata_is_below(def->name, e->name, g->request.depth))
+            want_below(g, def->name);
+    return annotations_each(g->cmd->client->list, g->place.id, owner_of(g->cmd, e->is_private), e->name,
+                            want_kept, g);
+}
+
+static int gather(struct get *g)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < g->request.count; i++)
+        if (!is_covered(g, i))
+            r = gather_entry(g, &g->request.entries[i]);
+    return r;
+}
+
+/* ---- and what is told ---- */
+
+static void end_response(struct get *g)
+{
+    if (g->line.len == 0)
+        return;
+    buf_puts(&g->line, ")\r\n");
+    stream_write(g->cmd->client->stream, g->line.data, g->line.len);
+    buf_reset(&g->line);
+}
+
+static void put_entry(struct get *g, const struct wanted *w, const struct annotation *a)
+{
+    if (g->line.len > RESPONSE_MAX)
+        end_response(g);
+    if (g->line.len == 0)
+        buf_printf(&g->line, "* METADATA %s (",
+                   g->place.where == OF_SERVER
+                       ? "\"\""
+                       : client_name_out(g->cmd->client, g->cmd->pool, g->place.m.record.name));
+    else
+        buf_putc(&g->line, ' ');
+    imap_put_nstring(&g->line, w->text);
+    buf_putc(&g->line, ' ');
+    if (a->value == NULL)
+        buf_puts(&g->line, "NIL");
+    else
+        imap_put_string8(&g->line, a->value, a->len);
+    g->told = true;
+}
+
+static int tell_one(struct get *g, const struct wanted *w)
+{
+    struct annotation a;
+    int r = get_value(g->cmd, &g->place, w->name, w->is_private, &a);
+
+    if (r < 0 || (a.value == NULL && w->silent))
+        return r;
+    if (a.value != NULL && g->request.has_maxsize && a.len > g->request.maxsize) {
+        g->longest = a.len > g->longest ? a.len : g->longest;
+        return 0;
+    }
+    put_entry(g, w, &a);
+    return 0;
+}
+
+static void get_cleanup(struct command *cmd)
+{
+    struct get *g = cmd->state;
+
+    mailbox_close(&g->place.mailbox);
+    buf_free(&g->line);
+    free(g->wanted);
+}
+
+/* Some response is due (RFC 5464 4.2), also when there is nothing below what was asked for. */
+static enum step get_done(struct get *g)
+{
+    static const struct annotation nothing = {.value = NULL};
+    const struct metadata_entry *first = &g->request.entries[0];
+
+    if (!g->told && g->longest == 0)
+        put_entry(g, &(struct wanted){first->text, first->name, first->is_private, false}, &nothing);
+    end_response(g);
+    if (g->longest == 0)
+        return command_ok(g->cmd, NULL, "Completed");
+    return command_ok(g->cmd,
+                      pool_printf(g->cmd->pool, "METADATA LONGENTRIES %llu", (unsigned long long)g->longest),
+                      "Completed");
+}
+
+static enum step get_step(struct command *cmd)
+{
+    struct get *g = cmd->state;
+    int r = 0;
+
+    while (r == 0 && g->at < g->count && stream_unsent(cmd->client->stream) < STREAM_OUT_HIGH)
+        r = tell_one(g, &g->wanted[g->at++]);
+    if (r < 0)
+        return command_error(cmd, r);
+    if (g->at == g->count)
+        return get_done(g);
+    end_response(g);
+    mailbox_close(&g->place.mailbox); /* the session may park */
+    return STEP_MORE;
 }
 
 enum step local_getmetadata(struct command *cmd)
 {
+    struct get *g = pool_alloc(cmd->pool, sizeof(*g));
     struct imap_args args;
-    struct entries e;
     int r;
 
+    *g = (struct get){.cmd = cmd};
+    cmd->state = g;
+    cmd->cleanup = get_cleanup;
     command_args(cmd, &args);
-    if (parse(&args, &e) < 0 || imap_args_end(&args) < 0)
+    if (metadata_parse_get(&args, &g->request) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
-    for (const char **entry = e.entries; *entry != NULL; entry++)
-        if (!has_scope(*entry))
-            return command_bad(cmd, "Entries begin with /shared/ or /private/");
-    r = check_mailbox(cmd, &e);
+    r = find_place(cmd, g->request.mailbox, &g->place);
+    if (r == 0)
+        r = gather(g);
     if (r < 0)
         return command_error(cmd, r);
-    tell_metadata(cmd, &e);
-    return command_ok(cmd, NULL, "Completed");
+    cmd->step = get_step;
+    return get_step(cmd);
 }
 
-/* ---- GETANNOTATION: mailbox, entries, attributes ("value.shared", "*"), which a 3.6 frontend leaves out ---- */
+/* ---- SETMETADATA ---- */
 
-static void tell_annotation(struct command *cmd, const char *entry, const char *value)
+/* What setting comes to: options of the mailbox, and annotations, in this order. */
+struct set {
+    struct metadata_request request;
+    struct place place;
+    uint64_t options, mask;
+    bool keeps; /* there are annotations too */
+};
+
+static enum step refuse(struct command *cmd, const char *text)
 {
-    struct buf line = BUF_INIT;
-
-    buf_puts(&line, "* ANNOTATION \"\" ");
-    imap_put_nstring(&line, entry);
-    buf_puts(&line, " (\"value.shared\" ");
-    imap_put_nstring(&line, value);
-    buf_puts(&line, ")\r\n");
-    stream_write(cmd->client->stream, line.data, line.len);
-    buf_free(&line);
+    return command_no(cmd, "CANNOT", "%s", text);
 }
 
-enum step local_getannotation(struct command *cmd)
+/* 0; or the answer has been made. */
+static int check_rights(struct command *cmd, const struct place *place, const struct metadata_entry *e,
+                        rights_t needs)
 {
-    struct imap_args args;
-    struct entries e;
-    int r;
+    const struct identity *who = cmd->client->identity;
 
-    command_args(cmd, &args);
-    if (parse(&args, &e) < 0 || (imap_args_skip(&args, ' ') && imap_args_skip_value(&args) < 0) ||
-        imap_args_end(&args) < 0)
-        return command_bad(cmd, "%s", imap_args_error(&args));
-    r = check_mailbox(cmd, &e);
-    if (r < 0)
-        return command_error(cmd, r);
-    for (const char **entry = e.entries; *e.mailbox == '\0' && *entry != NULL; entry++) {
-        const char *value = server_value(cmd->pool, *entry);
-
-        if (value != NULL)
-            tell_annotation(cmd, *entry, value);
+    if (e->is_private && who->is_anonymous) {
+        command_no(cmd, "METADATA NOPRIVATE", "Nothing is private to the anonymous");
+        return ERR_DENIED;
     }
-    return command_ok(cmd, NULL, "Completed");
+    if (who->is_admin || e->is_private)
+        return 0;
+    needs |= ACL_WRITE;
+    if (place->where == OF_MAILBOX && (place->m.rights & needs) == needs)
+        return 0;
+    command_error(cmd, ERR_DENIED);
+    return ERR_DENIED;
+}
+
+/* What may be set though nobody has defined it. */
+static bool is_free(const struct metadata_entry *e)
+{
+    return opt_switch(OPT_ANNOTATION_ALLOW_UNDEFINED) && !str_has_prefix(e->name, METADATA_VENDOR);
+}
+
+static void set_option(struct set *s, const struct metadata_entry *e, uint64_t bit)
+{
+    s->mask |= bit;
+    s->options &= ~bit;
+    if (e->value != NULL && metadata_is_true(e->value, e->len))
+        s->options |= bit;
+}
+
+/* 0; or the answer has been made. */
+static int check_entry(struct command *cmd, struct set *s, const struct metadata_entry *e)
+{
+    const struct metadata_def *def = metadata_find(e->name, s->place.where, e->is_private ? PRIVATE : SHARED);
+    enum metadata_kind kind = def != NULL ? def->kind : METADATA_TEXT;
+
+    if (def == NULL && !is_free(e)) {
+        refuse(cmd, "No such entry here");
+        return ERR_UNSUPPORTED;
+    }
+    if (kind > METADATA_SET) {
+        refuse(cmd, "The entry is read-only");
+        return ERR_READONLY;
+    }
+    if (check_rights(cmd, &s->place, e, def != NULL ? def->needs : 0) < 0)
+        return ERR_DENIED;
+    if (e->len > ANNOTATION_VALUE_MAX) {
+        command_no(cmd, pool_printf(cmd->pool, "METADATA MAXSIZE %d", ANNOTATION_VALUE_MAX),
+                   "Value too large");
+        return ERR_TOOBIG;
+    }
+    if (e->value != NULL && metadata_check(kind, e->value, e->len) < 0) {
+        refuse(cmd, "Invalid value");
+        return ERR_INVALID;
+    }
+    if (kind == METADATA_DUPDELIVER || kind == METADATA_SHAREDSEEN)
+        set_option(s, e, kind == METADATA_DUPDELIVER ? MAILBOX_OPT_DUPDELIVER : MAILBOX_OPT_SHARED_SEEN);
+    else
+        s->keeps = true;
+    return 0;
+}
+
+static bool is_option(const struct set *s, const struct metadata_entry *e)
+{
+    const struct metadata_def *def = metadata_find(e->name, s->place.where, e->is_private ? PRIVATE : SHARED);
+
+    return def != NULL && def->kind > METADATA_KEPT;
+}
+
+static int keep(struct command *cmd, const struct set *s)
+{
+    struct mboxlist_txn *txn;
+    struct mboxlist_record record;
+    int r = mboxlist_begin(cmd->client->list, &txn);
+
+    if (r < 0)
+        return r;
+    if (s->place.where == OF_MAILBOX) /* it may have been deleted meanwhile */
+        r = mboxlist_txn_lookup_id(txn, s->place.id, cmd->pool, &record);
+    for (size_t i = 0; r == 0 && i < s->request.count; i++) {
+        const struct metadata_entry *e = &s->request.entries[i];
+
+        if (!is_option(s, e))
+            r = annotation_txn_set(txn, s->place.id, owner_of(cmd, e->is_private), e->name, e->value, e->len);
+    }
+    if (r == 0)
+        return mboxlist_commit(&txn);
+    mboxlist_abort(&txn);
+    return r;
+}
+
+/* All or nothing (RFC 5464 4.3): the options are put back when the annotations cannot be kept. */
+static int set_all(struct command *cmd, struct set *s)
+{
+    uint64_t before = 0;
+    int r = 0;
+
+    if (s->mask != 0) {
+        r = open_place(cmd, &s->place);
+        if (r < 0)
+            return r;
+        before = mailbox_header(s->place.mailbox)->options;
+        r = mailbox_set_options(s->place.mailbox, s->mask, s->options);
+    }
+    if (r == 0 && s->keeps)
+        r = keep(cmd, s);
+    if (r < 0 && s->mask != 0) /* what was not set is as before */
+        mailbox_set_options(s->place.mailbox, s->mask, before);
+    return r;
+}
+
+enum step local_setmetadata(struct command *cmd)
+{
+    struct imap_args args;
+    struct set s = {.mask = 0};
+    int r;
+
+    command_args(cmd, &args);
+    if (metadata_parse_set(&args, &s.request) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    r = find_place(cmd, s.request.mailbox, &s.place);
+    if (r < 0)
+        return command_error(cmd, r);
+    for (size_t i = 0; i < s.request.count; i++)
+        if (check_entry(cmd, &s, &s.request.entries[i]) < 0)
+            return STEP_DONE;
+    r = set_all(cmd, &s);
+    mailbox_close(&s.place.mailbox);
+    if (r == ERR_LIMIT)
+        return command_no(cmd, "METADATA TOOMANY", "There are %d entries already", ANNOTATIONS_MAX);
+    return r < 0 ? command_error(cmd, r) : command_ok(cmd, NULL, "Completed");
 }

@@ -6,6 +6,7 @@
 #include "imap/store/seen.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/mboxlist/annotations.h"
 #include "lib/mboxlist/quota.h"
 #include "lib/mboxlist/subs.h"
 
@@ -151,6 +152,8 @@ int op_commit_no_user(struct mboxop *op, struct mboxlist_txn *txn, const char *n
 
     if (mboxname_is_inbox(name) && mboxname_owner(op->env->config, name, &owner))
         r = mboxlist_txn_subs_rekey(txn, owner.data, NULL);
+    if (r == 0 && owner.len > 0)
+        r = annotations_txn_rekey(txn, owner.data, NULL);
     buf_free(&owner);
     return r;
 }

@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/options.h"
+#include "lib/mboxlist/annotations.h"
 #include "lib/mboxlist/quota.h"
 
 struct mboxop *mboxop_delete(const struct mboxop_env *env, const char *name, unsigned flags)
@@ -83,6 +84,8 @@ static int now_commit(struct mboxop *op, struct mboxlist_txn *txn)
         r = mboxlist_txn_delete(txn, op->changes[i].old_name, true);
         if (r == ERR_NOTFOUND) /* recovery, and somebody has mended the list by hand */
             r = 0;
+        if (r == 0)
+            r = annotations_txn_drop(txn, op->changes[i].id);
         if (r == 0)
             r = op_commit_no_user(op, txn, op->changes[i].old_name);
     }

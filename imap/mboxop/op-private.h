@@ -213,8 +213,8 @@ int op_new_uidvalidity(struct mboxop *op, struct mboxlist_txn *txn, const char *
 int op_make_mailbox(struct mboxop *op, const char *name, const char *partition, const char *id,
                     uint32_t uidvalidity);
 
-/* A user is gone: his subscriptions in the commit; and what he has seen of others' mailboxes, his quota
- * roots and his Sieve scripts, afterwards.  Nothing when `name` is no INBOX. */
+/* A user is gone: his subscriptions and private annotations in the commit; and what he has seen of others'
+ * mailboxes, his quota roots and his Sieve scripts, afterwards.  Nothing when `name` is no INBOX. */
 int op_commit_no_user(struct mboxop *op, struct mboxlist_txn *txn, const char *name);
 int op_forget_user(struct mboxop *op, const char *name);
 

@@ -4,6 +4,7 @@
 #include "imap/store/mailbox.h"
 #include "imap/store/seen.h"
 #include "lib/base/error.h"
+#include "lib/mboxlist/annotations.h"
 #include "lib/mboxlist/quota.h"
 #include "lib/mboxlist/subs.h"
 
@@ -200,13 +201,16 @@ static int commit_inbox_move(struct mboxop *op, struct mboxlist_txn *txn)
         r = op_commit_rename(op, txn, &moved);
     if (r != 0)
         return r;
+    r = annotations_txn_copy(txn, inbox.id, op->uniqueid);
+    if (r != 0)
+        return r;
     inbox.id = op->uniqueid;
     inbox.uidvalidity = op->uidvalidity;
     inbox.mtime = 0;
     return mboxlist_txn_put(txn, &inbox);
 }
 
-/* A user's subscriptions: who has them, and to what. */
+/* A user's annotations, and his subscriptions: who has them, and to what. */
 static int commit_user(struct mboxop *op, struct mboxlist_txn *txn)
 {
     struct buf from = BUF_INIT, to = BUF_INIT;
@@ -215,6 +219,8 @@ static int commit_user(struct mboxop *op, struct mboxlist_txn *txn)
     mboxname_owner(op->env->config, op->name, &from);
     mboxname_owner(op->env->config, op->to, &to);
     r = mboxlist_txn_subs_rekey(txn, buf_cstr(&from), buf_cstr(&to));
+    if (r == 0)
+        r = annotations_txn_rekey(txn, buf_cstr(&from), buf_cstr(&to));
     if (r == 0)
         r = mboxlist_txn_subs_rename(txn, buf_cstr(&to), op->name, op->to);
     buf_free(&from);

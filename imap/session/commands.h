@@ -17,6 +17,7 @@ enum step cmd_list(struct command *cmd);       /* with RFC 3348 */
 enum step cmd_listrights(struct command *cmd); /* RFC 4314 3.4 */
 enum step cmd_logout(struct command *cmd);
 enum step cmd_lsub(struct command *cmd);
+enum step cmd_metadata(struct command *cmd);  /* GETMETADATA, SETMETADATA (RFC 5464) */
 enum step cmd_myrights(struct command *cmd);  /* RFC 4314 3.5 */
 enum step cmd_namespace(struct command *cmd); /* RFC 2342 */
 enum step cmd_noop(struct command *cmd);      /* NOOP, CHECK */

@@ -7,6 +7,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/cmd-copy.c \
 	imap/session/cmd-idle.c \
 	imap/session/cmd-list.c imap/session/list.h \
+	imap/session/cmd-metadata.c \
 	imap/session/cmd-misc.c \
 	imap/session/cmd-names.c \
 	imap/session/cmd-subs.c \

@@ -155,20 +155,25 @@ static enum step locate_step(struct command *cmd)
     return leg->ops->start(leg, cmd);
 }
 
-enum step route_start(struct command *cmd)
+enum step route_named(struct command *cmd, const char *external)
 {
-    struct imap_args args;
-    const char *external;
-    int r;
+    int r = client_name_in(cmd->client, cmd->pool, external, &cmd->mailbox);
 
-    command_args(cmd, &args);
-    if (imap_args_mailbox(&args, &external) < 0)
-        return command_bad(cmd, "%s", imap_args_error(&args));
-    r = client_name_in(cmd->client, cmd->pool, external, &cmd->mailbox);
     if (r < 0)
         return cmd->def->id == COMMAND_GETQUOTA ? not_found(cmd) : command_error(cmd, r);
     cmd->step = locate_step;
     return locate_step(cmd);
+}
+
+enum step route_start(struct command *cmd)
+{
+    struct imap_args args;
+    const char *external;
+
+    command_args(cmd, &args);
+    if (imap_args_mailbox(&args, &external) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    return route_named(cmd, external);
 }
 
 /* Waits for the barrier, then asks the list anew: only another server is worth a second try. */

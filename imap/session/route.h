@@ -29,6 +29,8 @@ int route_ancestor(struct command *cmd, const char *internal, struct mboxlist_re
 /* The start function of ROUTE_MAILBOX and of a command that a leg gives back (STEP_ELSEWHERE): reads
  * the first argument, finds its leg, starts it there. */
 enum step route_start(struct command *cmd);
+/* The same with a mailbox that was read already, as the client names it. */
+enum step route_named(struct command *cmd, const char *external);
 enum step route_again(struct command *cmd);
 
 #endif

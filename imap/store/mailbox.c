@@ -329,13 +329,13 @@ int mailbox_set_quota_root(struct mailbox *m, const char *root)
     return r;
 }
 
-int mailbox_set_options(struct mailbox *m, uint64_t options)
+int mailbox_set_options(struct mailbox *m, uint64_t mask, uint64_t options)
 {
     int r = begin(m);
 
     if (r < 0)
         return r;
-    m->next.options = options;
+    m->next.options = (m->next.options & ~mask) | (options & mask);
     return commit_and_end(m);
 }
 

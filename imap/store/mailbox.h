@@ -117,7 +117,8 @@ int mailbox_flag_number(struct mailbox *mailbox, const char *name);
 
 /* Each takes the lock, changes the field, syncs.  0, ERR_TIMEOUT, or as mailbox_refresh(). */
 int mailbox_set_quota_root(struct mailbox *mailbox, const char *root); /* NULL: none; usage moves along */
-int mailbox_set_options(struct mailbox *mailbox, uint64_t options);
+/* Those options that are in the mask. */
+int mailbox_set_options(struct mailbox *mailbox, uint64_t mask, uint64_t options);
 int mailbox_set_uidvalidity(struct mailbox *mailbox, uint32_t uidvalidity);
 int mailbox_set_pop3(struct mailbox *mailbox, int64_t last_login, int64_t show_after);
 

@@ -157,9 +157,10 @@ static int take_quoted(struct imap_args *a, const char **s_r)
 }
 
 /* "{n}CRLF" or "{n+}CRLF"; the assembler has seen to it that n bytes follow, a backend's response may lie. */
-static int take_literal(struct imap_args *a, const char **s_r)
+static int take_literal8(struct imap_args *a, const char **s_r, size_t *len_r)
 {
     const char *digits = ++a->at;
+    char *copy;
     uint64_t n;
 
     while (a->at < a->end && is_tag_or_digit(*a->at))
@@ -170,11 +171,21 @@ static int take_literal(struct imap_args *a, const char **s_r)
     if (!imap_args_skip(a, '}') || !imap_args_skip(a, '\r') || !imap_args_skip(a, '\n') ||
         n > (uint64_t)(a->end - a->at))
         return fail(a, "Invalid literal");
-    if (memchr(a->at, '\0', (size_t)n) != NULL)
-        return fail(a, "NUL byte in literal");
-    *s_r = pool_strndup(a->pool, a->at, (size_t)n);
+    *s_r = copy = pool_alloc(a->pool, (size_t)n + 1);
+    memcpy(copy, a->at, (size_t)n);
+    copy[n] = '\0';
+    *len_r = (size_t)n;
     a->at += n;
     return 0;
+}
+
+static int take_literal(struct imap_args *a, const char **s_r)
+{
+    size_t n;
+
+    if (take_literal8(a, s_r, &n) < 0)
+        return ERR_SYNTAX;
+    return strlen(*s_r) == n ? 0 : fail(a, "NUL byte in literal");
 }
 
 int imap_args_atom(struct imap_args *a, const char **s_r)
@@ -214,6 +225,19 @@ int imap_args_nstring(struct imap_args *a, const char **s_r)
         return imap_args_string(a, s_r);
     *s_r = NULL;
     return imap_args_word(a, "NIL") ? 0 : fail(a, "Missing string or NIL");
+}
+
+int imap_args_nstring8(struct imap_args *a, const char **s_r, size_t *len_r)
+{
+    if (imap_args_skip(a, '~')) {
+        if (imap_args_peek(a) != '{')
+            return fail(a, "Missing literal");
+        return take_literal8(a, s_r, len_r);
+    }
+    if (imap_args_nstring(a, s_r) < 0)
+        return ERR_SYNTAX;
+    *len_r = *s_r != NULL ? strlen(*s_r) : 0;
+    return 0;
 }
 
 int imap_args_mailbox(struct imap_args *a, const char **s_r)

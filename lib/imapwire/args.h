@@ -53,6 +53,8 @@ int imap_args_astring(struct imap_args *a, const char **s_r);
 int imap_args_string(struct imap_args *a, const char **s_r);
 /* *s_r is NULL for NIL. */
 int imap_args_nstring(struct imap_args *a, const char **s_r);
+/* The same, or a literal8 ("~{n}", RFC 4466), which may have NULs; one more stands behind its *len_r bytes. */
+int imap_args_nstring8(struct imap_args *a, const char **s_r, size_t *len_r);
 /* A mailbox name: an astring, INBOX in any case given as "INBOX". */
 int imap_args_mailbox(struct imap_args *a, const char **s_r);
 /* LIST's pattern: an astring in which % and * may stand outside quotes. */

@@ -59,6 +59,16 @@ void imap_put_string(struct buf *to, const char *s, size_t n)
         put_literal(to, s, n, "");
 }
 
+void imap_put_string8(struct buf *to, const char *s, size_t n)
+{
+    if (memchr(s, '\0', n) == NULL) {
+        imap_put_string(to, s, n);
+        return;
+    }
+    buf_printf(to, "~{%zu}\r\n", n);
+    buf_append(to, s, n);
+}
+
 void imap_put_nstring(struct buf *to, const char *s)
 {
     if (s == NULL)

@@ -9,6 +9,8 @@
 /* A string in the shortest form that holds it: quoted, or a literal when there are CR, LF or 8-bit bytes, or
  * more than 1,000 bytes.  NUL bytes cannot be sent and are left out. */
 void imap_put_string(struct buf *to, const char *s, size_t n);
+/* The same for what a literal8 may stand for: with NULs it is one ("~{n}", RFC 4466). */
+void imap_put_string8(struct buf *to, const char *s, size_t n);
 /* NIL for NULL. */
 void imap_put_nstring(struct buf *to, const char *s);
 /* An atom where it can be one (not NIL, not empty), else as imap_put_string. */

@@ -1,6 +1,7 @@
 # lib/mboxlist: the mailbox list.
 noinst_LIBRARIES += lib/mboxlist/libmboxlist.a
 lib_mboxlist_libmboxlist_a_SOURCES = \
+	lib/mboxlist/annotations.c lib/mboxlist/annotations.h \
 	lib/mboxlist/dump.c lib/mboxlist/dump.h \
 	lib/mboxlist/intent.c lib/mboxlist/intent.h \
 	lib/mboxlist/iter.c \

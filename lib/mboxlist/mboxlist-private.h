@@ -18,7 +18,7 @@ enum mboxlist_table {
     TABLE_TOMBSTONES,
     TABLE_SUBSCRIPTIONS,
     TABLE_QUOTA,
-    TABLE_ANNOTATIONS, /* nothing writes it yet: its format is documented with METADATA */
+    TABLE_ANNOTATIONS,
     TABLE_INTENTS,
     TABLE_META,
     TABLE_COUNT

@@ -142,6 +142,47 @@ static void test_nstring(void)
     pool_free(&pool);
 }
 
+/* A literal8 may have NULs, nothing else may. */
+static void test_nstring8(void)
+{
+    static const struct {
+        const char *in;
+        size_t in_len;
+        const char *want; /* NULL: NIL */
+        size_t len;
+        int r;
+    } rows[] = {
+        {"NIL", 3, NULL, 0, 0},
+        {"\"a\"", 3, "a", 1, 0},
+        {"{2}\r\nab", 7, "ab", 2, 0},
+        {"~{3}\r\na\0b", 9, "a\0b", 3, 0},
+        {"~{3+}\r\na\0b", 10, "a\0b", 3, 0},
+        {"~{0}\r\n", 6, "", 0, 0},
+        {"{3}\r\na\0b", 8, NULL, 0, ERR_SYNTAX},
+        {"~{4}\r\na\0b", 9, NULL, 0, ERR_SYNTAX},
+        {"~\"a\"", 4, NULL, 0, ERR_SYNTAX},
+        {"~", 1, NULL, 0, ERR_SYNTAX},
+        {"a", 1, NULL, 0, ERR_SYNTAX},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct pool *pool = pool_new(0);
+        const char *s = "x";
+        struct imap_args a;
+        size_t len = 99;
+
+        imap_args_init(&a, pool, rows[i].in, rows[i].in_len);
+        CU_ASSERT_EQUAL(imap_args_nstring8(&a, &s, &len), rows[i].r);
+        if (rows[i].r == 0) {
+            CU_ASSERT_EQUAL(len, rows[i].len);
+            CU_ASSERT((s == NULL) == (rows[i].want == NULL));
+            CU_ASSERT(s == NULL || memcmp(s, rows[i].want, len + 1) == 0);
+            CU_ASSERT_PTR_EQUAL(a.at, a.end);
+        }
+        pool_free(&pool);
+    }
+}
+
 static void test_numbers(void)
 {
     static const struct {
@@ -351,6 +392,7 @@ static const struct unit_case cases[] = {
     {"NUL", test_nul},
     {"limits", test_limits},
     {"nstring", test_nstring},
+    {"nstring8", test_nstring8},
     {"numbers", test_numbers},
     {"flags", test_flags},
     {"number of flags", test_number_of_flags},

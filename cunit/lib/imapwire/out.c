@@ -37,6 +37,11 @@ static void test_strings(void)
     imap_put_string(&b, "a\0b", 3);
     imap_put_string(&b, "a\0\n", 3);
     CU_ASSERT_STRING_EQUAL(buf_cstr(&b), "NIL\"ab\"{2}\r\na\n");
+    buf_reset(&b);
+    imap_put_string8(&b, "ab", 2);
+    imap_put_string8(&b, "a\0b", 3);
+    CU_ASSERT_EQUAL(b.len, 4 + 9);
+    CU_ASSERT_EQUAL(memcmp(b.data, "\"ab\"~{3}\r\na\0b", 13), 0);
     buf_free(&b);
 }
 

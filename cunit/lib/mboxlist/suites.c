@@ -1,6 +1,7 @@
 #include "cunit/unit.h"
 
-extern const struct unit_suite list_suite, iter_suite, remote_suite, beside_suite, dump_suite;
+extern const struct unit_suite list_suite, iter_suite, remote_suite, beside_suite, dump_suite,
+    annotations_suite;
 
-const struct unit_suite *const unit_suites[] = {&list_suite,   &iter_suite, &remote_suite,
-                                                &beside_suite, &dump_suite, NULL};
+const struct unit_suite *const unit_suites[] = {&list_suite, &iter_suite,        &remote_suite, &beside_suite,
+                                                &dump_suite, &annotations_suite, NULL};

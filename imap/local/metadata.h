@@ -1,0 +1,108 @@
+/* metadata.h: the arguments of GETMETADATA and SETMETADATA (RFC 5464 section 5), and the table of entries. */
+#ifndef IMAP_LOCAL_METADATA_H
+#define IMAP_LOCAL_METADATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/imapwire/args.h"
+#include "lib/name/acl.h"
+
+enum { METADATA_ENTRIES_MAX = 100 /* in a command */ };
+
+/* The part of the tree that is ours to define. */
+#define METADATA_VENDOR "/vendor/cmu/cyrus-imapd/"
+
+/* ---- arguments ---- */
+
+struct metadata_entry {
+    const char *text; /* as the client wrote it: "/shared/Comment" */
+    const char *name; /* without the scope, in lower case: "/comment"; "" for a scope alone */
+    bool is_private;
+    const char *value; /* SETMETADATA: any bytes; NULL: NIL */
+    size_t len;
+};
+
+enum metadata_depth { METADATA_DEPTH_0, METADATA_DEPTH_1, METADATA_DEPTH_INFINITY };
+
+struct metadata_request {
+    const char *mailbox; /* "" is the server */
+    struct metadata_entry *entries;
+    size_t count;
+    enum metadata_depth depth;
+    bool has_maxsize;
+    uint32_t maxsize;
+};
+
+/* "[(option ...) ]mailbox [(option ...) ]entries": the options stand first by the grammar, second by the RFC's examples;
+ * unknown ones are an error.  0; ERR_SYNTAX. */
+int metadata_parse_get(struct imap_args *args, struct metadata_request *request_r);
+
+/* "mailbox (entry value ...)".  Entries of the vendor tree need all their components here. */
+int metadata_parse_set(struct imap_args *args, struct metadata_request *request_r);
+
+/* Is `name` in what a request for `base` asks for, `base` itself left out? */
+bool metadata_is_below(const char *name, const char *base, enum metadata_depth depth);
+
+/* ---- entries ---- */
+
+enum metadata_where { OF_SERVER = 1, OF_MAILBOX = 2 };
+enum metadata_scope { SHARED = 1, PRIVATE = 2 };
+
+enum metadata_kind {
+    /* kept as they are */
+    METADATA_TEXT,
+    METADATA_URI,
+    METADATA_BOOLEAN,
+    METADATA_INT,
+    METADATA_UINT,
+    METADATA_DAYS, /* a duration, a bare number is days */
+    METADATA_KEPT, /* the number of the kinds before */
+    /* options of the mailbox */
+    METADATA_DUPDELIVER,
+    METADATA_SHAREDSEEN,
+    METADATA_SET, /* those before can be set */
+    /* what is as it is */
+    METADATA_FREE_MOST,
+    METADATA_FREE_TOTAL,
+    METADATA_LASTUPDATE,
+    METADATA_PARTITION,
+    METADATA_SERVER,
+    METADATA_SIZE,
+    METADATA_UNIQUEID
+};
+
+struct metadata_def {
+    const char *name;
+    unsigned where, scopes; /* enum metadata_where, enum metadata_scope */
+    enum metadata_kind kind;
+    rights_t needs; /* to set it, beside what every entry needs */
+};
+
+/* The table's rows, entries.def: NULL behind the last. */
+const struct metadata_def *metadata_def(size_t n);
+
+/* What an entry is, by the table or the file of annotation_definitions; NULL: neither knows it there. */
+const struct metadata_def *metadata_find(const char *name, enum metadata_where where,
+                                         enum metadata_scope scope);
+
+/* Can the value be?  0; ERR_INVALID. */
+int metadata_check(enum metadata_kind kind, const char *value, size_t len);
+/* Of a boolean that was checked. */
+bool metadata_is_true(const char *value, size_t len);
+
+/* The definitions of a file's text (imapd.conf(5), annotation_definitions), for metadata_find(): replaces those that
+ * there are.  Not thread-safe.  0; ERR_SYNTAX with the line's number in *line_r. */
+int metadata_define(const char *text, unsigned *line_r);
+
+/* Reads the file that the option annotation_definitions names: before the first client.  What is wrong with it is logged,
+ * and what stands before that counts. */
+void metadata_setup(void);
+
+/* ---- freespace.c ---- */
+
+/* "free;total" in KiB: of all partitions' file systems, or of the one with most room.  In the pool. */
+const char *freespace_text(struct pool *pool, bool most);
+
+#endif
