@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 
-from . import fetched, net, syslog
+from . import fetched, mounts, net, syslog
 from .murder import Murder
 from .node import Node
 
@@ -33,8 +33,7 @@ def missing():
     for f in ("/etc/services", "/etc/hosts"):
         if not os.path.exists(f):
             return "needs " + f
-    tried = subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", SEEN], capture_output=True, text=True)
-    return None if tried.returncode == 0 else "no namespaces here: " + tried.stderr.strip()
+    return mounts.missing("mount -t tmpfs none " + SEEN)
 
 
 class Hosts:
@@ -63,7 +62,7 @@ class Hosts:
     def wrap(self, *more):
         """What to put before a command; more: further lines of shell."""
         binds = ["mount --bind '%s' '/etc/%s'" % (f, os.path.basename(f)) for f in (self.hosts, self.services, self.nsswitch)]
-        return ["unshare", "-m", "sh", "-ec", "\n".join([*binds, *more, 'exec "$@"']), "node"]
+        return [*mounts.unshare(), "sh", "-ec", "\n".join([*binds, *more, 'exec "$@"']), "node"]
 
 
 class CyrusNode(Node):

@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+from . import mounts
 from .node import environment
 
 NOBODY = (65534, 65534)
@@ -41,8 +42,11 @@ class Desk:
     def argv(self, *argv):
         if shutil.which(argv[0]) is None:
             pytest.skip("no %s here" % argv[0])
+        why_not = mounts.missing("true")
+        if why_not:
+            pytest.skip(why_not)
         script = 'mount --bind "$HOME/hosts" /etc/hosts && exec setpriv --reuid %d --regid %d --clear-groups "$@"' % NOBODY
-        return ["unshare", "-m", "sh", "-c", script, "desk", *argv]
+        return [*mounts.unshare(), "sh", "-c", script, "desk", *argv]
 
     def environment(self):
         return environment(HOME=self.home, LC_ALL="C.UTF-8", TERM="vt100", TMPDIR=self.home, MAILDIR=self.home)

@@ -5,7 +5,7 @@ import os
 import smtplib
 import subprocess
 
-from . import fetched, syslog
+from . import fetched, mounts, syslog
 from .direct import wait_for
 
 ROOT = fetched.prefix("postfix")
@@ -70,8 +70,7 @@ def missing():
         return "no Postfix: build-aux/fetch-peers postfix"
     if os.getuid() != 0:
         return "needs root"
-    tried = subprocess.run(["unshare", "-mpf", "mount", "-t", "tmpfs", "none", SEEN], capture_output=True, text=True)
-    return None if tried.returncode == 0 else "no namespaces here: " + tried.stderr.strip()
+    return mounts.missing("mount -t tmpfs none " + SEEN, "-pf")
 
 
 class Postfix:
@@ -107,7 +106,7 @@ class Postfix:
         binds = ["mount --bind '%s' /etc/%s" % (self.path(f), f) for f in ("hosts", "passwd", "group")]
         binds += ["mount --bind '%s' %s" % (ROOT, SEEN), *syslog.mounts(self.path("dev"), self.path("devlog"))]
         script = "\n".join([*binds, 'exec "$@"'])
-        return ["unshare", "-m", *more, "sh", "-ec", script, "postfix", SEEN + program, "-c", self.path("etc"), *args]
+        return [*mounts.unshare(*more), "sh", "-ec", script, "postfix", SEEN + program, "-c", self.path("etc"), *args]
 
     def environment(self):
         return {"LD_LIBRARY_PATH": SEEN + "/usr/lib/postfix", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
