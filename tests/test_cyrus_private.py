@@ -367,9 +367,6 @@ def test_multiappend(backend):
         assert "OVERQUOTA" in c.no(["APPEND INBOX ", texts[0], " ", texts[1]]).text
         assert c.select("INBOX") == 0
         c.ok(["APPEND INBOX ", texts[0]])
-    with backend.imap("bob") as c:
-        c.bad(["APPEND INBOX ", texts[0], " ", texts[1]])
-        assert c.select("INBOX") == 0
 
 
 def test_multiappend_killed(backend):

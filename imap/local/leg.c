@@ -38,7 +38,6 @@ static void local_close(struct leg *leg)
 /* ---- which function starts a command ---- */
 
 static enum step (*const starts[COMMAND_END])(struct command *cmd) = {
-    [COMMAND_APPEND] = local_append,
     [COMMAND_CLOSE] = local_close_mailbox,
     [COMMAND_COPY] = local_copy,
     [COMMAND_CREATE] = local_create,
@@ -51,7 +50,6 @@ static enum step (*const starts[COMMAND_END])(struct command *cmd) = {
     [COMMAND_GETMETADATA] = local_getmetadata,
     [COMMAND_GETQUOTA] = local_getquota,
     [COMMAND_GETQUOTAROOT] = local_getquotaroot,
-    [COMMAND_LOCALAPPEND] = local_append,
     [COMMAND_LOCALCREATE] = local_localcreate,
     [COMMAND_LOCALDELETE] = local_localdelete,
     [COMMAND_MOVE] = local_copy,
@@ -94,8 +92,11 @@ const struct leg_ops local_leg_ops = {
     .expunge_uids = local_expunge_uids,
     .may_expunge = local_may_expunge,
     .sink_open = local_sink_open,
+    .sink_message = local_sink_message,
+    .sink_part = local_sink_part,
     .sink_write = local_sink_write,
     .sink_commit = local_sink_commit,
+    .sink_cancel = local_sink_cancel,
     .sink_close = local_sink_close,
     .undo = local_undo,
     .status = local_tell_status,

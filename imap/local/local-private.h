@@ -97,7 +97,6 @@ int local_walk_next(struct local_leg *l, struct local_walk *walk, struct view_me
 
 /* ---- commands: each starts one of its name ---- */
 
-enum step local_append(struct command *cmd);
 enum step local_close_mailbox(struct command *cmd); /* CLOSE, UNSELECT */
 enum step local_copy(struct command *cmd);          /* COPY, MOVE */
 enum step local_create(struct command *cmd);
@@ -140,10 +139,12 @@ int local_source_read(struct leg_source *source, const char **data_r, size_t *le
 void local_source_close(struct leg_source **source);
 int local_expunge_uids(struct leg *leg, struct command *cmd, const char *uids);
 int local_may_expunge(struct leg *leg);
-int local_sink_open(struct leg *leg, struct command *cmd, const struct leg_append *what,
-                    struct leg_sink **sink_r);
+int local_sink_open(struct leg *leg, struct command *cmd, const char *mailbox, struct leg_sink **sink_r);
+int local_sink_message(struct leg_sink *sink, const struct leg_append *what);
+int local_sink_part(struct leg_sink *sink, const struct leg_part *part);
 int local_sink_write(struct leg_sink *sink, const char *data, size_t len);
-int local_sink_commit(struct leg_sink *sink, uint32_t *uidvalidity_r, uint32_t *uid_r);
+int local_sink_commit(struct leg_sink *sink, struct leg_appended *result_r);
+int local_sink_cancel(struct leg_sink *sink);
 void local_sink_close(struct leg_sink **sink);
 int local_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
                const char *uids);

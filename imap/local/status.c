@@ -1,22 +1,22 @@
-/* status.c: STATUS (RFC 3501 6.3.10). */
+/* status.c: STATUS (RFC 3501 6.3.10, RFC 7889 3.1). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "imap/local/local-private.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 #include "lib/stream/stream.h"
 
-enum status_item { MESSAGES = 1, RECENT = 2, UIDNEXT = 4, UIDVALIDITY = 8, UNSEEN = 16 };
+enum { NONE = -1 }; /* NIL (RFC 7889 3.1) */
+
+enum status_item { MESSAGES = 1, RECENT = 2, UIDNEXT = 4, UIDVALIDITY = 8, UNSEEN = 16, APPENDLIMIT = 32 };
 
 static const struct {
     enum status_item bit;
     const char *name;
-} items[] = {{MESSAGES, "MESSAGES"},
-             {RECENT, "RECENT"},
-             {UIDNEXT, "UIDNEXT"},
-             {UIDVALIDITY, "UIDVALIDITY"},
-             {UNSEEN, "UNSEEN"}};
+} items[] = {{MESSAGES, "MESSAGES"},       {RECENT, "RECENT"}, {UIDNEXT, "UIDNEXT"},
+             {UIDVALIDITY, "UIDVALIDITY"}, {UNSEEN, "UNSEEN"}, {APPENDLIMIT, "APPENDLIMIT"}};
 
 static unsigned take_item(struct imap_args *args)
 {
@@ -56,8 +56,10 @@ static unsigned parse(struct command *cmd)
     return wanted;
 }
 
-static uint32_t value_of(const struct mailbox_status *s, enum status_item item)
+static int64_t value_of(const struct mailbox_status *s, enum status_item item)
 {
+    int64_t max = opt_bytes(OPT_MAXMESSAGESIZE);
+
     switch (item) {
     case MESSAGES:
         return s->messages;
@@ -69,8 +71,18 @@ static uint32_t value_of(const struct mailbox_status *s, enum status_item item)
         return s->uidvalidity;
     case UNSEEN:
         return s->unseen;
+    case APPENDLIMIT:
+        return max > 0 ? max : NONE;
     }
-    return 0;
+    return NONE;
+}
+
+static void put_value(struct buf *to, int64_t value)
+{
+    if (value == NONE)
+        buf_puts(to, "NIL");
+    else
+        buf_printf(to, "%lld", (long long)value);
 }
 
 static void tell(struct command *cmd, const char *internal, unsigned wanted, const struct mailbox_status *s)
@@ -82,7 +94,8 @@ static void tell(struct command *cmd, const char *internal, unsigned wanted, con
     for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
         if ((wanted & items[i].bit) == 0)
             continue;
-        buf_printf(&line, "%s%s %u", separator, items[i].name, value_of(s, items[i].bit));
+        buf_printf(&line, "%s%s ", separator, items[i].name);
+        put_value(&line, value_of(s, items[i].bit));
         separator = " ";
     }
     buf_puts(&line, ")\r\n");

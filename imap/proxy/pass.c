@@ -191,8 +191,6 @@ enum step proxy_start(struct leg *leg, struct command *cmd)
 
     if (!proxy_is_balanced(cmd->args, cmd->args_len))
         return command_bad(cmd, "Missing closing quote");
-    if (cmd->def->id == COMMAND_APPEND)
-        return proxy_append_start(p, cmd);
     if (cmd->def->id == COMMAND_RENAME && is_transfer(cmd))
         return command_no(cmd, "CANNOT", "Mailboxes are not moved between servers by RENAME");
     if (proxy_does_without(p, cmd, &step))

@@ -133,10 +133,9 @@ int proxy_send(struct proxy_leg *p, struct command *cmd, struct outgoing *out, c
 /* May a literal of that size be sent without waiting? */
 bool proxy_nonsync(const struct proxy_leg *p, uint64_t size);
 
-/* ---- pass.c: whole commands; append.c ---- */
+/* ---- pass.c: whole commands ---- */
 
 enum step proxy_start(struct leg *leg, struct command *cmd);
-enum step proxy_append_start(struct proxy_leg *p, struct command *cmd);
 /* What the final answer of a command changes (the selection), and the command's end. */
 enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text, size_t len);
 
@@ -182,10 +181,12 @@ int proxy_source_open(struct leg *leg, struct command *cmd, const char *set, boo
 int proxy_source_next(struct leg_source *source, struct leg_message *message_r);
 int proxy_source_read(struct leg_source *source, const char **data_r, size_t *len_r);
 void proxy_source_close(struct leg_source **source);
-int proxy_sink_open(struct leg *leg, struct command *cmd, const struct leg_append *what,
-                    struct leg_sink **sink_r);
+int proxy_sink_open(struct leg *leg, struct command *cmd, const char *mailbox, struct leg_sink **sink_r);
+int proxy_sink_message(struct leg_sink *sink, const struct leg_append *what);
+int proxy_sink_part(struct leg_sink *sink, const struct leg_part *part);
 int proxy_sink_write(struct leg_sink *sink, const char *data, size_t len);
-int proxy_sink_commit(struct leg_sink *sink, uint32_t *uidvalidity_r, uint32_t *uid_r);
+int proxy_sink_commit(struct leg_sink *sink, struct leg_appended *result_r);
+int proxy_sink_cancel(struct leg_sink *sink);
 void proxy_sink_close(struct leg_sink **sink);
 
 #endif

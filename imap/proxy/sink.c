@@ -1,8 +1,10 @@
-/* sink.c: one message appended to a backend's mailbox, for a copy from another server. */
+/* sink.c: messages appended to a backend's mailbox, for APPEND and for copies from other servers: they go on as they
+ * come, never held whole. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "imap/proxy/proxy-private.h"
+#include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/str.h"
 #include "lib/imapwire/args.h"
@@ -10,54 +12,138 @@
 struct leg_sink {
     struct proxy_leg *p;
     struct command *cmd;
-    bool begun, announced, ended;
+    const char *mailbox; /* as the backend knows it */
+    const char *refusal; /* the backend's words, if they came before all was sent */
+    uint64_t left;       /* of the bytes that were announced */
+    bool begun, waiting; /* waiting: for the "+" before them */
+    bool ended;          /* the command: its line is sent whole, or it is answered */
 };
 
-static int announce(struct leg_sink *s, const struct leg_append *what, bool nonsync)
-{
-    const char *name = client_name_out(s->p->leg.client, s->cmd->pool, what->mailbox);
-
-    if (name == NULL)
-        return ERR_BADNAME;
-    proxy_begin(s->p);
-    stream_printf(s->p->stream, "APPEND %s (%s) \"%s\" {%" PRIu64 "%s}\r\n", name, what->flags,
-                  what->internal_date, what->size, nonsync ? "+" : "");
-    s->begun = true;
-    s->announced = nonsync;
-    return 0;
-}
-
-int proxy_sink_open(struct leg *leg, struct command *cmd, const struct leg_append *what,
-                    struct leg_sink **sink_r)
+int proxy_sink_open(struct leg *leg, struct command *cmd, const char *mailbox, struct leg_sink **sink_r)
 {
     struct leg_sink *s = *sink_r;
-    const char *text;
-    size_t len;
-    enum reply reply;
-    int r;
 
     if (s == NULL) {
         s = *sink_r = pool_alloc(cmd->pool, sizeof(*s));
-        *s = (struct leg_sink){.p = (struct proxy_leg *)leg, .cmd = cmd};
+        s->p = (struct proxy_leg *)leg;
+        s->cmd = cmd;
+        s->mailbox = client_name_out(leg->client, cmd->pool, mailbox);
     }
-    r = proxy_connect(s->p, cmd);
-    if (r < 0)
-        return r;
-    if (!s->begun && (r = announce(s, what, proxy_nonsync(s->p, what->size))) < 0)
-        return r;
-    if (s->announced)
+    return s->mailbox != NULL ? proxy_connect(s->p, cmd) : ERR_BADNAME;
+}
+
+static bool is_ok(const char *text, size_t len)
+{
+    return len >= 2 && str_ieq_n(text, "OK", 2) && (len == 2 || text[2] == ' ');
+}
+
+/* What the backend says while bytes are sent.  A refusal is kept until they are over: a server that has let them come
+ * reads them all the same (RFC 7888 4), and so stays in step. */
+static int hear(struct leg_sink *s)
+{
+    struct proxy_leg *p = s->p;
+    const char *text;
+    size_t len;
+    enum reply reply;
+
+    if (s->refusal != NULL)
         return 0;
+    reply = proxy_relay(p, proxy_listener(p, s->cmd), &text, &len);
+    if (reply == REPLY_NONE)
+        return 0;
+    if (reply != REPLY_TAGGED)
+        return proxy_waiting(p, s->cmd, reply);
+    if (is_ok(text, len))
+        return proxy_fail(p, s->cmd, ERR_PROTOCOL);
+    proxy_judge(p, s->cmd, text, len, NULL);
+    s->refusal = s->cmd->failure;
+    s->cmd->failure = NULL;
+    return 0;
+}
+
+/* It has been refused: what is left of the line ends here. */
+static int end_refused(struct leg_sink *s)
+{
+    int r;
+
+    stream_puts(s->p->stream, "\r\n");
+    s->ended = true;
     r = stream_flush(s->p->stream);
     if (r < 0 && r != ERR_AGAIN)
-        return proxy_fail(s->p, cmd, r);
-    reply = proxy_relay(s->p, NULL, &text, &len);
+        return proxy_fail(s->p, s->cmd, r);
+    s->cmd->failure = s->refusal;
+    return ERR_REFUSED;
+}
+
+int proxy_sink_message(struct leg_sink *s, const struct leg_append *what)
+{
+    struct stream *to = s->p->stream;
+
+    if (to == NULL)
+        return ERR_UNAVAILABLE;
+    if (s->refusal != NULL)
+        return end_refused(s);
+    if (s->begun && !backend_has(s->p->backend, "MULTIAPPEND"))
+        return ERR_UNSUPPORTED;
+    if (!s->begun) {
+        proxy_begin(s->p);
+        stream_printf(to, "APPEND %s", s->mailbox);
+    }
+    s->begun = true;
+    if (*what->flags != '\0')
+        stream_printf(to, " (%s)", what->flags);
+    if (what->internal_date != NULL)
+        stream_printf(to, " \"%s\"", what->internal_date);
+    return 0;
+}
+
+/* Waits until the backend lets the bytes come. */
+static int await_go_ahead(struct leg_sink *s)
+{
+    struct proxy_leg *p = s->p;
+    const char *text;
+    size_t len;
+    enum reply reply;
+    int r = stream_flush(p->stream);
+
+    if (r < 0 && r != ERR_AGAIN)
+        return proxy_fail(p, s->cmd, r);
+    reply = proxy_relay(p, proxy_listener(p, s->cmd), &text, &len);
     if (reply == REPLY_TAGGED) {
         s->ended = true;
-        return proxy_judge(s->p, cmd, text, len, NULL) < 0 ? ERR_REFUSED : ERR_PROTOCOL;
+        return proxy_judge(p, s->cmd, text, len, NULL) < 0 ? ERR_REFUSED : ERR_PROTOCOL;
     }
     if (reply != REPLY_CONTINUE)
-        return proxy_waiting(s->p, cmd, reply);
-    s->announced = true;
+        return proxy_waiting(p, s->cmd, reply);
+    s->waiting = false;
+    return 0;
+}
+
+int proxy_sink_part(struct leg_sink *s, const struct leg_part *part)
+{
+    struct proxy_leg *p = s->p;
+
+    if (p->stream == NULL)
+        return ERR_UNAVAILABLE;
+    if (s->refusal != NULL)
+        return end_refused(s);
+    if (!s->waiting) {
+        s->waiting = part->wait || !proxy_nonsync(p, part->size);
+        s->left = part->size;
+        stream_printf(p->stream, " {%" PRIu64 "%s}\r\n", part->size, s->waiting ? "" : "+");
+    }
+    return s->waiting ? await_go_ahead(s) : 0;
+}
+
+/* Nothing to send yet: what has been sent goes out, what is said meanwhile is heard. */
+static int await_bytes(struct leg_sink *s)
+{
+    int r = hear(s);
+
+    if (r < 0)
+        return r;
+    proxy_arm(s->p, s->cmd, s->refusal == NULL);
+    s->cmd->wake_at = CLOCK_NEVER; /* whoever sends may take his time */
     return 0;
 }
 
@@ -68,55 +154,96 @@ int proxy_sink_write(struct leg_sink *s, const char *data, size_t len)
     if (s->p->stream == NULL)
         return ERR_UNAVAILABLE;
     r = proxy_push(s->p, s->cmd);
-    if (r == 0)
-        r = proxy_hear(s->p, s->cmd);
+    if (r < 0)
+        return r;
+    if (len == 0)
+        return await_bytes(s);
+    r = hear(s);
     if (r < 0)
         return r;
     if (len > STREAM_OUT_HIGH)
         len = STREAM_OUT_HIGH;
     stream_write(s->p->stream, data, len);
+    s->left -= len < s->left ? len : s->left;
     return (int)len;
 }
 
-/* "OK [APPENDUID validity uid] ...": RFC 4315 section 3. */
-static void read_appenduid(struct command *cmd, const char *ok, uint32_t *uidvalidity_r, uint32_t *uid_r)
+/* "OK [APPENDUID validity set] ...": RFC 4315 section 3. */
+static void read_appenduid(struct command *cmd, const char *ok, struct leg_appended *result_r)
 {
-    const char *line = pool_printf(cmd->pool, "* %s", ok);
+    const char *line = pool_printf(cmd->pool, "* %s", ok), *set;
     struct imap_response response;
     struct imap_args args;
 
-    *uidvalidity_r = *uid_r = 0;
+    seqset_init(&result_r->uids, cmd->pool);
     if (imap_response_parse(line, strlen(line), &response) < 0 || !imap_slice_is(response.code, "APPENDUID"))
         return;
     imap_args_init(&args, cmd->pool, response.code_args.s, response.code_args.n);
-    if (imap_args_nz_number(&args, uidvalidity_r) < 0 || imap_args_space(&args) < 0 ||
-        imap_args_nz_number(&args, uid_r) < 0)
-        *uidvalidity_r = *uid_r = 0;
+    if (imap_args_nz_number(&args, &result_r->uidvalidity) < 0 || imap_args_space(&args) < 0 ||
+        imap_args_seqset(&args, &set) < 0 || seqset_parse(&result_r->uids, set, strlen(set), 0) < 0)
+        seqset_init(&result_r->uids, cmd->pool);
 }
 
-int proxy_sink_commit(struct leg_sink *s, uint32_t *uidvalidity_r, uint32_t *uid_r)
+int proxy_sink_commit(struct leg_sink *s, struct leg_appended *result_r)
 {
     const char *ok;
     int r;
 
     if (s->p->stream == NULL)
         return ERR_UNAVAILABLE;
+    if (s->refusal != NULL)
+        return end_refused(s);
     if (!s->ended)
         stream_puts(s->p->stream, "\r\n");
     s->ended = true;
-    r = proxy_answer(s->p, s->cmd, NULL, &ok);
+    r = proxy_answer(s->p, s->cmd, proxy_listener(s->p, s->cmd), &ok);
     if (r == 0)
-        read_appenduid(s->cmd, ok, uidvalidity_r, uid_r);
+        read_appenduid(s->cmd, ok, result_r);
     return r;
 }
 
-/* A message that was announced and not sent whole: the backend waits for its bytes, so the connection
- * must go. */
+/* Makes nonsense of the command's line, where a literal is not under way. */
+static void spoil(struct leg_sink *s)
+{
+    stream_puts(s->p->stream, s->refusal != NULL ? "\r\n" : " )\r\n");
+    s->ended = true;
+}
+
+static bool is_open(const struct leg_sink *s)
+{
+    return s->begun && !s->ended && s->p->stream != NULL;
+}
+
+int proxy_sink_cancel(struct leg_sink *s)
+{
+    int r;
+
+    if (is_open(s) && (s->left > 0 || s->waiting))
+        proxy_disconnect(s->p, "message not complete"); /* the backend waits for its bytes */
+    else if (is_open(s))
+        spoil(s);
+    if (s->p->stream == NULL)
+        return 0;
+    if (s->p->open == 0) {
+        (void)stream_flush(s->p->stream); /* what does not go now goes with the next command */
+        return 0;
+    }
+    r = proxy_answer(s->p, s->cmd, proxy_listener(s->p, s->cmd), NULL);
+    return r == ERR_AGAIN ? r : 0;
+}
+
 void proxy_sink_close(struct leg_sink **sink)
 {
     struct leg_sink *s = *sink;
 
-    if (s != NULL && s->begun && !s->ended && s->p->stream != NULL)
-        proxy_disconnect(s->p, "message not complete");
     *sink = NULL;
+    if (s == NULL || !is_open(s))
+        return;
+    if (s->left > 0 || s->waiting || s->p->selected) {
+        proxy_disconnect(s->p, "message not complete");
+        return;
+    }
+    spoil(s);
+    proxy_abandon(s->p);
+    (void)stream_flush(s->p->stream); /* what does not go now goes with the next command */
 }

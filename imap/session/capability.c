@@ -196,6 +196,21 @@ static void add_login(struct client *c, struct buf *to)
         add(to, "LOGINDISABLED");
 }
 
+/* RFC 7889.  Where mailboxes are on several servers, each has its own limit, which STATUS tells. */
+static void add_appendlimit(struct buf *to)
+{
+    int64_t max = opt_bytes(OPT_MAXMESSAGESIZE);
+    struct buf name = BUF_INIT;
+
+    if (capability_is_suppressed("APPENDLIMIT"))
+        return;
+    buf_puts(&name, "APPENDLIMIT");
+    if (max > 0 && leg_program()->local != NULL && opt_string(OPT_MUPDATE_SERVER) == NULL)
+        buf_printf(&name, "=%lld", (long long)max);
+    add(to, buf_cstr(&name));
+    buf_free(&name);
+}
+
 /* Where the mailbox list's authority is: with its port where that is not the usual one. */
 static void add_mupdate(struct buf *to)
 {
@@ -241,6 +256,8 @@ void capability_list(struct client *c, struct buf *to)
         if (i == 0)
             add(&list, opt_switch(OPT_LITERALMINUS) ? "LITERAL-" : "LITERAL+");
     }
+    if (authenticated)
+        add_appendlimit(&list);
     add_mupdate(&list);
     if (!authenticated)
         add_login(c, &list);

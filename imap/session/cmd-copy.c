@@ -1,6 +1,7 @@
 /* cmd-copy.c: COPY and MOVE (RFC 6851).  Within one leg they are passed to it.  Across two, the messages are read
- * from the source and appended one by one; if that fails half way, what was appended is taken back; MOVE expunges
- * the source only after every copy is safe. */
+ * from the source and appended together (RFC 3502), all or none.  A destination that takes one at a time, or more
+ * messages than enter together: if that fails half way, what was appended is taken back.  MOVE expunges the source
+ * only after every copy is safe. */
 #include <string.h>
 
 #include "imap/session/commands.h"
@@ -11,17 +12,22 @@
 #include "lib/imapwire/seqset.h"
 #include "lib/stream/stream.h"
 
+enum { TOGETHER_MAX = 1000 /* messages that are appended together: as many as our own servers take */ };
+
 struct copy {
     const char *set;
+    const char *mailbox; /* the destination */
     struct leg *from, *to;
     struct leg_source *source;
     struct leg_sink *sink;
     struct leg_message message;
-    struct leg_append append;
     const char *pending; /* bytes read and not yet written */
     size_t pending_len;
     uint64_t written;
-    struct seqset from_uids, to_uids;
+    struct seqset together;           /* those in the sink */
+    unsigned count;                   /* of them */
+    bool has_message;                 /* `message` is read, and not in the sink yet */
+    struct seqset from_uids, to_uids; /* those that are safe */
     uint32_t uidvalidity;
     bool uids_known; /* the destination has told every uid */
     int error;       /* what went wrong, while copies are undone */
@@ -65,7 +71,7 @@ static enum step undo_step(struct command *cmd)
 {
     struct copy *cp = cmd->state;
     const char *failure = cmd->failure;
-    int r = cp->to->ops->undo(cp->to, cmd, cp->append.mailbox, cp->uidvalidity, cp->uids);
+    int r = cp->to->ops->undo(cp->to, cmd, cp->mailbox, cp->uidvalidity, cp->uids);
 
     cmd->failure = failure; /* the first failure is what the client is told */
     if (r == ERR_AGAIN)
@@ -135,27 +141,29 @@ static enum step succeed(struct command *cmd)
     return expunge_step(cmd);
 }
 
-/* ---- the loop: next message, open the sink, bytes, commit ---- */
+/* ---- the loop: next message, its bytes; when all that go together are there: commit ---- */
 
 static enum step next_step(struct command *cmd);
+static enum step message_step(struct command *cmd);
 
 static enum step commit_step(struct command *cmd)
 {
     struct copy *cp = cmd->state;
-    uint32_t uidvalidity = 0, uid = 0;
-    int r = cp->to->ops->sink_commit(cp->sink, &uidvalidity, &uid);
+    struct leg_appended done = {0};
+    int r = cp->to->ops->sink_commit(cp->sink, &done);
 
     if (r == ERR_AGAIN)
         return STEP_WAIT;
     if (r < 0)
         return fail(cmd, r);
     cp->to->ops->sink_close(&cp->sink);
-    seqset_add(&cp->from_uids, cp->message.uid);
-    cp->uids_known = cp->uids_known && uid != 0;
-    if (uid != 0)
-        seqset_add(&cp->to_uids, uid);
-    cp->uidvalidity = uidvalidity;
-    cmd->step = next_step;
+    seqset_add_set(&cp->from_uids, &cp->together);
+    cp->uids_known = cp->uids_known && seqset_count(&done.uids) == cp->count;
+    seqset_add_set(&cp->to_uids, &done.uids);
+    cp->uidvalidity = done.uidvalidity;
+    if (!cp->has_message)
+        return succeed(cmd);
+    cmd->step = message_step;
     return STEP_MORE;
 }
 
@@ -172,8 +180,8 @@ static enum step bytes_step(struct command *cmd)
             return fail(cmd, r == ERR_EOF ? ERR_PROTOCOL : r);
     }
     if (cp->written == cp->message.size) {
-        cmd->step = commit_step;
-        return commit_step(cmd);
+        cmd->step = next_step;
+        return STEP_MORE;
     }
     n = cp->to->ops->sink_write(cp->sink, cp->pending, cp->pending_len);
     if (n == ERR_AGAIN)
@@ -186,17 +194,53 @@ static enum step bytes_step(struct command *cmd)
     return STEP_MORE;
 }
 
-static enum step sink_step(struct command *cmd)
+static enum step part_step(struct command *cmd)
 {
     struct copy *cp = cmd->state;
-    int r = cp->to->ops->sink_open(cp->to, cmd, &cp->append, &cp->sink);
+    struct leg_part part = {cp->message.size, false};
+    int r = cp->to->ops->sink_part(cp->sink, &part);
 
     if (r == ERR_AGAIN)
         return STEP_WAIT;
     if (r < 0)
         return fail(cmd, r);
+    seqset_add(&cp->together, cp->message.uid);
+    cp->count++;
+    cp->has_message = false;
+    cp->pending_len = 0;
+    cp->written = 0;
     cmd->step = bytes_step;
     return bytes_step(cmd);
+}
+
+static int begin_together(struct command *cmd, struct copy *cp)
+{
+    if (cp->sink == NULL) {
+        seqset_init(&cp->together, cmd->pool);
+        cp->count = 0;
+    }
+    return cp->to->ops->sink_open(cp->to, cmd, cp->mailbox, &cp->sink);
+}
+
+/* The message joins those before it, or begins anew behind them. */
+static enum step message_step(struct command *cmd)
+{
+    struct copy *cp = cmd->state;
+    struct leg_append what = {cp->message.flags, cp->message.internal_date, false};
+    int r = cp->sink == NULL || cp->count == 0 ? begin_together(cmd, cp) : 0;
+
+    if (r == 0)
+        r = cp->count < TOGETHER_MAX ? cp->to->ops->sink_message(cp->sink, &what) : ERR_UNSUPPORTED;
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    if (r == ERR_UNSUPPORTED && cp->count > 0) {
+        cmd->step = commit_step;
+        return commit_step(cmd);
+    }
+    if (r < 0)
+        return fail(cmd, r);
+    cmd->step = part_step;
+    return part_step(cmd);
 }
 
 static enum step next_step(struct command *cmd)
@@ -206,17 +250,15 @@ static enum step next_step(struct command *cmd)
 
     if (r == ERR_AGAIN)
         return STEP_WAIT;
-    if (r == ERR_EOF)
-        return succeed(cmd);
+    if (r == ERR_EOF) {
+        cmd->step = commit_step;
+        return cp->sink != NULL ? commit_step(cmd) : succeed(cmd);
+    }
     if (r < 0)
         return fail(cmd, r);
-    cp->append.flags = cp->message.flags;
-    cp->append.internal_date = cp->message.internal_date;
-    cp->append.size = cp->message.size;
-    cp->pending_len = 0;
-    cp->written = 0;
-    cmd->step = sink_step;
-    return sink_step(cmd);
+    cp->has_message = true;
+    cmd->step = message_step;
+    return message_step(cmd);
 }
 
 static enum step source_step(struct command *cmd)
@@ -239,7 +281,7 @@ static enum step locate_step(struct command *cmd)
 {
     struct copy *cp = cmd->state;
     struct client *c = cmd->client;
-    int r = route_mailbox(cmd, cp->append.mailbox, &cp->to);
+    int r = route_mailbox(cmd, cp->mailbox, &cp->to);
 
     if (r == ERR_AGAIN)
         return STEP_WAIT;
@@ -274,7 +316,7 @@ enum step cmd_copy(struct command *cmd)
         return command_bad(cmd, "%s", imap_args_error(&args));
     if (c->selected == NULL)
         return command_lost(cmd);
-    r = client_name_in(c, cmd->pool, external, &cp->append.mailbox);
+    r = client_name_in(c, cmd->pool, external, &cp->mailbox);
     if (r < 0)
         return command_error(cmd, r);
     cp->from = c->selected;

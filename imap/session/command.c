@@ -55,9 +55,14 @@ const struct command_def *command_find(const char *name, size_t len)
 
 void command_args(const struct command *cmd, struct imap_args *args)
 {
+    command_args_of(cmd, cmd->args, cmd->args_len, args);
+}
+
+void command_args_of(const struct command *cmd, const char *text, size_t len, struct imap_args *args)
+{
     int64_t word = opt_bytes(OPT_MAXWORD), quoted = opt_bytes(OPT_MAXQUOTED);
 
-    imap_args_init(args, cmd->pool, cmd->args, cmd->args_len);
+    imap_args_init(args, cmd->pool, text, len);
     if (word > 0)
         args->max_word = (size_t)word;
     if (quoted > 0)
@@ -231,48 +236,40 @@ size_t command_literal_move(struct command *cmd, struct stream *to, size_t max)
     return n;
 }
 
-/* What follows stays in the stream when it is no plain end of line: dispatch drops it. */
-int command_literal_end(struct command *cmd)
-{
-    size_t n;
-    const char *data = stream_data(cmd->client->stream, &n);
+enum { BETWEEN_MAX = 8192 /* bytes behind a message: flags and a date of the next */ };
 
-    BUG_ON(cmd->literal.left > 0);
-    if (cmd->literal_over)
-        return 0;
-    if (n == 0 || (n == 1 && data[0] == '\r'))
-        return ERR_AGAIN;
-    if (data[0] != '\n' && !(data[0] == '\r' && data[1] == '\n'))
-        return ERR_SYNTAX;
-    stream_consume(cmd->client->stream, data[0] == '\n' ? 1 : 2);
-    cmd->literal_over = true;
-    return 0;
+/* RFC 7888 5: with LITERAL- announced, a literal that does not wait is small. */
+uint64_t command_nonsync_max(void)
+{
+    return opt_switch(OPT_LITERALMINUS) ? 4096 : UINT64_MAX;
 }
 
-enum { BETWEEN_MAX = 8192 /* bytes between two messages: flags and a date */ };
-
-int command_literal_next(struct command *cmd, const char **text_r, size_t *len_r)
+int command_literal_text(struct command *cmd, const char **text_r, size_t *len_r)
 {
     struct stream *stream = cmd->client->stream;
     struct imap_literal next;
     size_t n, line;
-    const char *data, *lf;
-    int r = command_literal_end(cmd);
+    const char *data = stream_data(stream, &n);
+    const char *lf = n > 0 ? memchr(data, '\n', n) : NULL;
+    int found;
 
-    if (r != ERR_SYNTAX)
-        return r;
-    data = stream_data(stream, &n);
-    lf = memchr(data, '\n', n);
+    BUG_ON(cmd->literal.left > 0 || cmd->literal_over);
     if (lf == NULL)
         return n < BETWEEN_MAX ? ERR_AGAIN : ERR_SYNTAX;
     line = (size_t)(lf - data);
     if (line > 0 && data[line - 1] == '\r')
         line--;
-    if (line > BETWEEN_MAX || imap_literal_at_end(data, line, &next) != 1)
+    found = line <= BETWEEN_MAX ? imap_literal_at_end(data, line, &next) : ERR_SYNTAX;
+    if (found < 0)
         return ERR_SYNTAX;
-    *text_r = pool_strndup(cmd->pool, data, next.at);
-    *len_r = next.at;
+    if (found == 1 && !next.synchronising && next.size > command_nonsync_max())
+        return ERR_TOOBIG;
+    *len_r = found == 1 ? next.at : line;
+    *text_r = pool_strndup(cmd->pool, data, *len_r);
     stream_consume(stream, (size_t)(lf - data) + 1);
-    cmd->literal = (struct command_literal){next.size, next.size, next.synchronising, false};
-    return 1;
+    if (found == 1)
+        cmd->literal = (struct command_literal){next.size, next.size, true, next.synchronising, false};
+    else
+        cmd->literal_over = true;
+    return found;
 }

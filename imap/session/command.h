@@ -53,7 +53,7 @@ enum command_route {
 
 enum command_flags {
     CMD_UID = 1,    /* has a UID form */
-    CMD_SINK = 2,   /* the message literal is streamed */
+    CMD_SINK = 2,   /* message literals are streamed */
     CMD_QUIET = 4,  /* no EXPUNGE before its tagged answer, unless it came with UID */
     CMD_WRITES = 8, /* changes something */
     CMD_NAMES = 16, /* changes the mailbox list */
@@ -71,10 +71,12 @@ struct command_def {
     unsigned flags;
 };
 
-/* The message literal of a command with CMD_SINK, streamed as it arrives. */
+/* A message literal of a command with CMD_SINK, streamed as it arrives: the first, or the one that
+ * command_literal_text() has found behind it. */
 struct command_literal {
     uint64_t size;
     uint64_t left;      /* bytes that command_literal_consume() has not taken */
+    bool announced;     /* there is one */
     bool synchronising; /* the client waits for "+" */
     bool accepted;
 };
@@ -87,8 +89,8 @@ struct command {
     bool uid; /* it came as UID COPY, UID FETCH ... */
 
     /* The arguments exactly as received, after "tag SP [UID SP] name [SP]" and without the final
-     * CRLF; literals stand inside as {n}CRLF or {n+}CRLF and their n bytes.  With CMD_SINK it ends
-     * before the "{" of the message literal (a blank before it included).  args[args_len] is NUL. */
+     * CRLF; literals stand inside as {n}CRLF or {n+}CRLF and their n bytes.  With CMD_SINK and a message
+     * literal it ends before that one's "{" (a blank before it included).  args[args_len] is NUL. */
     const char *args;
     size_t args_len;
     struct command_literal literal; /* CMD_SINK only */
@@ -127,6 +129,8 @@ struct command {
 
 /* Begins to read the arguments, within the bounds of the options maxword and maxquoted. */
 void command_args(const struct command *cmd, struct imap_args *args);
+/* The same for a text that came behind a message literal. */
+void command_args_of(const struct command *cmd, const char *text, size_t len, struct imap_args *args);
 
 /* ---- ending: each returns STEP_DONE ---- */
 
@@ -163,13 +167,10 @@ void command_literal_consume(struct command *cmd, size_t n);
 /* Moves up to `max` of them to another stream without a look inside; the number moved. */
 size_t command_literal_move(struct command *cmd, struct stream *to, size_t max);
 
-/* After the last byte: 0 when the command's line ended there; ERR_AGAIN: not yet (wait for input);
- * ERR_SYNTAX: something follows (end with BAD). */
-int command_literal_end(struct command *cmd);
-
-/* The same for a command that takes several messages (RFC 3502).  1: another follows; *text_r (in the pool) is what
- * stands between the two literals, without the announcement, and `literal` is the next. */
-int command_literal_next(struct command *cmd, const char **text_r, size_t *len_r);
+/* After the last byte: what follows the literal in the line, in the pool.  1: another literal is announced behind the
+ * text, and is `literal` now (RFC 3502); 0: the command ends with the text; ERR_AGAIN: it is not all there (wait for
+ * input); ERR_SYNTAX: too long, or no number; ERR_TOOBIG: a literal that may not come so (RFC 7888 5). */
+int command_literal_text(struct command *cmd, const char **text_r, size_t *len_r);
 
 /* ---- the table ---- */
 

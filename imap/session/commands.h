@@ -6,6 +6,7 @@
 #include "imap/session/command.h"
 
 /* Each begins a command of its name (RFC 3501 section 6 unless said otherwise); see command.h. */
+enum step cmd_append(struct command *cmd); /* APPEND, LOCALAPPEND; with RFC 3502 */
 enum step cmd_capability(struct command *cmd);
 enum step cmd_copy(struct command *cmd); /* COPY, MOVE (RFC 6851) */
 enum step cmd_create(struct command *cmd);
@@ -24,6 +25,9 @@ enum step cmd_noop(struct command *cmd);      /* NOOP, CHECK */
 enum step cmd_rename(struct command *cmd);
 enum step cmd_select(struct command *cmd);    /* SELECT, EXAMINE */
 enum step cmd_subscribe(struct command *cmd); /* SUBSCRIBE, UNSUBSCRIBE */
+
+/* How many bytes a literal may have whose client does not wait for "+". */
+uint64_t command_nonsync_max(void);
 
 /* Adds a finished command to the counters of its row. */
 void command_count(const struct command *cmd, int64_t microseconds);

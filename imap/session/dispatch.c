@@ -136,8 +136,10 @@ static void limits_of(const struct client *c, struct input_limits *limits)
 {
     int64_t args = opt_bytes(OPT_MAXARGSSIZE);
 
+    limits->nonsync = command_nonsync_max();
     if (c->state == CLIENT_NOAUTH) {
-        *limits = (struct input_limits){LOGIN_LINE_MAX, LOGIN_SASL_LINE_MAX};
+        limits->literal = LOGIN_LINE_MAX;
+        limits->command = LOGIN_SASL_LINE_MAX;
         return;
     }
     limits->literal = (uint64_t)opt_bytes(OPT_MAXLITERAL);
@@ -171,7 +173,7 @@ static void drop_literal(struct client *c, const struct command *cmd)
 {
     const struct command_literal *l = &cmd->literal;
 
-    if ((cmd->def->flags & CMD_SINK) != 0 && !cmd->literal_over && (l->accepted || !l->synchronising))
+    if (l->announced && !cmd->literal_over && (l->accepted || !l->synchronising))
         input_skip(&c->input, l->left);
 }
 
@@ -336,15 +338,14 @@ static void take_text(struct client *c, bool sink)
     }
     def = command_find(head.name, head.name_len);
     why = refuse(c, def, head.uid);
-    if (why == NULL && (def->flags & CMD_SINK) != 0 && !sink)
-        why = "Missing message literal";
     if (why != NULL) {
         refuse_text(c, why);
         return;
     }
     cmd = new_command(c, &head, def);
     if (sink)
-        cmd->literal = (struct command_literal){literal.size, literal.size, literal.synchronising, false};
+        cmd->literal =
+            (struct command_literal){literal.size, literal.size, true, literal.synchronising, false};
     if (opt_switch(OPT_CHATTY))
         LOG(LOG_DEBUG, IMAP_COMMAND, LOG_STR(NAME, def->name), LOG_STR(VALUE, cmd->tag));
     input_reset(&c->input);

@@ -79,12 +79,16 @@ static enum input_verdict begin_literal(struct input *in, struct stream *stream,
 {
     const struct imap_literal *l = &in->literal;
     enum input_literal what = decide(context, in->text.data, l->at, l);
+    bool may_come = l->synchronising || l->size <= limits->nonsync;
 
-    if (what == INPUT_STREAM) {
+    if (what == INPUT_STREAM && may_come) {
         buf_truncate(&in->text, l->at);
         return INPUT_SINK;
     }
-    if (what == INPUT_COLLECT && (l->size > limits->literal || l->size > limits->command - in->text.len)) {
+    if (what != INPUT_REFUSE && !may_come) {
+        start_skipping(in, INPUT_SKIP_LITERAL, "[TOOBIG] Literal too big to come without being asked for");
+    } else if (what == INPUT_COLLECT &&
+               (l->size > limits->literal || l->size > limits->command - in->text.len)) {
         start_skipping(in, INPUT_SKIP_LITERAL, "Literal too big");
     } else if (what == INPUT_REFUSE) {
         start_skipping(in, INPUT_SKIP_LITERAL, "No literal expected");

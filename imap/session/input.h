@@ -30,6 +30,7 @@ typedef enum input_literal input_literal_fn(void *context, const char *text, siz
 struct input_limits {
     uint64_t literal; /* bytes of one literal that is collected */
     size_t command;   /* bytes of a command with its literals */
+    uint64_t nonsync; /* bytes of a literal that does not wait for "+" (RFC 7888 5) */
 };
 
 enum input_state {

@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "imap/session/command.h"
+#include "lib/imapwire/seqset.h"
 
 struct leg_ops;
 struct leg_source;
@@ -51,11 +52,22 @@ struct leg_message {
     uint64_t size;             /* bytes of the message */
 };
 
+/* A message that is appended. */
 struct leg_append {
-    const char *mailbox; /* internal name */
-    const char *flags;   /* as above */
-    const char *internal_date;
+    const char *flags;         /* as above */
+    const char *internal_date; /* as above; NULL: none */
+    bool strict;               /* a client sends it: NUL characters and bare newlines are refused */
+};
+
+/* Bytes of it that come at once. */
+struct leg_part {
     uint64_t size;
+    bool wait; /* whoever sends them waits until the server says that it takes them */
+};
+
+struct leg_appended {
+    uint32_t uidvalidity;
+    struct seqset uids; /* in the command's pool; empty where the server does not say (no UIDPLUS) */
 };
 
 /* What LSUB gives: a name as the server wrote it, decoded to the internal form. */
@@ -128,13 +140,21 @@ struct leg_ops {
 
     /* ---- appending to a mailbox of this leg, selected or not ---- */
 
-    int (*sink_open)(struct leg *leg, struct command *cmd, const struct leg_append *what,
-                     struct leg_sink **sink_r);
-    /* How many bytes were taken (> 0, maybe fewer), ERR_AGAIN, or an error. */
+    /* Messages that enter together or not at all: for each sink_message(), sink_part() and the part's bytes by
+     * sink_write(); at last sink_commit().  After an error only sink_cancel() and sink_close(). */
+    int (*sink_open)(struct leg *leg, struct command *cmd, const char *mailbox, struct leg_sink **sink_r);
+    /* ERR_UNSUPPORTED: this server takes one message at a time (RFC 3502 is missing): nothing has happened, those
+     * before may be committed. */
+    int (*sink_message)(struct leg_sink *sink, const struct leg_append *what);
+    int (*sink_part)(struct leg_sink *sink, const struct leg_part *part);
+    /* How many bytes were taken (> 0, maybe fewer), ERR_AGAIN, or an error.  len 0: hands over what there is and
+     * arms the sink's sources, as the bytes are still to come: 0. */
     int (*sink_write)(struct leg_sink *sink, const char *data, size_t len);
-    /* After `size` bytes.  0: the message is on disk; *uid_r may be 0 where the server does not say
-     * (no UIDPLUS). */
-    int (*sink_commit)(struct leg_sink *sink, uint32_t *uidvalidity_r, uint32_t *uid_r);
+    /* 0: all are on disk. */
+    int (*sink_commit)(struct leg_sink *sink, struct leg_appended *result_r);
+    /* Ends it without a message, between two parts at best: what else is said meanwhile of the selected mailbox
+     * is not lost.  0 or ERR_AGAIN. */
+    int (*sink_cancel)(struct leg_sink *sink);
     /* Drops what is not committed; *sink = NULL; may be NULL; at any time. */
     void (*sink_close)(struct leg_sink **sink);
 

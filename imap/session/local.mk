@@ -1,9 +1,11 @@
 # imap/session: the IMAP front.
 noinst_LIBRARIES += imap/session/libsession.a
 imap_session_libsession_a_SOURCES = \
+	imap/session/append-syntax.c imap/session/append-syntax.h \
 	imap/session/capability.c imap/session/capability.h imap/session/capability.def \
 	imap/session/client.c imap/session/client.h \
 	imap/session/cmd-acl.c \
+	imap/session/cmd-append.c \
 	imap/session/cmd-copy.c \
 	imap/session/cmd-idle.c \
 	imap/session/cmd-list.c imap/session/list.h \

@@ -152,6 +152,8 @@ static enum step locate_step(struct command *cmd)
     if (r < 0)
         return command_error(cmd, r);
     cmd->leg = leg;
+    if (cmd->def->route == ROUTE_MAILBOX && cmd->def->start != NULL)
+        return cmd->def->start(cmd); /* over the leg's primitives */
     return leg->ops->start(leg, cmd);
 }
 

@@ -25,7 +25,7 @@ static void wire_open(struct wire *w)
     w->stream = stream_new(fds[0]);
     w->peer = fds[1];
     input_init(&w->in);
-    w->limits = (struct input_limits){64, 256};
+    w->limits = (struct input_limits){64, 256, 40};
 }
 
 static void wire_close(struct wire *w)
@@ -80,6 +80,8 @@ static void run(const char *text, size_t n, size_t step, struct buf *out)
     wire_close(&w);
 }
 
+#define FORTY "0123456789012345678901234567890123456789"
+
 static void test_table(void)
 {
     static const char big[] =
@@ -109,6 +111,11 @@ static void test_table(void)
         {"S x {4+}\r\nab\r\n\r\nb NOOP\r\n", "S(S x )4;C(b NOOP);"},
         {"S x {4+}\r\nabcd {3+}\r\nxyz\r\nb NOOP\r\n", "S(S x )4;C(b NOOP);"},
         {"S x {0+}\r\n\r\nb NOOP\r\n", "S(S x )0;C(b NOOP);"},
+        /* more than 40 bytes must be asked for */
+        {"a {40+}\r\n" FORTY "\r\nb NOOP\r\n", "C(a {40+}\r\n" FORTY ");C(b NOOP);"},
+        {"a {41+}\r\n" FORTY "x\r\nb NOOP\r\n", "B;C(b NOOP);"},
+        {"a {41}\r\n" FORTY "x\r\nb NOOP\r\n", "C(a {41}\r\n" FORTY "x);C(b NOOP);"},
+        {"S x {41+}\r\n" FORTY "x\r\nb NOOP\r\n", "B;C(b NOOP);"},
     };
     static const size_t steps[] = {1, 2, 3, 7, 100000};
     struct buf out = BUF_INIT;

@@ -1,5 +1,6 @@
 #include "cunit/unit.h"
 
-extern const struct unit_suite capability_suite, commands_suite, input_suite;
+extern const struct unit_suite append_suite, capability_suite, commands_suite, input_suite;
 
-const struct unit_suite *const unit_suites[] = {&capability_suite, &commands_suite, &input_suite, NULL};
+const struct unit_suite *const unit_suites[] = {&append_suite, &capability_suite, &commands_suite,
+                                                &input_suite, NULL};

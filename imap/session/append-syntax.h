@@ -1,0 +1,39 @@
+/* append-syntax.h: reads APPEND's arguments behind the mailbox, and REPLACE's: flags and date of each message (RFC 3501
+ * 6.3.11, RFC 3502).
+ *
+ * The bytes of messages do not stand in the text: it ends where a literal was announced, and the reader is given
+ * what follows that literal as the next text. */
+#ifndef IMAP_SESSION_APPEND_SYNTAX_H
+#define IMAP_SESSION_APPEND_SYNTAX_H
+
+#include <stdbool.h>
+
+#include "lib/imapwire/args.h"
+
+enum append_item {
+    APPEND_ITEM_MESSAGE, /* a message begins: `flags`, `date` */
+    APPEND_ITEM_LITERAL, /* its bytes come; then append_syntax_text() */
+    APPEND_ITEM_END,     /* of the message */
+    APPEND_ITEM_DONE,    /* of the command */
+};
+
+struct append_syntax {
+    struct imap_args args;
+    bool announced; /* a literal follows the text */
+    bool done;      /* a message has been read */
+    enum { APPEND_BETWEEN, APPEND_BEFORE_BYTES, APPEND_BEHIND_BYTES } state;
+
+    const char *flags; /* blank-separated, without brackets; "" */
+    const char *date;  /* the text of the date-time, or NULL */
+};
+
+void append_syntax_init(struct append_syntax *s);
+
+/* The next text, from where the arguments stand to their end, and whether a literal is announced behind it. */
+void append_syntax_text(struct append_syntax *s, const struct imap_args *args, bool announced);
+
+/* An enum append_item, or ERR_SYNTAX with the text in imap_args_error(&s->args).  Strings are in the pool of the
+ * arguments. */
+int append_syntax_next(struct append_syntax *s);
+
+#endif

@@ -1,0 +1,271 @@
+/* cmd-append.c: APPEND (RFC 3501 6.3.11, RFC 3502): the arguments are read here, the bytes go to the mailbox's leg as
+ * they come.  All messages enter, or none. */
+#include <string.h>
+
+#include "imap/session/append-syntax.h"
+#include "imap/session/capability.h"
+#include "imap/session/commands.h"
+#include "lib/base/error.h"
+
+/* Of one APPEND: each holds a descriptor on the store's side until all are there. */
+enum { MESSAGES_MAX = 250, MESSAGES_MAX_PEER = 1000 };
+
+struct append {
+    struct append_syntax syntax;
+    struct leg_append what;
+    struct leg_sink *sink;
+    uint64_t size; /* of the message so far */
+    unsigned count;
+    bool is_bad; /* how it failed: with BAD, */
+    int error;   /* or this */
+};
+
+static void append_cleanup(struct command *cmd)
+{
+    struct append *a = cmd->state;
+
+    cmd->leg->ops->sink_close(&a->sink);
+}
+
+/* ---- failure ---- */
+
+static enum step answer_failure(struct command *cmd)
+{
+    struct append *a = cmd->state;
+
+    if (cmd->failure != NULL && a->is_bad) {
+        const char *bad = pool_printf(cmd->pool, "BAD %s", cmd->failure);
+
+        return command_pass(cmd, bad, strlen(bad));
+    }
+    if (cmd->failure == NULL && a->error == ERR_NOTFOUND)
+        return command_no(cmd, "TRYCREATE", "Mailbox does not exist");
+    if (cmd->failure == NULL && a->error == ERR_TOOBIG)
+        return command_no(cmd, "TOOBIG", "Message is too large");
+    return command_error(cmd, a->error);
+}
+
+static enum step cancel_step(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    const char *failure = cmd->failure; /* the first one is what the client is told */
+    int r = a->sink != NULL ? cmd->leg->ops->sink_cancel(a->sink) : 0;
+
+    cmd->failure = failure;
+    return r == ERR_AGAIN ? STEP_WAIT : answer_failure(cmd);
+}
+
+static enum step fail(struct command *cmd, int error)
+{
+    struct append *a = cmd->state;
+
+    a->error = error;
+    cmd->step = cancel_step;
+    return cancel_step(cmd);
+}
+
+/* With a text: NO, or BAD for ERR_SYNTAX. */
+static enum step fail_with(struct command *cmd, int error, const char *text)
+{
+    struct append *a = cmd->state;
+
+    a->is_bad = error == ERR_SYNTAX;
+    cmd->failure = text;
+    return fail(cmd, error);
+}
+
+static enum step wait_or_fail(struct command *cmd, int error)
+{
+    return error == ERR_AGAIN ? STEP_WAIT : fail(cmd, error);
+}
+
+/* ---- the end ---- */
+
+static enum step commit_step(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    struct leg_appended done = {0};
+    struct buf code = BUF_INIT;
+    enum step step;
+    int r = cmd->leg->ops->sink_commit(a->sink, &done);
+
+    if (r < 0)
+        return wait_or_fail(cmd, r);
+    if (seqset_is_empty(&done.uids))
+        return command_ok(cmd, NULL, "Completed");
+    buf_printf(&code, "APPENDUID %u ", done.uidvalidity);
+    seqset_print(&done.uids, &code);
+    step = command_ok(cmd, buf_cstr(&code), "Completed");
+    buf_free(&code);
+    return step;
+}
+
+/* ---- messages ---- */
+
+static enum step item_step(struct command *cmd);
+
+/* Behind a literal: the text up to the next one, or to the end. */
+static enum step text_step(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    struct imap_args args;
+    const char *text;
+    size_t n;
+    int r = command_literal_text(cmd, &text, &n);
+
+    if (r == ERR_AGAIN) {
+        r = cmd->leg->ops->sink_write(a->sink, NULL, 0);
+        cmd->wants_input = true;
+        return r < 0 ? wait_or_fail(cmd, r) : STEP_WAIT;
+    }
+    if (r == ERR_TOOBIG)
+        return fail_with(cmd, ERR_SYNTAX, "[TOOBIG] Literal too big to come without being asked for");
+    if (r < 0)
+        return fail_with(cmd, ERR_SYNTAX, "Unexpected extra arguments");
+    command_args_of(cmd, text, n, &args);
+    append_syntax_text(&a->syntax, &args, r == 1);
+    cmd->step = item_step;
+    return STEP_MORE; /* many short messages may have come at once */
+}
+
+static enum step bytes_step(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    const char *data;
+    size_t n;
+    int r;
+
+    while (cmd->literal.left > 0) {
+        data = command_literal_data(cmd, &n);
+        r = cmd->leg->ops->sink_write(a->sink, data, n);
+        if (r < 0)
+            return wait_or_fail(cmd, r);
+        if (n == 0) {
+            cmd->wants_input = true;
+            return STEP_WAIT;
+        }
+        command_literal_consume(cmd, (size_t)r);
+    }
+    cmd->step = text_step;
+    return text_step(cmd);
+}
+
+/* The message's server is ready for the bytes before the client is asked for them. */
+static enum step literal_step(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    struct leg_part part = {cmd->literal.size, cmd->literal.synchronising};
+    int r = cmd->leg->ops->sink_part(a->sink, &part);
+
+    if (r < 0)
+        return wait_or_fail(cmd, r);
+    command_literal_accept(cmd);
+    a->size += cmd->literal.size;
+    cmd->step = bytes_step;
+    return bytes_step(cmd);
+}
+
+static enum step message_step(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    int r = cmd->leg->ops->sink_message(a->sink, &a->what);
+
+    if (r == ERR_UNSUPPORTED)
+        return fail_with(cmd, r, "[CANNOT] The mailbox's server takes one message at a time");
+    if (r < 0)
+        return wait_or_fail(cmd, r);
+    cmd->step = item_step;
+    return item_step(cmd);
+}
+
+/* The options of a message have been read.  0, or the command is to end with *step_r. */
+static int begin_message(struct command *cmd, enum step *step_r)
+{
+    struct append *a = cmd->state;
+
+    if (a->count > 0 && capability_is_suppressed("MULTIAPPEND")) {
+        *step_r = fail_with(cmd, ERR_SYNTAX, "Unexpected extra arguments");
+        return ERR_SYNTAX;
+    }
+    if (++a->count > (cmd->client->is_peer ? MESSAGES_MAX_PEER : MESSAGES_MAX)) {
+        *step_r = fail_with(cmd, ERR_LIMIT, "[LIMIT] Too many messages at a time");
+        return ERR_LIMIT;
+    }
+    a->what = (struct leg_append){a->syntax.flags, a->syntax.date, true};
+    a->size = 0;
+    return 0;
+}
+
+static enum step item_step(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    enum step step;
+
+    for (;;) {
+        switch (append_syntax_next(&a->syntax)) {
+        case APPEND_ITEM_MESSAGE:
+            if (begin_message(cmd, &step) < 0)
+                return step;
+            cmd->step = message_step;
+            return message_step(cmd);
+        case APPEND_ITEM_LITERAL:
+            if (cmd->literal.size == 0) /* RFC 3502: cancels */
+                return fail_with(cmd, ERR_INVALID, "Message is empty");
+            cmd->step = literal_step;
+            return literal_step(cmd);
+        case APPEND_ITEM_END:
+            break;
+        case APPEND_ITEM_DONE:
+            cmd->step = commit_step;
+            return commit_step(cmd);
+        default:
+            return fail_with(cmd, ERR_SYNTAX, imap_args_error(&a->syntax.args));
+        }
+    }
+}
+
+/* ---- the beginning ---- */
+
+static enum step open_step(struct command *cmd)
+{
+    struct append *a = cmd->state;
+    int r = cmd->leg->ops->sink_open(cmd->leg, cmd, cmd->mailbox, &a->sink);
+
+    if (r < 0)
+        return wait_or_fail(cmd, r);
+    cmd->step = message_step;
+    return message_step(cmd);
+}
+
+/* A frontend's LOCALAPPEND also says which mailbox its client has selected, or "": it is no news here. */
+static int skip_names(struct command *cmd, struct imap_args *args)
+{
+    const char *ignored;
+
+    if (imap_args_mailbox(args, &ignored) < 0)
+        return ERR_SYNTAX;
+    if (cmd->def->id != COMMAND_LOCALAPPEND)
+        return 0;
+    return imap_args_char(args, ' ') == 0 ? imap_args_astring(args, &ignored) : ERR_SYNTAX;
+}
+
+enum step cmd_append(struct command *cmd)
+{
+    struct append *a = pool_alloc(cmd->pool, sizeof(*a));
+    struct imap_args args;
+    enum step step;
+
+    cmd->state = a;
+    cmd->cleanup = append_cleanup;
+    command_args(cmd, &args);
+    if (skip_names(cmd, &args) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    append_syntax_init(&a->syntax);
+    append_syntax_text(&a->syntax, &args, cmd->literal.announced);
+    if (append_syntax_next(&a->syntax) < 0) /* a message, whatever else is wrong */
+        return command_bad(cmd, "%s", imap_args_error(&a->syntax.args));
+    if (begin_message(cmd, &step) < 0)
+        return step;
+    cmd->step = open_step;
+    return open_step(cmd);
+}
