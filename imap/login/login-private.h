@@ -46,6 +46,7 @@ enum login_state {
     LOGIN_STATE_ANSWER,   /* the outcome is known, told at answer_at */
     LOGIN_STATE_LAYER,    /* the OK leaves, then the SASL layer begins */
     LOGIN_STATE_RUN,
+    LOGIN_STATE_RESET,   /* nobody's again, then COMMAND */
     LOGIN_STATE_CLOSING, /* the last words leave */
 };
 

@@ -488,6 +488,61 @@ enum engine_verdict login_enter(struct login *l)
     return l->ops->authenticated(l);
 }
 
+/* ---- and before again ---- */
+
+enum engine_verdict login_unauthenticate(struct login *l)
+{
+    BUG_ON(l->ops->restart == NULL || l->p->state != LOGIN_STATE_RUN);
+    l->p->state = LOGIN_STATE_RESET;
+    l->p->state_deadline = l->p->login_deadline = clock_deadline(l->service->login_ms);
+    return ENGINE_AGAIN;
+}
+
+/* The pool keeps what is the connection's. */
+static void renew_pool(struct login *l)
+{
+    struct pool *old = l->pool;
+
+    l->pool = pool_new(256);
+    l->id = pool_strdup(l->pool, l->id);
+    l->local = pool_strdup(l->pool, l->local);
+    l->peer = pool_strdup(l->pool, l->peer);
+    pool_free(&old);
+}
+
+static void forget_user(struct login *l)
+{
+    struct login_private *p = l->p;
+
+    session_watch_file(l->session, NULL);
+    stream_set_telemetry(l->stream, -1);
+    trace_proc_remove(l);
+    auth_uncount(l);
+    auth_free(l);
+    identity_free(&l->identity);
+    l->authid = l->mech = NULL;
+    l->ssf = 0;
+    p->outcome = (struct login_result){0};
+    p->commands = 0;
+    renew_pool(l);
+}
+
+static enum engine_verdict step_reset(struct login *l)
+{
+    int r = stream_layers_end(l->stream);
+
+    if (r == ERR_AGAIN)
+        return login_park(l, true, CLOCK_NEVER);
+    if (r < 0)
+        return login_close(l);
+    LOG(LOG_DEBUG, LOGIN_RESET, LOG_STR(USER, l->identity->userid));
+    l->ops->close(l);
+    forget_user(l);
+    l->p->state = LOGIN_STATE_COMMAND;
+    l->ops->restart(l);
+    return ENGINE_AGAIN;
+}
+
 /* ---- the engine's run() ---- */
 
 /* A handshake, a login or a client that takes too long.  An event of the client at the same time
@@ -531,6 +586,8 @@ static enum engine_verdict login_step(struct login *l)
         return auth_step_layer(l);
     case LOGIN_STATE_RUN:
         return l->ops->run(l);
+    case LOGIN_STATE_RESET:
+        return step_reset(l);
     case LOGIN_STATE_CLOSING:
         break;
     }

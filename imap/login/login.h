@@ -109,6 +109,10 @@ struct login_ops {
      * login_close(), looks at session_stopping() between commands. */
     enum engine_verdict (*run)(struct login *l);
 
+    /* Behind login_unauthenticate(): close() has been called; makes l->front anew, writes nothing.  NULL: the protocol
+     * has no such thing. */
+    void (*restart)(struct login *l);
+
     /* Writes the protocol's farewell ("* BYE text"). */
     void (*bye)(struct login *l, const char *text);
 
@@ -211,6 +215,11 @@ void login_set_timeout(struct login *l, int64_t ms);
 
 /* Writes the farewell and closes when it has left; returns what the hook has to return. */
 enum engine_verdict login_bye(struct login *l, const char *text);
+/* The connection is nobody's any more (RFC 8437): layers above TLS end behind the output written, all that belongs to who
+ * was logged in is freed, ops->restart() is called, and the limits of before login hold anew, but for failures, which
+ * count on.  Returns what run() has to return; the front is gone when it is called next. */
+enum engine_verdict login_unauthenticate(struct login *l);
+
 /* Closes when the output written has left (LOGOUT). */
 enum engine_verdict login_close(struct login *l);
 

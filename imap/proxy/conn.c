@@ -41,10 +41,26 @@ static void close_connection(struct proxy_leg *p)
     buf_free(&p->line);
     p->line_complete = p->drop = false;
     p->tag = p->open = p->ignore = 0;
+    p->lull_at = 0;
+    p->unselecting = false;
     p->phase = 0;
     if (p->passing)
         client_bye(p->leg.client, "UNAVAILABLE", "The mailbox's server went away in the middle of an answer");
     p->passing = false;
+}
+
+/* The session needs it no more: for others, if it is between two commands. */
+static void release(struct proxy_leg *p)
+{
+    bool at_rest = p->stream != NULL && p->open == 0 && (p->ignore == 0 || p->unselecting) && !p->passing &&
+                   imap_reader_end(&p->reader);
+
+    if (at_rest) {
+        unwatch(p);
+        p->stream = NULL;
+        backend_give_back(&p->backend);
+    }
+    close_connection(p);
 }
 
 void proxy_disconnect(struct proxy_leg *p, const char *why)
@@ -110,6 +126,7 @@ static void open_connection(struct proxy_leg *p)
         .protocol = BACKEND_IMAP,
         .server = p->leg.server,
         .authzid = p->leg.client->identity->userid,
+        .pooled = true,
     };
 
     p->backend = backend_new(&config);
@@ -156,7 +173,8 @@ void proxy_begin(struct proxy_leg *p)
     proxy_abandon(p);
     p->open = ++p->tag;
     stream_printf(p->stream, "P%u ", p->open);
-    p->silent_at = 0;
+    p->silent_at = p->lull_at = 0;
+    p->unselecting = false;
 }
 
 bool proxy_is_silent(struct proxy_leg *p)
@@ -229,7 +247,11 @@ static void leg_close(struct leg *leg)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
 
-    p->selected = p->passing = false;
+    if (p->passing)
+        p->passing = false;
+    else
+        release(p);
+    p->selected = false;
     close_connection(p);
     free(p);
 }
@@ -273,6 +295,22 @@ static int64_t leg_between(struct leg *leg)
     return CLOCK_NEVER;
 }
 
+enum { LULL_MS = 5000 };
+
+static int64_t leg_lull(struct leg *leg)
+{
+    struct proxy_leg *p = (struct proxy_leg *)leg;
+
+    if (p->stream == NULL || p->open != 0 || !backend_is_reusable(p->backend))
+        return CLOCK_NEVER;
+    if (p->lull_at == 0)
+        p->lull_at = clock_deadline(LULL_MS);
+    if (clock_left(p->lull_at) != 0)
+        return p->lull_at;
+    release(p);
+    return CLOCK_NEVER;
+}
+
 static void leg_unselect(struct leg *leg)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
@@ -287,6 +325,7 @@ static void leg_unselect(struct leg *leg)
     proxy_begin(p);
     stream_puts(p->stream, "UNSELECT\r\n");
     proxy_abandon(p);
+    p->unselecting = true;
     stream_flush(p->stream);
     proxy_rest(p);
 }
@@ -299,6 +338,7 @@ const struct leg_ops proxy_leg_ops = {
     .poll = proxy_poll,
     .unselect = leg_unselect,
     .between = leg_between,
+    .lull = leg_lull,
     .idle_start = proxy_idle_start,
     .idle_run = proxy_idle_run,
     .idle_stop = proxy_idle_stop,

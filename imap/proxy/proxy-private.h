@@ -24,6 +24,8 @@ struct proxy_leg {
     uint32_t tag;            /* of the last command sent: "P<tag>" */
     uint32_t open;           /* of the command that is under way, 0: none */
     uint32_t ignore;         /* answers up to this tag are dropped, untagged ones before them too; 0: none */
+    bool unselecting;        /* ... that is an UNSELECT of ours */
+    int64_t lull_at;         /* without a selection: when to give the connection back; 0: not resting */
     int64_t silent_at;       /* when the backend will have been silent too long; 0: not waited for yet */
     struct imap_reader reader;
     struct buf line; /* a whole response, see proxy_collect() */

@@ -2,6 +2,7 @@
 #include "imap/proxy/proxy.h"
 #include "imap/proxy/offers.h"
 #include "imap/session/process.h"
+#include "lib/backend/backend.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -23,6 +24,7 @@ static void tick(void *unused)
 {
     (void)unused;
     offers_refresh();
+    backend_pool_expire();
 }
 
 static int start(struct engine *e, void *context, char **error_r)
@@ -49,6 +51,7 @@ static void end(void *context)
     (void)context;
     front_process_end();
     mupdate_links_stop();
+    backend_pool_clear();
     offers_end();
 }
 

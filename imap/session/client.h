@@ -26,7 +26,8 @@ enum client_state {
     CLIENT_NOAUTH,
     CLIENT_AUTH,
     CLIENT_SELECTED,
-    CLIENT_LOGOUT, /* BYE is said; flush and close */
+    CLIENT_LOGOUT,  /* BYE is said; flush and close */
+    CLIENT_NOBODYS, /* UNAUTHENTICATE is answered: everything begins anew */
 };
 
 #define CLIENT_MAGIC 0x496d4163u

@@ -1,10 +1,11 @@
-/* cmd-misc.c: CAPABILITY, ENABLE, ID, LOGOUT, NAMESPACE, NOOP, CHECK. */
+/* cmd-misc.c: CAPABILITY, COMPRESS, ENABLE, ID, LOGOUT, NAMESPACE, NOOP, CHECK, UNAUTHENTICATE. */
 #include <config.h>
 
 #include "imap/session/capability.h"
 #include "imap/session/commands.h"
 #include "lib/base/error.h"
 #include "lib/base/options.h"
+#include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 #include "lib/mboxlist/mboxlist.h"
 #include "lib/name/namespace.h"
@@ -34,6 +35,28 @@ enum step cmd_capability(struct command *cmd)
     stream_printf(cmd->client->stream, "* CAPABILITY %s\r\n", buf_cstr(&list));
     buf_free(&list);
     return command_ok(cmd, NULL, "Completed");
+}
+
+static void begin_deflate(struct client *c)
+{
+    stream_deflate_begin(c->stream);
+}
+
+/* (TLS never compresses here: RFC 4978 3's COMPRESSIONACTIVE cannot come up.) */
+enum step cmd_compress(struct command *cmd)
+{
+    struct imap_args args;
+    const char *name;
+
+    command_args(cmd, &args);
+    if (imap_args_atom(&args, &name) < 0 || imap_args_end(&args) < 0)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    if (!str_ieq(name, "DEFLATE"))
+        return command_bad(cmd, "Unknown compression mechanism");
+    if (stream_is_deflate(cmd->client->stream))
+        return command_bad(cmd, "COMPRESS is active already");
+    cmd->after = begin_deflate;
+    return command_ok(cmd, NULL, "DEFLATE active");
 }
 
 /* RFC 5161: what cannot be enabled is ignored; nothing can, so far. */
@@ -87,18 +110,34 @@ enum step cmd_id(struct command *cmd)
     return command_ok(cmd, NULL, "Completed");
 }
 
+/* Without EXPUNGE, and nothing is told of it. */
+static void leave_selection(struct client *c)
+{
+    if (c->selected != NULL)
+        c->selected->ops->unselect(c->selected);
+    if (c->state == CLIENT_SELECTED)
+        client_unselected(c);
+}
+
 enum step cmd_logout(struct command *cmd)
 {
     struct client *c = cmd->client;
 
     if (no_arguments(cmd) < 0)
         return STEP_DONE;
-    if (c->selected != NULL)
-        c->selected->ops->unselect(c->selected);
-    if (c->state == CLIENT_SELECTED)
-        client_unselected(c);
+    leave_selection(c);
     stream_puts(c->stream, "* BYE LOGOUT received\r\n");
     c->state = CLIENT_LOGOUT;
+    return command_ok(cmd, NULL, "Completed");
+}
+
+/* All that a session knows goes with its struct client (login_unauthenticate). */
+enum step cmd_unauthenticate(struct command *cmd)
+{
+    if (no_arguments(cmd) < 0)
+        return STEP_DONE;
+    leave_selection(cmd->client);
+    cmd->client->state = CLIENT_NOBODYS;
     return command_ok(cmd, NULL, "Completed");
 }
 

@@ -16,16 +16,17 @@
 
 /* ---- the table ---- */
 
-#define N      (1u << CLIENT_NOAUTH)
-#define A      (1u << CLIENT_AUTH)
-#define S      (1u << CLIENT_SELECTED)
-#define UID    CMD_UID
-#define SINK   CMD_SINK
-#define QUIET  CMD_QUIET
-#define WRITES CMD_WRITES
-#define NAMES  CMD_NAMES
-#define PEER   CMD_PEER
-#define ITSELF CMD_ITSELF
+#define N       (1u << CLIENT_NOAUTH)
+#define A       (1u << CLIENT_AUTH)
+#define S       (1u << CLIENT_SELECTED)
+#define UID     CMD_UID
+#define SINK    CMD_SINK
+#define QUIET   CMD_QUIET
+#define WRITES  CMD_WRITES
+#define NAMES   CMD_NAMES
+#define PEER    CMD_PEER
+#define ITSELF  CMD_ITSELF
+#define TRUSTED CMD_TRUSTED
 static const struct command_def table[] = {
 #define COMMAND(id, name, start, states, capability, route, flags)                                           \
     {COMMAND_##id, name, start, states, capability, ROUTE_##route, flags},
@@ -42,6 +43,7 @@ static const struct command_def table[] = {
 #undef NAMES
 #undef PEER
 #undef ITSELF
+#undef TRUSTED
 
 const struct command_def *command_find(const char *name, size_t len)
 {

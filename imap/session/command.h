@@ -52,13 +52,14 @@ enum command_route {
 };
 
 enum command_flags {
-    CMD_UID = 1,    /* has a UID form */
-    CMD_SINK = 2,   /* message literals are streamed */
-    CMD_QUIET = 4,  /* no EXPUNGE before its tagged answer, unless it came with UID */
-    CMD_WRITES = 8, /* changes something */
-    CMD_NAMES = 16, /* changes the mailbox list */
-    CMD_PEER = 32,  /* for servers of a murder and administrators only, where there is a store */
-    CMD_ITSELF = 64 /* and not while they act for another user */
+    CMD_UID = 1,      /* has a UID form */
+    CMD_SINK = 2,     /* message literals are streamed */
+    CMD_QUIET = 4,    /* no EXPUNGE before its tagged answer, unless it came with UID */
+    CMD_WRITES = 8,   /* changes something */
+    CMD_NAMES = 16,   /* changes the mailbox list */
+    CMD_PEER = 32,    /* for servers of a murder and administrators only, where there is a store */
+    CMD_ITSELF = 64,  /* and not while they act for another user */
+    CMD_TRUSTED = 128 /* for proxyservers and administrators only */
 };
 
 struct command_def {
@@ -103,6 +104,8 @@ struct command {
      * May be NULL. */
     void (*cleanup)(struct command *cmd);
     void *state;
+    /* Called once right behind the tagged line, while the output is still buffered; not when the client is gone. */
+    void (*after)(struct client *c);
 
     /* Filled by dispatch for ROUTE_MAILBOX, and by session's own functions for what they route. */
     struct leg *leg;

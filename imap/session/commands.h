@@ -8,7 +8,8 @@
 /* Each begins a command of its name (RFC 3501 section 6 unless said otherwise); see command.h. */
 enum step cmd_append(struct command *cmd); /* APPEND, LOCALAPPEND; with RFC 3502 */
 enum step cmd_capability(struct command *cmd);
-enum step cmd_copy(struct command *cmd); /* COPY, MOVE (RFC 6851) */
+enum step cmd_compress(struct command *cmd); /* RFC 4978 */
+enum step cmd_copy(struct command *cmd);     /* COPY, MOVE (RFC 6851) */
 enum step cmd_create(struct command *cmd);
 enum step cmd_enable(struct command *cmd);     /* RFC 5161 */
 enum step cmd_getacl(struct command *cmd);     /* RFC 4314 3.3 */
@@ -23,8 +24,9 @@ enum step cmd_myrights(struct command *cmd);  /* RFC 4314 3.5 */
 enum step cmd_namespace(struct command *cmd); /* RFC 2342 */
 enum step cmd_noop(struct command *cmd);      /* NOOP, CHECK */
 enum step cmd_rename(struct command *cmd);
-enum step cmd_select(struct command *cmd);    /* SELECT, EXAMINE */
-enum step cmd_subscribe(struct command *cmd); /* SUBSCRIBE, UNSUBSCRIBE */
+enum step cmd_select(struct command *cmd);         /* SELECT, EXAMINE */
+enum step cmd_subscribe(struct command *cmd);      /* SUBSCRIBE, UNSUBSCRIBE */
+enum step cmd_unauthenticate(struct command *cmd); /* RFC 8437 */
 
 /* How many bytes a literal may have whose client does not wait for "+". */
 uint64_t command_nonsync_max(void);

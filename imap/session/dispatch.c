@@ -77,6 +77,8 @@ static bool is_known(const struct client *c, const struct command_def *def, bool
     if (def == NULL || (uid && (def->flags & CMD_UID) == 0) ||
         (def->capability != NULL && capability_is_suppressed(def->capability)))
         return false;
+    if ((def->flags & CMD_TRUSTED) != 0)
+        return c->is_peer;
     if ((def->flags & CMD_PEER) == 0)
         return true;
     return leg_program()->local != NULL && c->is_peer && (c->is_itself || (def->flags & CMD_ITSELF) == 0);
@@ -279,6 +281,8 @@ static enum step finish(struct command *cmd)
     stream_write(c->stream, "\r\n", 2);
     command_count(cmd, clock_us() - cmd->began_us);
     drop_literal(c, cmd);
+    if (cmd->after != NULL)
+        cmd->after(c);
     return STEP_DONE;
 }
 
@@ -427,8 +431,26 @@ static bool must_go_on(struct client *c)
     return c->bye != NULL || session_slice_over(c->session) || stream_unsent(c->stream) >= STREAM_OUT_HIGH;
 }
 
+/* Nothing runs: legs without the selection may let go of what they hold.  When to ask again. */
+static int64_t lull(struct client *c)
+{
+    int64_t again = CLOCK_NEVER;
+
+    for (struct leg *leg = c->legs; leg != NULL; leg = leg->next) {
+        int64_t at = leg != c->selected && leg->ops->lull != NULL ? leg->ops->lull(leg) : CLOCK_NEVER;
+
+        again = at < again ? at : again;
+    }
+    return again;
+}
+
 static enum engine_verdict park(struct client *c, bool want_input, int64_t deadline)
 {
+    if (c->command == NULL) {
+        int64_t again = lull(c);
+
+        deadline = again < deadline ? again : deadline;
+    }
     if (c->selected != NULL && c->selected->ops->between != NULL && c->command == NULL) {
         int64_t again = c->selected->ops->between(c->selected);
 
@@ -483,6 +505,8 @@ static bool run_first(struct client *c, enum engine_verdict *verdict_r)
         *verdict_r = login_bye(c->login, c->bye);
     else if (c->state == CLIENT_LOGOUT)
         *verdict_r = login_close(c->login);
+    else if (c->state == CLIENT_NOBODYS)
+        *verdict_r = login_unauthenticate(c->login);
     else if (session_slice_over(c->session))
         *verdict_r = yield(c);
     else if (is_blocked(c))

@@ -36,11 +36,10 @@ static void write_capabilities(struct client *c)
     buf_free(&list);
 }
 
-static enum engine_verdict front_greeting(struct login *l)
+static void make_client(struct login *l)
 {
     struct client *c = pool_alloc(l->pool, sizeof(*c));
     const struct front_context *context = login_service_context(l->service);
-    int info = opt_enum(OPT_SERVERINFO);
 
     *c = (struct client){.magic = CLIENT_MAGIC,
                          .login = l,
@@ -51,6 +50,15 @@ static enum engine_verdict front_greeting(struct login *l)
                          .state = CLIENT_NOAUTH};
     input_init(&c->input);
     l->front = c;
+}
+
+static enum engine_verdict front_greeting(struct login *l)
+{
+    int info = opt_enum(OPT_SERVERINFO);
+    struct client *c;
+
+    make_client(l);
+    c = client_of(l);
     stream_puts(c->stream, "* OK ");
     write_capabilities(c);
     stream_printf(c->stream, "%s%s%s server ready\r\n", config_servername(),
@@ -166,6 +174,7 @@ const struct login_ops imap_front = {
     .run = front_run,
     .bye = front_bye,
     .close = front_close,
+    .restart = make_client,
 };
 
 /* ---- STARTTLS, AUTHENTICATE, LOGIN ---- */

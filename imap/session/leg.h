@@ -109,6 +109,10 @@ struct leg_ops {
      * (clock.h; CLOCK_NEVER).  NULL: nothing to do. */
     int64_t (*between)(struct leg *leg);
 
+    /* The same on the legs without the selection: gives back what the session does not need for now.  When it wants
+     * to be called again at the latest.  NULL: nothing to do. */
+    int64_t (*lull)(struct leg *leg);
+
     /* IDLE (RFC 2177): begin; 0 when the client may be told "+ idling".  idle_run is called whenever
      * the session runs meanwhile and writes what is new (EXPUNGE included): ERR_AGAIN as long as all is
      * well.  idle_stop: 0 when the answer to IDLE may be given.  All may set command.wake_at. */

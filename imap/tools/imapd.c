@@ -6,6 +6,7 @@
 #include "imap/proxy/offers.h"
 #include "imap/session/process.h"
 #include "imap/store/store.h"
+#include "lib/backend/backend.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/mboxlist/mboxlist.h"
@@ -78,8 +79,10 @@ static int open_store(char **error_r)
 static void tick(void *unused)
 {
     (void)unused;
-    if (has_peers())
+    if (has_peers()) {
         offers_refresh();
+        backend_pool_expire();
+    }
     if (imapd.local.store != NULL)
         store_housekeeping(imapd.local.store);
     if (imapd.keeper == NULL)
@@ -116,6 +119,7 @@ static void end(void *context)
     if (imapd.keeper != NULL)
         mboxop_keeper_free(&imapd.keeper);
     mupdate_links_stop();
+    backend_pool_clear();
     offers_end();
     if (imapd.list != NULL)
         mboxlist_close(&imapd.list);

@@ -6,6 +6,7 @@
 
 #include "lib/backend/backend.h"
 #include "lib/base/buf.h"
+#include "lib/imapwire/response.h"
 #include "lib/smtp/reply.h"
 
 struct pool;
@@ -50,11 +51,16 @@ struct backend_ops {
     bool banner_after_tls; /* the greeting comes again */
     bool caps_by_user;     /* capabilities are others after authentication */
     const char *starttls, *cancel, *logout;
+    const char *compress, *compress_word; /* with proxy_compress; NULL: never */
     /* The next three read an answer: ANSWER_*, or an error with text. */
     int (*greeting)(struct backend *b);
     int (*capability)(struct backend *b);
     int (*starttls_answer)(struct backend *b);
     int (*auth_answer)(struct backend *b);
+    int (*compress_answer)(struct backend *b); /* b->data is "OK" when deflate begins */
+    /* Begins to make the connection nobody's; reads up to the answer.  NULL: it cannot be kept. */
+    void (*reset)(struct backend *b);
+    int (*reset_answer)(struct backend *b);
     void (*ask_capability)(struct backend *b);
     /* Appends the SASL mechanisms offered, blank-separated. */
     void (*mechs)(const struct backend *b, struct buf *to);
@@ -83,6 +89,7 @@ enum backend_state {
     STATE_HANDSHAKE,
     STATE_LOGIN,
     STATE_AUTH,
+    STATE_COMPRESS,
     STATE_DONE,
     STATE_FAILED,
 };
@@ -112,6 +119,17 @@ struct backend {
     bool have_caps; /* they came with the last answer */
     bool preauth;   /* the server wants no authentication */
     bool tls, authenticated;
+    bool asked_compress;
+    bool reused;               /* its connection comes from the pool */
+    struct stream *old_stream; /* a connection of the pool that had ended, until the next step */
+    struct buf first_caps;     /* those before authentication */
+
+    struct backend *next; /* in the pool */
+    int64_t pool_end;
+    char reset_tag[16];        /* of what made it nobody's; "" before */
+    struct imap_reader reader; /* reads up to the answer to that, */
+    size_t dropped;            /* and has dropped as much */
+    bool is_nobodys;           /* it has been given */
 
     struct sasl_client *sasl;
     struct buf initial; /* the initial response, kept until the server asks */
@@ -120,6 +138,10 @@ struct backend {
 };
 
 #define BACKEND_MAGIC 0xbac4e4d5u
+
+/* Reads the answer to what made a connection nobody's, without waiting.  1: it came, and nothing behind it; 0: not yet;
+ * else an error. */
+int backend_reset_answer(struct backend *b);
 
 /* Sets the error and its text.  Returns the code. */
 int backend_fail(struct backend *b, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

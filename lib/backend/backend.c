@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/backend/backend-private.h"
+#include "lib/backend/pool.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -57,7 +58,7 @@ void backend_free(struct backend **b)
     if (f == NULL)
         return;
     MAGIC_CHECK(f, BACKEND_MAGIC);
-    if (f->state == STATE_DONE) {
+    if (f->state == STATE_DONE && f->reset_tag[0] == '\0') {
         stream_puts(f->stream, f->ops->logout);
         stream_flush(f->stream); /* what does not go at once does not go */
     }
@@ -66,11 +67,13 @@ void backend_free(struct backend **b)
     if (f->old_fd >= 0)
         close(f->old_fd);
     stream_free(&f->stream);
+    stream_free(&f->old_stream);
     sasl_cli_free(&f->sasl);
     smtp_reply_free(&f->reply);
     buf_free(&f->text);
     buf_free(&f->greeting);
     buf_free(&f->caps);
+    buf_free(&f->first_caps);
     buf_free(&f->data);
     buf_free(&f->initial);
     free(f->addresses);
@@ -110,6 +113,33 @@ static void enter(struct backend *b, enum backend_state state)
         b->deadline = b->end;
 }
 
+/* Takes over the connection of one that was another user's, and nothing else of it. */
+static void adopt(struct backend *b, struct backend *other)
+{
+    b->stream = other->stream;
+    b->fd = other->fd;
+    b->tls = other->tls;
+    memcpy(b->host, other->host, sizeof(b->host));
+    buf_append(&b->greeting, other->greeting.data, other->greeting.len);
+    buf_append(&b->caps, other->first_caps.data, other->first_caps.len);
+    buf_append(&b->first_caps, other->first_caps.data, other->first_caps.len);
+    b->have_caps = b->reused = true;
+    other->stream = NULL;
+    other->fd = -1;
+    backend_free(&other);
+}
+
+static bool take_from_pool(struct backend *b)
+{
+    struct backend *other = b->config.pooled && !b->reused ? pool_take_connection(b->key) : NULL;
+
+    if (other == NULL)
+        return false;
+    adopt(b, other);
+    enter(b, STATE_LOGIN);
+    return true;
+}
+
 static int start(struct backend *b)
 {
     unsigned port;
@@ -117,6 +147,8 @@ static int start(struct backend *b)
 
     if (!b->config.eager && backoff_enter(b->key) != 0)
         return backend_fail(b, ERR_UNAVAILABLE, "did not answer a moment ago");
+    if (take_from_pool(b))
+        return BACKEND_MORE;
     if (backend_parse_server(b->config.server, b->host, sizeof(b->host), &port) != 0)
         return backend_fail(b, ERR_CONFIG, "bad server name");
     port = backend_port(&b->config, b->ops->service, b->ops->port);
@@ -257,6 +289,43 @@ static int choose_tls(struct backend *b, bool *begun)
     return 0;
 }
 
+static bool wants_compress(const struct backend *b)
+{
+    return b->ops->compress != NULL && !b->asked_compress && opt_switch(OPT_PROXY_COMPRESS) &&
+           b->ops->has(b, b->ops->compress_word);
+}
+
+static int compress(struct backend *b)
+{
+    stream_puts(b->stream, b->ops->compress);
+    b->asked_compress = true;
+    enter(b, STATE_COMPRESS);
+    return BACKEND_MORE;
+}
+
+static int compress_begin(struct backend *b)
+{
+    if (b->data.len > 0)
+        stream_deflate_begin(b->stream);
+    enter(b, STATE_LOGIN);
+    return BACKEND_MORE;
+}
+
+static int begin_auth(struct backend *b)
+{
+    int r;
+
+    if (!b->reused) {
+        buf_reset(&b->first_caps);
+        buf_append(&b->first_caps, b->caps.data, b->caps.len);
+    }
+    r = backend_auth_begin(b);
+    if (r != 0)
+        return r;
+    enter(b, STATE_AUTH);
+    return BACKEND_MORE;
+}
+
 /* What comes next, the capabilities being known or not. */
 static int login(struct backend *b)
 {
@@ -268,7 +337,10 @@ static int login(struct backend *b)
         enter(b, STATE_CAPABILITY);
         return BACKEND_MORE;
     }
+    if (b->authenticated && wants_compress(b))
+        return compress(b);
     if (b->authenticated) {
+        backoff_result(b->key, true);
         b->state = STATE_DONE;
         b->deadline = CLOCK_NEVER;
         buf_reset(&b->text); /* what an address did that failed before this one */
@@ -277,16 +349,13 @@ static int login(struct backend *b)
     r = choose_tls(b, &begun);
     if (r != 0 || begun)
         return r != 0 ? r : BACKEND_MORE;
-    backoff_result(b->key, true);
+    if (!b->reused)
+        backoff_result(b->key, true);
     if (b->preauth || b->config.anonymous) {
         b->authenticated = true;
         return BACKEND_MORE;
     }
-    r = backend_auth_begin(b);
-    if (r != 0)
-        return r;
-    enter(b, STATE_AUTH);
-    return BACKEND_MORE;
+    return begin_auth(b);
 }
 
 static int authenticate(struct backend *b, int answer)
@@ -305,6 +374,7 @@ static int talk(struct backend *b)
     int (*parse)(struct backend *) = b->state == STATE_GREETING     ? b->ops->greeting
                                      : b->state == STATE_CAPABILITY ? b->ops->capability
                                      : b->state == STATE_STARTTLS   ? b->ops->starttls_answer
+                                     : b->state == STATE_COMPRESS   ? b->ops->compress_answer
                                                                     : b->ops->auth_answer;
     int r;
 
@@ -321,6 +391,8 @@ static int talk(struct backend *b)
         return authenticate(b, r);
     if (b->state == STATE_STARTTLS)
         return begin_tls(b);
+    if (b->state == STATE_COMPRESS)
+        return compress_begin(b);
     enter(b, STATE_LOGIN);
     return BACKEND_MORE;
 }
@@ -357,7 +429,9 @@ static int failed(struct backend *b, int code)
 {
     struct buf text = BUF_INIT;
 
-    if (is_absence(code) && !(b->state == STATE_START && b->addresses == NULL) && b->state != STATE_AUTH)
+    bool no_try = (b->state == STATE_START && b->addresses == NULL) || (b->state == STATE_AUTH && !b->reused);
+
+    if (is_absence(code) && !no_try)
         backoff_result(b->key, false);
     buf_printf(&text, "%s: %s", b->config.server, buf_cstr(&b->text));
     buf_free(&b->text);
@@ -368,6 +442,24 @@ static int failed(struct backend *b, int code)
     return code;
 }
 
+/* A connection of the pool that ended before it knew its new user: another is made.  (One that says nothing
+ * is another matter: then the server hangs.) */
+static bool try_afresh(struct backend *b, int code)
+{
+    if (!b->reused || code != ERR_UNAVAILABLE || b->state != STATE_AUTH)
+        return false;
+    b->old_stream = b->stream; /* the caller may be watching its descriptor */
+    b->stream = NULL;
+    b->fd = -1;
+    b->waited = b->tls = b->have_caps = false;
+    sasl_cli_free(&b->sasl);
+    buf_reset(&b->caps);
+    buf_reset(&b->greeting);
+    buf_reset(&b->text);
+    b->state = STATE_START;
+    return true;
+}
+
 int backend_step(struct backend *b)
 {
     int r;
@@ -376,11 +468,12 @@ int backend_step(struct backend *b)
     if (b->old_fd >= 0)
         close(b->old_fd);
     b->old_fd = -1;
+    stream_free(&b->old_stream);
     if (b->state == STATE_FAILED)
         return b->error;
     do
         r = advance(b);
-    while (r == BACKEND_MORE);
+    while (r == BACKEND_MORE || (r < 0 && try_afresh(b, r)));
     if (r == BACKEND_WAIT && clock_left(b->deadline) == 0 && b->state != STATE_CONNECTING)
         r = backend_fail(b, ERR_TIMEOUT, "no answer in time");
     b->waited |= r == BACKEND_WAIT;
@@ -406,6 +499,49 @@ int backend_connect_wait(const struct backend_config *config, int64_t deadline, 
         backend_free(&b);
     *b_r = b;
     return r;
+}
+
+/* ---- the pool ---- */
+
+int backend_reset_answer(struct backend *b)
+{
+    size_t unread;
+    int r = b->is_nobodys ? ANSWER_DONE : read_answer(b, b->ops->reset_answer);
+
+    if (r != ANSWER_DONE)
+        return r == ANSWER_MORE ? 0 : r;
+    b->is_nobodys = true;
+    r = stream_layers_end(b->stream);
+    stream_data(b->stream, &unread);
+    if (r == ERR_AGAIN)
+        return 0;
+    if (r < 0 || unread > 0 || stream_fill(b->stream) != ERR_AGAIN || stream_unsent(b->stream) > 0)
+        return ERR_PROTOCOL;
+    sasl_cli_free(&b->sasl);
+    return 1;
+}
+
+bool backend_is_reusable(const struct backend *b)
+{
+    return b->state == STATE_DONE && b->config.pooled && !b->preauth && b->ops->reset != NULL &&
+           opt_int(OPT_PROXY_POOL_SIZE) > 0 && b->ops->has(b, "UNAUTHENTICATE");
+}
+
+void backend_give_back(struct backend **b)
+{
+    if (*b == NULL)
+        return;
+    if (!backend_is_reusable(*b)) {
+        backend_free(b);
+        return;
+    }
+    (*b)->ops->reset(*b);
+    if (stream_flush((*b)->stream) != 0) {
+        backend_free(b);
+        return;
+    }
+    stream_park((*b)->stream);
+    pool_put_connection(b);
 }
 
 /* ---- what there is ---- */

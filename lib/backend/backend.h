@@ -41,6 +41,7 @@ struct backend_config {
     const char *password; /* likewise (<host>_password, proxy_password; mupdate_password), */
     const char *realm;    /* likewise */
     bool anonymous;       /* do not authenticate (LMTP, MUPDATE on a Unix socket) */
+    bool pooled;          /* a connection that waits in the pool will do (IMAP, credentials by the options) */
     bool eager;         /* try, even if it did not answer a moment ago: a thread with a back-off of its own */
     int64_t timeout_ms; /* for everything; 0: the option client_timeout for each step of it */
 };
@@ -51,6 +52,17 @@ struct backend *backend_new(const struct backend_config *config);
 /* Closes (politely, without waiting) and frees; *b may be NULL and is set to NULL.  End the
  * engine's watch on backend_fd() before. */
 void backend_free(struct backend **b);
+
+/* Gives a connection that its user needs no more to the process's pool: UNAUTHENTICATE (RFC 8437) is sent, and nothing
+ * waited for; one that cannot be kept (not backend_is_reusable(), or it takes no bytes now) is closed as by backend_free().
+ * The engine's watch has ended, the stream stands between two responses, every command has been sent to its end; what is
+ * unread, and the answer to a small command, are dropped; a mailbox may be selected. */
+void backend_give_back(struct backend **b);
+/* Is it connected, made with `pooled`, and does the server offer UNAUTHENTICATE to us? */
+bool backend_is_reusable(const struct backend *b);
+/* Closes what has waited in the pool for longer than proxy_pool_time (now and then); all (at the end). */
+void backend_pool_expire(void);
+void backend_pool_clear(void);
 
 /* A piece of the work.  An enum backend_status, or (sticky, text in backend_error()) ERR_UNAVAILABLE: not
  * reachable, or left alone after a failure; ERR_TIMEOUT; ERR_TLS; ERR_AUTH: it refuses our name and

@@ -1,7 +1,10 @@
 /* imap.c: IMAP as a client before it is authenticated (RFC 3501 sections 6.1, 6.2; RFC 4959). */
 #include <string.h>
 
+#include <stdio.h>
+
 #include "lib/backend/backend-private.h"
+#include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/imapwire/response.h"
 
@@ -89,6 +92,56 @@ static int auth_answer(struct backend *b)
     return tagged(b, ERR_AUTH, true);
 }
 
+/* A NO or BAD is no reason to do without the server. */
+static int compress_answer(struct backend *b)
+{
+    struct imap_response response;
+    int r;
+
+    buf_reset(&b->data);
+    while ((r = next(b, &response)) == 1) {
+        if (response.kind != IMAP_TAGGED)
+            continue;
+        if (response.status == IMAP_OK)
+            buf_puts(&b->data, "OK");
+        return ANSWER_DONE;
+    }
+    return r;
+}
+
+/* ---- UNAUTHENTICATE (RFC 8437) ---- */
+
+/* The tag is one that nothing in the former user's mail can imitate. */
+static void reset(struct backend *b)
+{
+    uint32_t random;
+
+    digest_random(&random, sizeof(random));
+    snprintf(b->reset_tag, sizeof(b->reset_tag), "U%08x", random);
+    imap_reader_init(&b->reader, b->stream);
+    stream_printf(b->stream, "%s UNAUTHENTICATE\r\n", b->reset_tag);
+}
+
+/* Drops whatever it says, literals by count, up to its OK. */
+static int reset_answer(struct backend *b)
+{
+    struct imap_response response;
+    struct imap_piece piece;
+    int r;
+
+    while ((r = imap_reader_next(&b->reader, &piece)) == 1) {
+        b->dropped += piece.len;
+        if (b->dropped > BACKEND_LINE_MAX)
+            return ERR_TOOBIG;
+        if (!piece.first || !piece.last || imap_response_parse(piece.data, piece.len, &response) < 0 ||
+            response.kind != IMAP_TAGGED || !imap_slice_is(response.tag, b->reset_tag))
+            continue;
+        imap_reader_end(&b->reader);
+        return response.status == IMAP_OK ? ANSWER_DONE : ERR_PROTOCOL;
+    }
+    return r == 0 ? ANSWER_MORE : r;
+}
+
 static void ask_capability(struct backend *b)
 {
     stream_puts(b->stream, "C01 CAPABILITY\r\n");
@@ -135,10 +188,15 @@ const struct backend_ops backend_imap_ops = {
     .starttls = "S01 STARTTLS\r\n",
     .cancel = "*\r\n",
     .logout = "Q01 LOGOUT\r\n",
+    .compress = "Z01 COMPRESS DEFLATE\r\n",
+    .compress_word = "COMPRESS=DEFLATE",
     .greeting = greeting,
     .capability = capability,
     .starttls_answer = starttls_answer,
     .auth_answer = auth_answer,
+    .compress_answer = compress_answer,
+    .reset = reset,
+    .reset_answer = reset_answer,
     .ask_capability = ask_capability,
     .mechs = mechs,
     .initial_response = initial_response,

@@ -12,6 +12,13 @@ void imap_reader_init(struct imap_reader *r, struct stream *stream)
     *r = (struct imap_reader){.stream = stream};
 }
 
+bool imap_reader_end(struct imap_reader *r)
+{
+    stream_consume(r->stream, r->consume);
+    r->consume = 0;
+    return !r->inside;
+}
+
 /* Keeps the end of what has been seen of a line: enough for "{18446744073709551615+}" and CRLF. */
 static void keep_tail(struct imap_reader *r, const char *data, size_t n)
 {

@@ -42,6 +42,9 @@ void imap_reader_init(struct imap_reader *r, struct stream *stream);
 /* The next piece: 1; 0: nothing more has arrived (fill the stream and wait); ERR_PROTOCOL. */
 int imap_reader_next(struct imap_reader *r, struct imap_piece *piece_r);
 
+/* Nobody reads on here: the stream is behind the last piece now.  Is that between two responses? */
+bool imap_reader_end(struct imap_reader *r);
+
 /* A whole response, collected in `to` (which the caller resets before a new one): without the last CRLF,
  * literals in place, as imap_args reads it.  1: complete; 0: more is needed; ERR_TOOBIG beyond `max`
  * bytes; ERR_PROTOCOL. */

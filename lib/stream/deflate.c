@@ -10,6 +10,7 @@ struct deflate_layer {
     z_stream in, out;
     bool out_open; /* the deflater exists: not after parking, until the next write */
     bool in_more;  /* the inflater filled all the room it had */
+    bool in_ended; /* the peer finished its stream, and has not begun another */
 };
 
 struct deflate_layer *deflate_layer_new(void)
@@ -42,6 +43,15 @@ bool deflate_layer_pending(const struct deflate_layer *d)
     return d->in_more;
 }
 
+/* zlib.h, inflate(): 128 in data_type stands for the end of a block, the lowest bits for unused ones of the last byte. */
+bool deflate_layer_at_rest(const struct deflate_layer *d)
+{
+    enum { BLOCK_END = 128, BITS = 63 };
+    bool untouched = d->in.total_in == 0;
+
+    return !d->in_more && (untouched || d->in_ended || (d->in.data_type & (BLOCK_END | BITS)) == BLOCK_END);
+}
+
 int deflate_layer_read(struct deflate_layer *d, struct sbuf *from, struct sbuf *to, size_t max)
 {
     char *room = sbuf_reserve(to, max);
@@ -52,7 +62,10 @@ int deflate_layer_read(struct deflate_layer *d, struct sbuf *from, struct sbuf *
     d->in.next_out = (unsigned char *)room;
     d->in.avail_out = (unsigned)max;
     do {
+        if (d->in.avail_in > 0)
+            d->in_ended = false;
         r = inflate(&d->in, Z_SYNC_FLUSH);
+        d->in_ended = d->in_ended || r == Z_STREAM_END;
         if (r == Z_STREAM_END && inflateReset(&d->in) != Z_OK) /* a peer that finishes begins anew */
             return ERR_PROTOCOL;
     } while (r == Z_STREAM_END && d->in.avail_in > 0 && d->in.avail_out > 0);

@@ -63,6 +63,8 @@ void deflate_layer_free(struct deflate_layer **d);
 int deflate_layer_read(struct deflate_layer *d, struct sbuf *from, struct sbuf *to, size_t max);
 /* May deflate_layer_read() give more without input? */
 bool deflate_layer_pending(const struct deflate_layer *d);
+/* Has all of it been inflated, up to the end of a flush? */
+bool deflate_layer_at_rest(const struct deflate_layer *d);
 /* Compresses n bytes to the end of `to`; `flush`: all of what came so far can be inflated from it. */
 void deflate_layer_write(struct deflate_layer *d, const char *from, size_t n, bool flush, struct sbuf *to);
 /* Frees the deflater; everything was flushed. */

@@ -556,6 +556,33 @@ bool stream_is_deflate(const struct stream *s)
     return s->deflate != NULL;
 }
 
+/* Has the peer's compressed part come to its end? */
+static bool is_read_up(const struct stream *s)
+{
+    return s->deflate == NULL || (sbuf_used(&s->coded_in) == 0 && deflate_layer_at_rest(s->deflate));
+}
+
+int stream_layers_end(struct stream *s)
+{
+    int r = 0;
+
+    if (s->sasl == NULL && s->deflate == NULL)
+        return 0;
+    if (!is_read_up(s))
+        r = stream_fill(s);
+    if (r > 0 || sbuf_used(&s->in) > 0)
+        return ERR_PROTOCOL;
+    if (r < 0 && (r != ERR_AGAIN || !is_read_up(s)))
+        return r;
+    r = encode_all(s);
+    if (r != 0)
+        return output_failed(s, r);
+    deflate_layer_free(&s->deflate);
+    free(s->sasl);
+    s->sasl = NULL;
+    return 0;
+}
+
 size_t stream_park(struct stream *s)
 {
     MAGIC_CHECK(s, STREAM_MAGIC);

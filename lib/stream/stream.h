@@ -153,6 +153,11 @@ bool stream_is_sasl(const struct stream *s);
 int stream_deflate_begin(struct stream *s);
 bool stream_is_deflate(const struct stream *s);
 
+/* Ends what is on above TLS, deflate and then the SASL layer, behind what was written and read so far (RFC 8437 3, 4.1);
+ * either may begin anew.  0; ERR_AGAIN: the peer's last bytes under deflate (a flush ends with an empty block) are
+ * not here yet: wait for input, and call again; ERR_PROTOCOL: it has sent more than was read; or as stream_fill(). */
+int stream_layers_end(struct stream *s);
+
 /* Copies what passes, in clear, to a descriptor that the stream takes over (-1 ends it):
  * <configdirectory>/log/<user>/SERVICE-PID.  A change of direction is marked `<SECONDS<` before
  * what the peer sent, `>SECONDS>` before what it gets. */

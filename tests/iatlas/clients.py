@@ -4,6 +4,7 @@ import re
 import smtplib
 import socket
 import ssl
+import zlib
 
 from . import net
 
@@ -31,6 +32,31 @@ class Response:
 
     def __repr__(self):
         return "<%s %s %r>" % (self.status, self.text, self.untagged)
+
+
+class Deflated:
+    """A socket under RFC 4978 (or RFC 8437's end of it)."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.out = zlib.compressobj(wbits=-15)
+        self.into = zlib.decompressobj(wbits=-15)
+
+    def sendall(self, data):
+        self.sock.sendall(self.out.compress(data) + self.out.flush(zlib.Z_SYNC_FLUSH))
+
+    def recv(self, n):
+        """At most n bytes, as a socket would; what is more stays in the inflater."""
+        while True:
+            data = self.into.unconsumed_tail or self.sock.recv(n)
+            if not data:
+                return b""
+            plain = self.into.decompress(data, n)
+            if plain:
+                return plain
+
+    def close(self):
+        self.sock.close()
 
 
 class Imap:
@@ -134,6 +160,12 @@ class Imap:
 
     def login(self, user, password="secret"):
         self.ok("LOGIN %s %s" % (user, password))
+        return self
+
+    def compress(self):
+        self.ok("COMPRESS DEFLATE")
+        assert self.buffer == b""
+        self.sock = Deflated(self.sock)
         return self
 
     def append(self, mailbox, data, flags=""):

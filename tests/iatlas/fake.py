@@ -6,9 +6,26 @@ import socket
 import threading
 
 from . import net
+from .clients import Imap
+from .node import PASSWORD, PROXY
 
 GREETING = b"* OK [CAPABILITY IMAP4rev1 LITERAL+ UNSELECT UIDPLUS IDLE SASL-IR AUTH=PLAIN] fake\r\n"
 LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
+
+
+ACL = "%s\tlrswipkxtecdan\t"
+
+
+def put(murder, fake, name, acl=None):
+    """Registers a mailbox as the fake backend's."""
+    with Imap(murder.m.address, net.MUPDATE) as c:
+        while not c.greeting.startswith(b"* OK"):
+            c.greeting = c.read_response()
+        plain = base64.b64encode(("\0%s\0%s" % (PROXY, PASSWORD)).encode()).decode()
+        c.ok('AUTHENTICATE "PLAIN" "%s"' % plain)
+        acl = acl or ACL % name.split(".")[1]
+        c.ok('ACTIVATE "%s" "%s!default" "%s"' % (name, fake.name, acl))
+    murder.wait_listed(name.replace(".", "/"))
 
 
 class Hangup(Exception):

@@ -193,6 +193,69 @@ static void test_begin_with_input(void)
     link_close(&l);
 }
 
+/* Reads a line at the far end, a few bytes at a time. */
+static void expect_line(struct link *l, const char *text)
+{
+    const char *line = "";
+    size_t n = 0;
+    int r;
+
+    while ((r = stream_line(l->server, 1000, &line, &n)) == 0)
+        if (stream_fill(l->server) <= 0 && !link_round(l))
+            break;
+    CU_ASSERT_EQUAL_FATAL(r, 1);
+    CU_ASSERT(n == strlen(text) && memcmp(line, text, n) == 0);
+}
+
+/* Layers end behind a line, however its bytes come, and may begin anew; what comes then is plain. */
+static void test_end(void)
+{
+    for (int i = 0; i < LINK_COMBINATIONS; i++) {
+        for (size_t step = 1; step < 30; step += 4) {
+            struct link l;
+            int r;
+
+            link_open(&l, step);
+            CU_ASSERT_EQUAL_FATAL(link_layer(&l, link_layers[i].layers), 0);
+            stream_puts(l.client, "UNAUTHENTICATE\r\n");
+            if (step % 8 == 1) /* parked, and the deflater with it */
+                stream_park(l.client);
+            CU_ASSERT_EQUAL(stream_layers_end(l.client), 0);
+            CU_ASSERT(!stream_is_deflate(l.client) && !stream_is_sasl(l.client));
+            while (stream_flush(l.client) == ERR_AGAIN)
+                link_round(&l);
+            expect_line(&l, "UNAUTHENTICATE");
+            while ((r = stream_layers_end(l.server)) == ERR_AGAIN && link_round(&l))
+                ;
+            CU_ASSERT_EQUAL(r, 0);
+            CU_ASSERT_EQUAL(stream_layers_end(l.server), 0);
+            stream_puts(l.client, "plain\r\n");
+            stream_flush(l.client);
+            expect_line(&l, "plain");
+            CU_ASSERT_EQUAL(stream_deflate_begin(l.client), 0);
+            CU_ASSERT_EQUAL(stream_deflate_begin(l.server), 0);
+            stream_puts(l.client, "again\r\n");
+            stream_flush(l.client);
+            expect_line(&l, "again");
+            link_close(&l);
+        }
+    }
+}
+
+/* More under a layer than what ends it: it does not end. */
+static void test_end_too_late(void)
+{
+    struct link l;
+
+    link_open(&l, 0);
+    CU_ASSERT_EQUAL(link_layer(&l, LINK_DEFLATE), 0);
+    stream_puts(l.client, "UNAUTHENTICATE\r\nNOOP\r\n");
+    stream_flush(l.client);
+    expect_line(&l, "UNAUTHENTICATE");
+    CU_ASSERT_EQUAL(stream_layers_end(l.server), ERR_PROTOCOL);
+    link_close(&l);
+}
+
 /* A peer that sends nonsense, or stops anywhere, is an error or an end, once and for all. */
 static void test_garbage(void)
 {
@@ -290,6 +353,8 @@ static const struct unit_case cases[] = {
     {"garbage", test_garbage},
     {"cut anywhere", test_truncated},
     {"memory of a parked stream", test_memory},
+    {"end", test_end},
+    {"end_too_late", test_end_too_late},
     {NULL, NULL},
 };
 
