@@ -255,6 +255,25 @@ def their_cyradm(node, commands, directory):
     return out
 
 
+def test_annotations(served):
+    """info, getmetadata, mboxcfg, setmetadata; setinfo where the server is one."""
+    ok(served, "cm user/zoe; cm user/zoe/Sent; mboxcfg user/zoe expire 30; setmd user/zoe comment 'two words'")
+    ok(served, "setmd --private user/zoe comment mine; mboxcfg user/zoe sharedseen true")
+    shown = ok(served, "info user/zoe").splitlines()
+    private, shared = shown.index("  private:"), shown.index("  shared:")
+    assert shown[0] == "{user/zoe}:" and shown[private + 1 : shared] == ["    comment: mine"]
+    assert {"    comment: two words", "    expire: 30", "    partition: default", "    sharedseen: true"} <= set(shown[shared:])
+    ok(served, "setmd user/zoe comment none; setmd user/zoe /vendor/cmu/cyrus-imapd/duplicatedeliver true")
+    shown = ok(served, "getmd user/zoe")
+    assert "two words" not in shown and "    duplicatedeliver: true\n" in shown
+    for refused in ("mboxcfg user/zoe squat true", "setmd user/zoe size 1", "setinfo motd hello"):
+        r = cyradm(served, refused)
+        assert r.returncode == 1 and r.stderr, r
+    if not hasattr(served, "murder"):
+        ok(served, "setinfo comment 'our server'; setinfo admin mailto:postmaster@example.org")
+        assert {"    comment: our server", "    admin: mailto:postmaster@example.org"} <= set(ok(served, "info").splitlines())
+
+
 SHOWN = ["ver", "lm", "lm user/%", "lm user/fred*", "lm -s", "lq user/fred", "lqr user/fred/Sent", "lqr user/zoe", "server"]
 
 

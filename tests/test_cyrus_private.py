@@ -75,7 +75,7 @@ def test_acting_for_a_user_makes_no_server(backend):
             unknown = c.bad("FROB").text
             for said in SAID[1:4]:
                 assert c.bad(said).text == unknown
-            c.ok(SAID[4])
+            c.ok('GETANNOTATION "" (/private/comment)')
     with act(backend, "fred", ADMIN) as c:  # an administrator for a user
         c.bad(SAID[1])
         c.ok(SAID[4])

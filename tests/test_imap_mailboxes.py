@@ -228,8 +228,47 @@ def test_quota(served):
     c.ok("GETQUOTA INBOX").one(rb"MESSAGE 2 3\)$")
     admin.ok("SETQUOTA user/fred ()")
     c.append("sub", message())
-    admin.bad("SETQUOTA user/fred (FOO 1)")
+    assert "CANNOT" in admin.no("SETQUOTA user/fred (STORAGE 1 FOO 1)").text
+    assert "NONEXISTENT" in admin.no("GETQUOTA user/fred").text
     served.imap("bob").no('GETQUOTA "Other Users/fred"')
+
+
+def test_quota_of_mailboxes(served):
+    """RFC 9208: the resource MAILBOX, what SETQUOTA says and takes, roots of mailboxes that are not there."""
+    c, admin = served.imap("fred"), served.imap()
+    c.ok("CREATE a")
+    assert admin.ok("SETQUOTA user/fred (MAILBOX 4 MESSAGE 9)").untagged == [b"* QUOTA user/fred (MESSAGE 0 9 MAILBOX 2 4)"]
+    assert admin.ok("SETQUOTA user/fred (X-NUM-FOLDERS 4)").untagged == [b"* QUOTA user/fred (MAILBOX 2 4)"]
+    for name in ("a/b", "c"):
+        c.ok("CREATE " + name)
+    for said in ("CREATE d", "CREATE a/d", "RENAME INBOX d"):
+        assert c.no(said).text.startswith("[OVERQUOTA] "), said
+    assert admin.no("CREATE user/fred/d").text.startswith("[OVERQUOTA] ")
+    assert c.list("", "*") == ["INBOX", "a", "a/b", "c"]
+    # what stays under the root, or goes with it, needs no room; what comes does
+    c.ok("RENAME a z")
+    c.ok("DELETE c")
+    c.ok("CREATE c")
+    for name in ("shared", "shared/x"):
+        admin.ok("CREATE " + name)
+        admin.ok("SETACL %s fred lrswipkxte" % name)
+    placed = admin.command("RENAME shared user/fred/shared")  # elsewhere for bob's server
+    assert placed.status == "NO" and ("OVERQUOTA" in placed.text or "CANNOT" in placed.text)
+    c.ok("DELETE c")
+    c.ok("GETQUOTA INBOX").one(rb"\(MAILBOX 3 4\)$")
+    assert admin.list("", "shared*") == ["shared", "shared/x"]
+    admin.ok("SETQUOTA user/fred (MAILBOX 0)")
+    assert c.no("CREATE d").text.startswith("[OVERQUOTA] ")
+    # a mailbox that is not there has the root that it would have
+    assert c.ok("GETQUOTAROOT none/such").untagged == [b"* QUOTAROOT none/such INBOX", b"* QUOTA INBOX (MAILBOX 3 0)"]
+    assert c.ok("GETQUOTAROOT z/b").untagged[0] == b"* QUOTAROOT z/b INBOX"
+    for other in ('"Other Users/bob/x"', '"Shared Folders/nonesuch"'):
+        assert "NONEXISTENT" in c.no("GETQUOTAROOT " + other).text
+    # no limit at all
+    assert admin.ok("SETQUOTA user/fred ()").untagged == [b"* QUOTA user/fred ()"]
+    c.ok("CREATE d")
+    for wrong in ("(MAILBOX)", "(MAILBOX -1)", "MAILBOX 1", "(MAILBOX 1", "(MAILBOX 9223372036854775808)", "(MAILBOX 1 )"):
+        admin.bad("SETQUOTA user/fred " + wrong)
 
 
 def test_list_many(served):

@@ -160,6 +160,20 @@ def test_duplicates(server):
     assert len(inbox(server.address, "jane")) == 3
 
 
+
+def test_duplicates_that_are_wanted(server):
+    """The annotation duplicatedeliver of a mailbox: there the same message comes as often as it is sent."""
+    make_user(server, "fred")
+    data = message("again")
+    with Lmtp(server.address) as lmtp, Imap(server.address).login("fred") as c:
+        for wanted, count in (("false", 1), ("true", 3), ("NIL", 3)):
+            value = wanted if wanted == "NIL" else '"%s"' % wanted
+            c.ok("SETMETADATA INBOX (/shared/vendor/cmu/cyrus-imapd/duplicatedeliver %s)" % value)
+            for _ in range(2):
+                assert codes(lmtp.deliver("a@example.org", ["fred"], data)) == [250]
+            assert len(inbox(server.address, "fred")) == count
+
+
 def test_quota(server):
     make_user(server, "fred")
     make_user(server, "jane")

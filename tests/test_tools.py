@@ -91,6 +91,53 @@ def test_expire_expunged(make_server, mode):
         assert c.uids() == [1, 3, 5]
 
 
+def test_expire_by_annotation(make_server):
+    """The nearest expire entry counts: the mailbox's, one above it, the server's; 0 is for ever, and so is none."""
+    server = make_server(conf={"expire_keep_flagged": "yes"})
+    for user in ("anna", "ben"):
+        make_user(server, user)
+    expire = "(/shared/vendor/cmu/cyrus-imapd/expire %s)"
+    old = "Date: Mon, 1 Jun 2020 10:00:00 +0000\r\nSubject: old\r\n\r\n"
+
+    def run(*options):
+        r = server.command("cyr_expire", *options)
+        left = {}
+        for name in mailboxes:
+            anna.select(name)
+            left[name] = anna.uids()
+        return left, r.stderr
+
+    with login(server, "anna") as anna, login(server, "ben") as ben, login(server, ADMIN) as admin:
+        mailboxes = ["INBOX", "a", "a/b", "keep", "c"]
+        for name in mailboxes:
+            if name != "INBOX":
+                anna.ok("CREATE " + name)
+            anna.append(name, old.encode())
+            anna.append(name, message())
+        anna.append("a", old.encode(), "\\Flagged")
+        ben.append("INBOX", old.encode())
+        everything = {name: [1, 2, 3] if name == "a" else [1, 2] for name in mailboxes}
+        assert run("-E", "3", "-X", "3")[0] == everything
+        anna.ok('SETMETADATA a ' + expire % '"30"')
+        anna.ok('SETMETADATA keep ' + expire % '"0"')
+        for spared in (("-E", "3", "-a"), ("-D", "0"), ("-t",), ("-E", "3", "-u", "ben")):
+            assert run(*spared)[0] == everything
+        left, said = run("-v", "-E", "3")
+        everything.update({"a": [2, 3], "a/b": [2]})
+        assert left == everything
+        assert "user.anna.a: 1 messages expired" in said and "user.anna.a.b: 1 messages expired" in said
+        # what has been expunged can be had back
+        server.command("unexpunge", "-a", "user/anna/a/b")
+        anna.select("a/b")
+        assert len(anna.uids()) == 2
+        anna.ok('SETMETADATA a/b ' + expire % '"20000"')
+        everything["a/b"] = anna.uids()
+        admin.ok('SETMETADATA "" ' + expire % '"30"')
+        everything.update({"INBOX": [2], "c": [2]})
+        assert run("-X", "3d")[0] == everything
+        assert ben.select("INBOX") == 0
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_expire_deleted(make_server, mode):
     server = make_server(conf={"delete_mode": mode})

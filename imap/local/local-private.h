@@ -120,6 +120,9 @@ enum step local_status(struct command *cmd);
 enum step local_store(struct command *cmd);
 enum step local_subscribe(struct command *cmd);
 
+/* The QUOTA response to SETQUOTA: what the root's limits are now (RFC 9208 4.1.3). */
+void local_tell_limits(struct command *cmd);
+
 /* Runs an operation on names to the command's answer. */
 enum step local_run_operation(struct command *cmd, struct mboxop *op);
 

@@ -390,7 +390,7 @@ static int check_rights(struct command *cmd, const struct place *place, const st
 /* What may be set though nobody has defined it. */
 static bool is_free(const struct metadata_entry *e)
 {
-    return opt_switch(OPT_ANNOTATION_ALLOW_UNDEFINED) && !str_has_prefix(e->name, METADATA_VENDOR);
+    return opt_switch(OPT_ANNOTATION_ALLOW_UNDEFINED) && !str_has_prefix(e->name, ANNOTATION_VENDOR);
 }
 
 static void set_option(struct set *s, const struct metadata_entry *e, uint64_t bit)

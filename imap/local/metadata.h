@@ -11,9 +11,6 @@
 
 enum { METADATA_ENTRIES_MAX = 100 /* in a command */ };
 
-/* The part of the tree that is ours to define. */
-#define METADATA_VENDOR "/vendor/cmu/cyrus-imapd/"
-
 /* ---- arguments ---- */
 
 struct metadata_entry {

@@ -49,6 +49,8 @@ static enum step answer(struct command *cmd, struct mboxop *op)
 
     if (r == 0) {
         tell_renames(cmd, op);
+        if (cmd->def->id == COMMAND_SETQUOTA)
+            local_tell_limits(cmd);
         if (cmd->def->id == COMMAND_DELETE && c->selected == cmd->leg &&
             strcmp(c->selected_name, cmd->mailbox) == 0) {
             local_unselect(cmd->leg);

@@ -1,4 +1,4 @@
-/* quota.c: GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 2087; resource names as Cyrus has them). */
+/* quota.c: GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208). */
 #include "imap/store/quota.h"
 
 #include <string.h>
@@ -18,9 +18,11 @@ static const struct {
 } resources[] = {
     {QUOTA_STORAGE, "STORAGE", 1024},
     {QUOTA_MESSAGE, "MESSAGE", 1},
-    {QUOTA_ANNOTATION_STORAGE, "X-ANNOTATION-STORAGE", 1024},
-    {QUOTA_MAILBOX, "X-NUM-FOLDERS", 1},
+    {QUOTA_MAILBOX, "MAILBOX", 1},
+    {QUOTA_MAILBOX, "X-NUM-FOLDERS", 1}, /* Cyrus's name for it: understood, not said */
 };
+
+enum { RESOURCES_TOLD = ARRAY_SIZE(resources) - 1 };
 
 /* "* QUOTA root (STORAGE 10 512)": limits that there are. */
 static int tell_root(struct command *cmd, const char *root, const struct quota_limits *limits)
@@ -33,7 +35,7 @@ static int tell_root(struct command *cmd, const char *root, const struct quota_l
     if (r < 0 || name == NULL)
         return r < 0 ? r : ERR_NOTFOUND;
     buf_printf(&line, "* QUOTA %s (", name);
-    for (size_t i = 0; i < ARRAY_SIZE(resources); i++) {
+    for (size_t i = 0; i < RESOURCES_TOLD; i++) {
         int64_t limit = limits->limit[resources[i].resource], unit = resources[i].unit;
 
         if (limit == QUOTA_UNLIMITED)
@@ -47,6 +49,18 @@ static int tell_root(struct command *cmd, const char *root, const struct quota_l
     stream_write(cmd->client->stream, line.data, line.len);
     buf_free(&line);
     return 0;
+}
+
+void local_tell_limits(struct command *cmd)
+{
+    struct quota_limits limits;
+    int r = quota_limits_get(cmd->client->list, cmd->mailbox, &limits);
+
+    if (r == 0)
+        tell_root(cmd, cmd->mailbox, &limits);
+    else if (r == ERR_NOTFOUND)
+        stream_printf(cmd->client->stream, "* QUOTA %s ()\r\n",
+                      client_name_out(cmd->client, cmd->pool, cmd->mailbox));
 }
 
 static enum step no_root(struct command *cmd)
@@ -85,24 +99,46 @@ enum step local_getquota(struct command *cmd)
     return r < 0 ? command_error(cmd, r) : command_ok(cmd, NULL, "Completed");
 }
 
+/* May the user know what is used there?  Of a mailbox that there is not (RFC 9208 4.1.2) that says the nearest one above
+ * it. */
+static int check_rights(struct command *cmd)
+{
+    struct buf name = BUF_INIT, parent = BUF_INIT;
+    struct mboxlist_record record;
+    struct local_mailbox m;
+    int r;
+
+    buf_puts(&name, cmd->mailbox);
+    while ((r = mboxlist_lookup(cmd->client->list, buf_cstr(&name), cmd->pool, &record)) == ERR_NOTFOUND &&
+           mboxname_parent(buf_cstr(&name), &parent)) {
+        buf_reset(&name);
+        buf_append(&name, parent.data, parent.len);
+        buf_reset(&parent);
+    }
+    if (r == 0)
+        r = local_lookup(cmd, buf_cstr(&name), &m);
+    if (r == 0 && !cmd->client->identity->is_admin && (m.rights & ACL_READ) == 0)
+        r = ERR_DENIED;
+    buf_free(&name);
+    buf_free(&parent);
+    return r;
+}
+
 enum step local_getquotaroot(struct command *cmd)
 {
     struct client *c = cmd->client;
     struct quota_limits limits;
     struct buf root = BUF_INIT;
-    struct local_mailbox m;
     const char *name;
     int r;
 
     if (only_mailbox(cmd) < 0)
         return STEP_DONE;
-    r = local_lookup(cmd, cmd->mailbox, &m);
-    if (r == 0 && !c->identity->is_admin && (m.rights & ACL_READ) == 0)
-        r = ERR_DENIED;
+    r = check_rights(cmd);
     if (r < 0)
         return command_error(cmd, r);
-    name = client_name_out(c, cmd->pool, m.record.name);
-    r = quota_root_of(c->list, m.record.name, &root);
+    name = client_name_out(c, cmd->pool, cmd->mailbox);
+    r = quota_root_of(c->list, cmd->mailbox, &root);
     if (r == 0)
         r = quota_limits_get(c->list, buf_cstr(&root), &limits);
     stream_printf(c->stream, "* QUOTAROOT %s%s%s\r\n", name, r == 0 ? " " : "",
@@ -115,7 +151,13 @@ enum step local_getquotaroot(struct command *cmd)
 
 /* ---- SETQUOTA ---- */
 
-static int set_limit(struct imap_args *args, const char *name, struct quota_limits *limits)
+struct wish {
+    struct quota_limits limits;
+    bool empty;          /* no limit is left */
+    const char *unknown; /* a resource that is not limited here; NULL: none */
+};
+
+static int set_limit(struct imap_args *args, const char *name, struct wish *wish)
 {
     uint64_t value;
 
@@ -124,35 +166,37 @@ static int set_limit(struct imap_args *args, const char *name, struct quota_limi
     for (size_t i = 0; i < ARRAY_SIZE(resources); i++) {
         if (!str_ieq(name, resources[i].name))
             continue;
-        if (value > (uint64_t)(INT64_MAX / resources[i].unit))
-            break;
-        limits->limit[resources[i].resource] = (int64_t)value * resources[i].unit;
+        if (value > (uint64_t)(INT64_MAX / resources[i].unit)) {
+            args->error = "Invalid quota limit";
+            return ERR_SYNTAX;
+        }
+        wish->limits.limit[resources[i].resource] = (int64_t)value * resources[i].unit;
         return 0;
     }
-    args->error = "Invalid quota resource or limit";
-    return ERR_SYNTAX;
+    wish->unknown = name;
+    return 0;
 }
 
-/* "root (resource limit ...)"; *empty_r: no limit is left. */
-static int parse_limits(struct command *cmd, struct quota_limits *limits, bool *empty_r)
+/* "root (resource limit ...)" */
+static int parse_limits(struct command *cmd, struct wish *wish)
 {
     struct imap_args args;
     const char *s;
     int r;
 
+    *wish = (struct wish){.empty = true};
     for (size_t i = 0; i < QUOTA_RESOURCES; i++)
-        limits->limit[i] = QUOTA_UNLIMITED;
-    *empty_r = true;
+        wish->limits.limit[i] = QUOTA_UNLIMITED;
     command_args(cmd, &args);
     r = imap_args_mailbox(&args, &s);
     if (r == 0 && (r = imap_args_space(&args)) == 0)
         r = imap_args_char(&args, '(');
     while (r == 0 && !imap_args_skip(&args, ')')) {
-        if (!*empty_r)
+        if (!wish->empty)
             r = imap_args_space(&args);
         if (r == 0 && (r = imap_args_atom(&args, &s)) == 0)
-            r = set_limit(&args, s, limits);
-        *empty_r = false;
+            r = set_limit(&args, s, wish);
+        wish->empty = false;
     }
     if (r == 0)
         r = imap_args_end(&args);
@@ -164,19 +208,21 @@ static int parse_limits(struct command *cmd, struct quota_limits *limits, bool *
 enum step local_setquota(struct command *cmd)
 {
     struct client *c = cmd->client;
-    struct quota_limits limits, before;
-    bool empty;
+    struct quota_limits before;
+    struct wish wish;
     int r;
 
-    if (parse_limits(cmd, &limits, &empty) < 0)
+    if (parse_limits(cmd, &wish) < 0)
         return STEP_DONE;
     if (!c->identity->is_admin)
         return command_error(cmd, ERR_DENIED);
-    r = empty ? quota_limits_get(c->list, cmd->mailbox, &before) : 0;
+    if (wish.unknown != NULL)
+        return command_no(cmd, "CANNOT", "%s is not limited here", wish.unknown);
+    r = wish.empty ? quota_limits_get(c->list, cmd->mailbox, &before) : 0;
     if (r == ERR_NOTFOUND)
         return no_root(cmd);
     if (r < 0)
         return command_error(cmd, r);
     return local_run_operation(
-        cmd, mboxop_setquota(local_of(cmd)->env->mboxop, cmd->mailbox, empty ? NULL : &limits));
+        cmd, mboxop_setquota(local_of(cmd)->env->mboxop, cmd->mailbox, wish.empty ? NULL : &wish.limits));
 }

@@ -2,6 +2,7 @@
 
 #include "imap/mboxop/op-private.h"
 #include "imap/store/mailbox.h"
+#include "imap/store/quota.h"
 #include "imap/store/record.h"
 #include "imap/store/seen.h"
 #include "lib/base/clock.h"
@@ -83,6 +84,19 @@ int op_new_uidvalidity(struct mboxop *op, struct mboxlist_txn *txn, const char *
         tombstone.uidvalidity >= at_least)
         at_least = (int64_t)tombstone.uidvalidity + 1;
     return mboxlist_txn_uidvalidity(txn, at_least, uidvalidity_r);
+}
+
+int op_check_quota(struct mboxop *op, const char *name, uint64_t mailboxes)
+{
+    struct buf root = BUF_INIT;
+    int r = quota_root_of(op->env->list, name, &root);
+
+    if (r == 0) {
+        (void)store_quota_prepare(op->env->store);
+        r = store_quota_check_mailboxes(op->env->store, buf_cstr(&root), mailboxes);
+    }
+    buf_free(&root);
+    return r == ERR_NOTFOUND ? 0 : r;
 }
 
 int op_make_mailbox(struct mboxop *op, const char *name, const char *partition, const char *id,

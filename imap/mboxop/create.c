@@ -90,6 +90,10 @@ static int create_prepare(struct mboxop *op)
         return ERR_INVALID;
     if (acl_check(op->env->config, c->acl) != 0)
         return ERR_INVALID;
+    if (op->kind == &op_create) /* what comes from another server is there already */
+        r = op_check_quota(op, op->name, 1);
+    if (r != 0)
+        return r;
     c->new_name = op->name;
     c->id = choose_id(op);
     c->uidvalidity = op->uidvalidity;

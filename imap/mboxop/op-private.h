@@ -209,6 +209,10 @@ struct change *op_add_record(struct mboxop *op, const struct mboxlist_record *re
 int op_new_uidvalidity(struct mboxop *op, struct mboxlist_txn *txn, const char *name,
                        uint32_t *uidvalidity_r);
 
+/* May that many more mailboxes be below `name` or be it, by the quota (RFC 9208 5.3)?  0, ERR_OVERQUOTA, an error of the
+ * list. */
+int op_check_quota(struct mboxop *op, const char *name, uint64_t mailboxes);
+
 /* Makes the files of a new mailbox. */
 int op_make_mailbox(struct mboxop *op, const char *name, const char *partition, const char *id,
                     uint32_t uidvalidity);

@@ -70,6 +70,29 @@ static int set_new_name(struct mboxop *op, struct change *c)
     return r;
 }
 
+/* Mailboxes that come under another quota root count there; the tree's own roots go with it. */
+static int check_quota(struct mboxop *op)
+{
+    struct buf from = BUF_INIT, to = BUF_INIT;
+    uint64_t coming = 0;
+    int r = quota_root_of(op->env->list, op->to, &to);
+
+    for (size_t i = 0; i < op->change_count && r == 0; i++) {
+        buf_reset(&from);
+        r = quota_root_of(op->env->list, op->changes[i].old_name, &from);
+        if (r == ERR_NOTFOUND)
+            r = 0;
+        if (r == 0 && strcmp(buf_cstr(&from), buf_cstr(&to)) != 0 && strcmp(buf_cstr(&from), op->name) != 0 &&
+            !mboxname_is_below(buf_cstr(&from), op->name))
+            coming++;
+    }
+    buf_free(&from);
+    buf_free(&to);
+    if (r == 0 && coming > 0)
+        r = op_check_quota(op, op->to, coming);
+    return r == ERR_NOTFOUND ? 0 : r;
+}
+
 static int prepare_tree(struct mboxop *op)
 {
     int r = op_collect(op, op->name, !(op->flags & MBOXOP_NO_RECURSE));
@@ -81,7 +104,7 @@ static int prepare_tree(struct mboxop *op)
         if (r == 0)
             r = check_target(op, op->changes[i].new_name);
     }
-    return r;
+    return r == 0 ? check_quota(op) : r;
 }
 
 static int prepare_inbox_move(struct mboxop *op)
@@ -91,6 +114,8 @@ static int prepare_inbox_move(struct mboxop *op)
 
     if (r == 0)
         r = check_target(op, op->to);
+    if (r == 0)
+        r = op_check_quota(op, op->to, 1);
     if (r != 0)
         return r;
     mailbox_id_new(id);

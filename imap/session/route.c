@@ -139,6 +139,19 @@ static enum step not_found(struct command *cmd)
     return command_error(cmd, ERR_NOTFOUND);
 }
 
+/* A mailbox that is not there has the quota root that it would have if it were made (RFC 9208 4.1.2): its parent's server
+ * knows. */
+static int locate_parent(struct command *cmd, struct leg **leg_r)
+{
+    struct mboxlist_record record;
+    int r = route_ancestor(cmd, cmd->mailbox, &record);
+
+    if (r < 0)
+        return r;
+    *leg_r = route_leg(cmd->client, &record);
+    return *leg_r != NULL ? 0 : ERR_UNAVAILABLE;
+}
+
 static enum step locate_step(struct command *cmd)
 {
     struct leg *leg;
@@ -146,6 +159,8 @@ static enum step locate_step(struct command *cmd)
 
     if (r == ERR_AGAIN)
         return STEP_WAIT;
+    if (r == ERR_NOTFOUND && cmd->def->id == COMMAND_GETQUOTAROOT)
+        r = locate_parent(cmd, &leg);
     /* what a peer believes to be here and is not is not sought elsewhere for it */
     if (r == ERR_NOTFOUND || (r == 0 && (cmd->def->flags & CMD_PEER) != 0 && leg->server != NULL))
         return not_found(cmd);

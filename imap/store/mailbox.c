@@ -106,6 +106,7 @@ static int create_files(struct mailbox *m, const struct mailbox_create *how)
 
 int mailbox_create(struct store *store, const struct mailbox_create *how, struct mailbox **mailbox_r)
 {
+    static const struct quota_usage one_mailbox = {.used = {[QUOTA_MAILBOX] = 1}};
     struct buf dir = BUF_INIT;
     struct mailbox *m;
     int r;
@@ -124,6 +125,8 @@ int mailbox_create(struct store *store, const struct mailbox_create *how, struct
     }
     m = mailbox_new(store, how->partition, how->id, buf_steal(&dir));
     r = create_files(m, how);
+    if (r == 0 && how->quota_root != NULL)
+        (void)quota_usage_set(store->volatile_env, how->id, how->quota_root, &one_mailbox);
     if (r == 0 && mailbox_r != NULL)
         r = mailbox_open_index(m);
     if (r == 0 && mailbox_r != NULL)

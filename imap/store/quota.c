@@ -16,21 +16,38 @@ static bool over(int64_t limit, int64_t used, uint64_t more, enum quota_mode mod
     return used > limit || more > (uint64_t)(limit - used);
 }
 
+/* False: there is nothing to judge by. */
+static bool get_both(struct store *store, const char *root, struct quota_limits *limits_r,
+                     struct quota_usage *usage_r)
+{
+    return root[0] != '\0' && quota_limits_get(store->list, root, limits_r) == 0 &&
+           quota_usage_get(store->volatile_env, root, usage_r) == 0;
+}
+
 int store_quota_check(struct store *store, const char *root, enum quota_mode mode, uint64_t bytes,
                       uint64_t messages)
 {
     struct quota_limits limits;
     struct quota_usage usage;
 
-    if (mode == QUOTA_IGNORE || root[0] == '\0')
-        return 0;
-    if (quota_limits_get(store->list, root, &limits) < 0 ||
-        quota_usage_get(store->volatile_env, root, &usage) < 0)
+    if (mode == QUOTA_IGNORE || !get_both(store, root, &limits, &usage))
         return 0;
     if (over(limits.limit[QUOTA_STORAGE], usage.used[QUOTA_STORAGE], bytes, mode) ||
         over(limits.limit[QUOTA_MESSAGE], usage.used[QUOTA_MESSAGE], messages, mode))
         return ERR_OVERQUOTA;
     return 0;
+}
+
+int store_quota_check_mailboxes(struct store *store, const char *root, uint64_t mailboxes)
+{
+    struct quota_limits limits;
+    struct quota_usage usage;
+
+    if (!get_both(store, root, &limits, &usage))
+        return 0;
+    return over(limits.limit[QUOTA_MAILBOX], usage.used[QUOTA_MAILBOX], mailboxes, QUOTA_STRICT)
+               ? ERR_OVERQUOTA
+               : 0;
 }
 
 /* One thread counts; the others wait for it, or do not. */

@@ -28,6 +28,9 @@ int store_quota_prepare(struct store *store);
 int store_quota_check(struct store *store, const char *root, enum quota_mode mode, uint64_t bytes,
                       uint64_t messages);
 
+/* May that many mailboxes come into the root?  Likewise. */
+int store_quota_check_mailboxes(struct store *store, const char *root, uint64_t mailboxes);
+
 /* What a root uses, prepared first (and waited for).  0 or a database's error. */
 int store_quota_usage(struct store *store, const char *root, struct quota_usage *usage_r);
 

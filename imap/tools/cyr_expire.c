@@ -1,5 +1,5 @@
-/* cyr_expire: removes for good what was expunged or deleted some time ago, and forgets old duplicates and
- * tombstones.  Safe while the server runs, and at any moment when it is killed. */
+/* cyr_expire: removes for good what was expunged or deleted some time ago, expunges what mailboxes are not to keep so
+ * long, and forgets old duplicates and tombstones.  Safe while the server runs, and at any moment when it is killed. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,19 +12,22 @@
 #include "imap/tools/tool.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/options.h"
+#include "lib/mboxlist/annotations.h"
 
 static const char program[] = "cyr_expire";
 
-enum { NOT_ASKED = -1 };
+enum { NOT_ASKED = -1, BATCH = 64 };
 
 struct request {
     const char *config, *userid, *prefix;
-    int64_t forget;  /* -E, seconds ago */
-    int64_t expunge; /* -X */
-    int64_t delete;  /* -D */
-    int64_t archive; /* -A */
-    bool flags;      /* -t */
-    bool keep;       /* -x */
+    int64_t forget;   /* -E, seconds ago */
+    int64_t expunge;  /* -X */
+    int64_t delete;   /* -D */
+    int64_t archive;  /* -A */
+    bool flags;       /* -t */
+    bool keep;        /* -x */
+    bool unannotated; /* -a */
     bool verbose;
 };
 
@@ -91,6 +94,106 @@ static void expire_deleted(struct mboxop_env *env, struct expiry *e)
     }
     r = each(env, e, remove_if_old);
     if (r != 0 && r != ERR_UNAVAILABLE)
+        complain(e, "the mailbox list", r, NULL);
+}
+
+/* ---- the annotation expire ---- */
+
+/* The nearest that says how long messages are kept: the mailbox's, that of one above it, the server's.  False: none does,
+ * or it says for ever (0). */
+static bool kept_for(struct mboxop_env *env, const char *name, int64_t *seconds_r)
+{
+    struct buf at = BUF_INIT, parent = BUF_INIT;
+    struct pool *pool = pool_new(0);
+    struct mboxlist_record record;
+    struct annotation found;
+    int64_t ms = 0;
+    int r;
+
+    buf_puts(&at, name);
+    do {
+        r = mboxlist_lookup(env->list, buf_cstr(&at), pool, &record);
+        if (r == 0)
+            r = annotation_get(env->list, record.id, "", ANNOTATION_EXPIRE, pool, &found);
+        buf_reset(&parent);
+        if (r == ERR_NOTFOUND && !mboxname_parent(buf_cstr(&at), &parent))
+            break;
+        buf_reset(&at);
+        buf_append(&at, parent.data, parent.len);
+    } while (r == ERR_NOTFOUND);
+    if (r == ERR_NOTFOUND)
+        r = annotation_get(env->list, "", "", ANNOTATION_EXPIRE, pool, &found);
+    if (r == 0 && option_parse_duration(found.value, "d", &ms) != 0)
+        ms = 0;
+    pool_free(&pool);
+    buf_free(&at);
+    buf_free(&parent);
+    *seconds_r = ms / 1000;
+    return ms > 0;
+}
+
+static bool is_old(const struct mailbox_record *r, int64_t before)
+{
+    int64_t date = opt_switch(OPT_EXPIRE_BY_SAVEDATE) ? r->save_date : r->sent_date;
+
+    if ((r->system & RECORD_EXPUNGED) != 0 ||
+        (opt_switch(OPT_EXPIRE_KEEP_FLAGGED) && (r->system & RECORD_FLAGGED) != 0))
+        return false;
+    return date <= before;
+}
+
+/* Expunges what is older than it is to be; unexpunge can bring it back as any other. */
+static int expunge_old(struct mailbox *mailbox, int64_t before, uint32_t *expunged_r)
+{
+    struct uid_set old = UID_SET_INIT;
+    struct mailbox_record batch[BATCH];
+    uint32_t records = mailbox_header(mailbox)->records;
+    int r = 0;
+
+    for (uint32_t at = 0; r == 0 && at < records; at += BATCH) {
+        uint32_t n = records - at < BATCH ? records - at : BATCH;
+
+        r = mailbox_read_records(mailbox, at, n, batch);
+        for (uint32_t i = 0; r == 0 && i < n; i++) {
+            if (!is_old(&batch[i], before))
+                continue;
+            r = uid_set_add(&old, batch[i].uid, batch[i].uid);
+            ++*expunged_r;
+        }
+    }
+    if (r == 0 && *expunged_r > 0)
+        r = expunge_uids(mailbox, &old, NULL);
+    uid_set_free(&old);
+    return r;
+}
+
+static int expire_mailbox(struct mboxop_env *env, const struct mboxlist_record *record, void *context)
+{
+    struct expiry *e = context;
+    struct mailbox *mailbox;
+    uint32_t expunged = 0;
+    int64_t seconds;
+    int r;
+
+    if (mboxname_is_deleted(env->config, record->name) || !kept_for(env, record->name, &seconds))
+        return 0;
+    r = mailbox_open(env->store, record->partition, record->id, &mailbox);
+    if (r == 0) {
+        r = expunge_old(mailbox, e->now - seconds, &expunged);
+        mailbox_close(&mailbox);
+    }
+    if (r == 0 && e->request->verbose && expunged > 0)
+        fprintf(stderr, "%s: %" PRIu32 " messages expired\n", record->name, expunged);
+    if (r != 0 && r != ERR_NOTFOUND)
+        complain(e, record->name, r, NULL);
+    return 0;
+}
+
+static void expire_annotated(struct mboxop_env *env, struct expiry *e)
+{
+    int r = each(env, e, expire_mailbox);
+
+    if (r != 0)
         complain(e, "the mailbox list", r, NULL);
 }
 
@@ -174,6 +277,8 @@ static int expire(struct mboxop_env *env, const struct request *request)
         expire_deleted(env, &e);
     if (request->delete != NOT_ASKED && request->verbose)
         fprintf(stderr, "%" PRIu64 " deleted mailboxes removed\n", e.deleted);
+    if (!request->unannotated && (request->forget != NOT_ASKED || request->expunge != NOT_ASKED))
+        expire_annotated(env, &e);
     if (request->expunge != NOT_ASKED || request->flags)
         expire_messages(env, &e);
     if (request->forget != NOT_ASKED && request->userid == NULL && request->prefix == NULL)
@@ -221,7 +326,9 @@ static int parse(int argc, char **argv, struct request *request)
             request->keep = true;
         else if (c == 'v')
             request->verbose = true;
-        else if (c != 'a' && c != 'c') /* there are neither such annotations nor conversations */
+        else if (c == 'a')
+            request->unannotated = true;
+        else if (c != 'c') /* there are no conversations */
             return usage();
     }
     if (!asked || optind != argc || (request->userid != NULL && request->prefix != NULL))

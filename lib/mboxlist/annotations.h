@@ -11,6 +11,11 @@
 
 #include "lib/mboxlist/mboxlist.h"
 
+/* The part of the tree of entries that is Cyrus's, and so ours to define. */
+#define ANNOTATION_VENDOR "/vendor/cmu/cyrus-imapd/"
+/* Shared, of a mailbox (and what is below it) or the server: after how many days messages go, for cyr_expire. */
+#define ANNOTATION_EXPIRE ANNOTATION_VENDOR "expire"
+
 enum {
     ANNOTATION_ENTRY_MAX = 255,       /* bytes of an entry's name without its scope */
     ANNOTATION_VALUE_MAX = 64 * 1024, /* bytes of a value */

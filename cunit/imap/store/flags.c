@@ -318,6 +318,15 @@ static void test_maintain(void)
 
 /* ---- quota ---- */
 
+static void set_mailboxes(const char *root, int64_t mailboxes)
+{
+    struct quota_limits limits;
+
+    CU_ASSERT_EQUAL(quota_limits_get(store_mboxlist(f.store), root, &limits), 0);
+    limits.limit[QUOTA_MAILBOX] = mailboxes;
+    CU_ASSERT_EQUAL(quota_limits_set(store_mboxlist(f.store), root, &limits), 0);
+}
+
 static void set_limits(const char *root, int64_t storage, int64_t messages)
 {
     struct quota_limits limits;
@@ -360,6 +369,11 @@ static void test_quota(void)
     CU_ASSERT_EQUAL(store_quota_usage(f.store, "user.fred", &usage), 0);
     CU_ASSERT(usage.used[QUOTA_STORAGE] == 2 * size && usage.used[QUOTA_MESSAGE] == 2);
     CU_ASSERT_EQUAL(usage.used[QUOTA_MAILBOX], 2);
+    CU_ASSERT_EQUAL(store_quota_check_mailboxes(f.store, "user.fred", 1000), 0); /* no limit */
+    set_mailboxes("user.fred", 3);
+    CU_ASSERT_EQUAL(store_quota_check_mailboxes(f.store, "user.fred", 1), 0);
+    CU_ASSERT_EQUAL(store_quota_check_mailboxes(f.store, "user.fred", 2), ERR_OVERQUOTA);
+    CU_ASSERT_EQUAL(store_quota_check_mailboxes(f.store, "user.mary", 2), 0);
     CU_ASSERT_EQUAL(fixture_append(b, 0, 3, 0), ERR_OVERQUOTA); /* 5 messages */
     CU_ASSERT_EQUAL(mailbox_refresh(b), 0);
     CU_ASSERT(mailbox_header(b)->exists == 0 && !message_file_exists(b, 1));
