@@ -9,10 +9,12 @@
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "mupdate/front.h"
+#include "mupdate/names.h"
 
 enum { RENEW_AFTER = 5000 };
 
 static struct server server = {.role = "(master)"};
+static struct names *names;
 static struct door door = {.server = &server};
 static struct login_ops ops;
 static bool is_known;
@@ -38,13 +40,15 @@ static void open_names(void)
 {
     char *error;
 
-    BUG_ON(names_open(opt_string(OPT_CONFIGDIRECTORY), 0, published, NULL, &server.names, &error) != 0);
-    server.source = names_source(server.names);
+    BUG_ON(names_open(opt_string(OPT_CONFIGDIRECTORY), 0, published, NULL, &names, &error) != 0);
+    server.writer = writer_new(names);
+    server.source = names_source(names);
 }
 
 static void close_names(void)
 {
-    names_close(&server.names);
+    writer_free(&server.writer);
+    names_close(&names);
 }
 
 static struct login_service *begin(void)
@@ -56,6 +60,7 @@ static struct login_service *begin(void)
     ops.greeting = greet;
     serve_begin("mupdate", close_names); /* Berkeley DB's memory looks lost else */
     server.hub = hub_new();
+    server.lanes = lanes_new(0);
     open_names();
     BUG_ON(login_service_new(&config, &service, NULL) != 0);
     return service;

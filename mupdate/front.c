@@ -1,8 +1,8 @@
 /* front.c: the MUPDATE protocol's server side.
  *
- * A session reads commands from what has arrived; writes that stand in the buffer one behind the other share a
- * transaction, whose commit is waited for before anything is answered.  LIST, UPDATE and NOOP go on over many
- * runs: `doing` says what; meanwhile no command is read. */
+ * A session reads commands from what has arrived; writes that stand in the buffer one behind the other are a job of
+ * the writer's, which is waited for before anything else is answered.  LIST, UPDATE and NOOP go on over many runs:
+ * `doing` says what; meanwhile no command is read. */
 #include "mupdate/front.h"
 
 #include <inttypes.h>
@@ -25,13 +25,13 @@
 
 enum {
     FRONT_MAGIC = 0x7bda7e0f,
-    BATCH_COMMANDS = 256,         /* in one transaction */
-    BATCH_BYTES = 256 * 1024,     /* of answers that wait for its commit */
+    BATCH_COMMANDS = 256,         /* in one job */
+    BATCH_BYTES = 256 * 1024,     /* of its memory */
     BATCH_ENTRIES = 512,          /* of a list, or of changes, in one read transaction */
     NEVER_ANSWERED_MS = 60 * 1000 /* a barrier that waits longer ends the session */
 };
 
-enum doing { IDLE, LISTING, STARTING_UPDATE, WAITING, COMPRESSING };
+enum doing { IDLE, LISTING, STARTING_UPDATE, WAITING, WRITING, COMPRESSING };
 
 struct front {
     unsigned magic;
@@ -41,6 +41,7 @@ struct front {
     bool read_only;
     struct mupdate_parser *parser;
     struct hub_place *place;
+    struct lane_place lane;
     enum doing doing;
     char tag[MUPDATE_ATOM_MAX + 1]; /* of what it does */
     struct cursor *cursor;          /* LISTING, STARTING_UPDATE */
@@ -55,10 +56,10 @@ struct front {
     uint64_t wanted; /* WAITING, past the ticket: answer when sent has reached it; 0: the ticket is not due */
     bool away;       /* the authority cannot be asked */
     int64_t deadline;
-    struct names_txn *txn; /* commands not yet committed */
-    unsigned batched;
-    struct buf committed, failed; /* their answers, if it works and if not */
-    int error;                    /* a command failed in the transaction */
+    struct write_job *job;           /* commands not yet done; WRITING: the writer has it */
+    bool go_ahead;                   /* to be said behind its answers */
+    const struct mupdate_line *held; /* a line that has been read, for afterwards; with its result */
+    int held_result;
 };
 
 static struct front *front_of(struct login *l)
@@ -117,26 +118,56 @@ static void put_entry(struct buf *out, const char *tag, const struct entry *entr
         mupdate_put_line(out, tag, "DELETE", entry->name, NULL);
 }
 
-/* ---- writes, many in a transaction ---- */
+/* ---- writes, many in a job ---- */
 
-/* Ends the transaction, if there is one, and answers its commands. */
-static void end_batch(struct front *f)
+static bool is_batch_full(const struct front *f)
 {
-    int r = f->error;
+    return f->job != NULL && (f->job->count >= BATCH_COMMANDS || pool_footprint(f->job->pool) >= BATCH_BYTES);
+}
 
-    if (f->batched == 0)
+static void add_write(struct front *f, enum mupdate_verb verb, const struct mupdate_line *line)
+{
+    if (f->job == NULL)
+        f->job = write_job_new();
+    write_job_add(f->job, verb, line->tag, line->args[0], line->count > 1 ? line->args[1] : NULL,
+                  line->count > 2 ? line->args[2] : NULL);
+}
+
+static void submit_writes(struct front *f)
+{
+    f->doing = WRITING;
+    writer_submit(f->server->writer, f->job, f->login->session);
+}
+
+/* Answers the commands of a job that is done. */
+static void answer_writes(struct front *f)
+{
+    struct buf out = BUF_INIT;
+
+    for (const struct write_command *c = f->job->first; c != NULL; c = c->next) {
+        bool done = f->job->error == 0 && c->result == NAMES_DONE;
+
+        mupdate_put_line(&out, c->tag, done ? "OK" : "NO",
+                         f->job->error == 0 ? names_result_text(c->result) : "database error", NULL);
+    }
+    if (f->go_ahead)
+        buf_puts(&out, "+ go ahead\r\n");
+    f->go_ahead = false;
+    put(f, &out);
+    buf_free(&out);
+    write_job_free(&f->job);
+    f->doing = IDLE;
+}
+
+/* At the end of a session: what it has said is done and answered first. */
+static void finish_writes(struct front *f)
+{
+    if (f->job == NULL)
         return;
-    if (f->txn != NULL && r == 0)
-        r = names_commit(&f->txn);
-    else if (f->txn != NULL)
-        names_abort(&f->txn);
-    if (r < 0)
-        LOG(LOG_ERR, MUPDATE_COMMIT, LOG_ERROR(r), LOG_INT(COUNT, f->batched));
-    put(f, r < 0 ? &f->failed : &f->committed);
-    buf_reset(&f->committed);
-    buf_reset(&f->failed);
-    f->batched = 0;
-    f->error = 0;
+    if (f->doing != WRITING)
+        submit_writes(f);
+    writer_wait(f->server->writer, f->job);
+    answer_writes(f);
 }
 
 /* ---- reading lines ---- */
@@ -145,16 +176,23 @@ static void end_batch(struct front *f)
 static int buffered_line(struct front *f, const struct mupdate_line **line_r)
 {
     size_t len, used;
-    const char *data = stream_data(f->login->stream, &len);
+    const char *data;
     int r;
 
+    if (f->held != NULL) {
+        *line_r = f->held;
+        f->held = NULL;
+        return f->held_result;
+    }
+    data = stream_data(f->login->stream, &len);
     if (len == 0)
         return 0;
     r = mupdate_parser_feed(f->parser, data, len, &used, line_r);
     stream_consume(f->login->stream, used);
     if (mupdate_parser_go_ahead(f->parser)) {
-        end_batch(f); /* answers come in order */
-        stream_puts(f->login->stream, "+ go ahead\r\n");
+        f->go_ahead = f->job != NULL; /* answers come in order */
+        if (!f->go_ahead)
+            stream_puts(f->login->stream, "+ go ahead\r\n");
     }
     return r;
 }
@@ -171,7 +209,7 @@ static enum engine_verdict front_greeting(struct login *l)
     f->login = l;
     f->door = door;
     f->server = door->server;
-    f->read_only = door->local || door->server->names == NULL;
+    f->read_only = door->local || door->server->writer == NULL;
     f->parser = mupdate_parser_new();
     mupdate_parser_limit(f->parser, LOGIN_SASL_LINE_MAX);
     l->front = f;
@@ -276,30 +314,6 @@ static enum engine_verdict front_authenticated(struct login *l)
     mupdate_parser_limit(f->parser, MUPDATE_LINE_MAX);
     f->place = hub_join(f->server->hub, l->session);
     return ENGINE_AGAIN;
-}
-
-/* ---- writes ---- */
-
-static bool batch_is_full(const struct front *f)
-{
-    return f->batched >= BATCH_COMMANDS || f->committed.len >= BATCH_BYTES;
-}
-
-static void apply(struct front *f, enum mupdate_verb verb, const struct mupdate_line *line)
-{
-    int r = f->error;
-
-    if (r == 0 && f->txn == NULL)
-        r = names_begin(f->server->names, &f->txn);
-    if (r == 0)
-        r = names_apply(f->txn, verb, line->args[0], line->count > 1 ? line->args[1] : NULL,
-                        line->count > 2 ? line->args[2] : NULL);
-    if (r < 0)
-        f->error = r;
-    else
-        mupdate_put_line(&f->committed, line->tag, r == NAMES_DONE ? "OK" : "NO", names_result_text(r), NULL);
-    mupdate_put_line(&f->failed, line->tag, "NO", "database error", NULL);
-    f->batched++;
 }
 
 /* ---- commands ---- */
@@ -476,23 +490,27 @@ static const char *refusal(const struct front *f, const struct command *c, const
     return NULL;
 }
 
+static bool is_write(const struct front *f, const struct mupdate_line *line)
+{
+    const struct command *c = find_command(line->word);
+
+    return c != NULL && c->kind == WRITE && refusal(f, c, line) == NULL;
+}
+
 /* False: the session ends. */
 static bool do_line(struct front *f, const struct mupdate_line *line)
 {
     const struct command *c = find_command(line->word);
     const char *why = refusal(f, c, line);
 
-    if (why == NULL && c->kind == WRITE) {
-        apply(f, c->verb, line);
-        return true;
-    }
-    end_batch(f); /* answers come in order */
     if (str_ieq(line->word, "LOGOUT")) {
         answer(f, line->tag, "OK", "bye-bye");
         return false;
     }
     if (why != NULL)
         answer(f, line->tag, "BAD", why);
+    else if (c->kind == WRITE)
+        add_write(f, c->verb, line);
     else
         c->fn(f, line);
     return true;
@@ -609,43 +627,63 @@ enum step {
     STEP_INPUT,
     STEP_EVENT,
     STEP_OUTPUT,
+    STEP_WOKEN,
     STEP_LOGOUT,
     STEP_LAGGING,
     STEP_TOO_LONG,
     STEP_SLOW
 };
 
+/* A line that has been read.  STEP_ON: go on reading. */
+static enum step take_line(struct front *f, const struct mupdate_line *line, int r)
+{
+    if (f->job != NULL && (r != 1 || !is_write(f, line))) { /* answers come in order */
+        f->held = line;
+        f->held_result = r;
+        submit_writes(f);
+        return STEP_ON;
+    }
+    if (r == ERR_TOOBIG)
+        return STEP_TOO_LONG;
+    if (r == ERR_SYNTAX)
+        answer(f, line->tag, "BAD", "Need Command");
+    else if (!do_line(f, line))
+        return STEP_LOGOUT;
+    return STEP_ON;
+}
+
 /* Reads and does commands that have arrived, until one takes longer. */
 static enum step read_commands(struct front *f)
 {
     const struct mupdate_line *line;
-    int r;
+    enum step next = STEP_ON;
+    int r = 1;
 
-    while (f->doing == IDLE && !batch_is_full(f)) {
+    while (f->doing == IDLE && !is_batch_full(f) && stream_unsent(f->login->stream) <= STREAM_OUT_HIGH) {
         r = buffered_line(f, &line);
-        if (r == ERR_TOOBIG)
-            return STEP_TOO_LONG;
         if (r == 0)
             break;
-        if (r == ERR_SYNTAX) {
-            end_batch(f);
-            answer(f, line->tag, "BAD", "Need Command");
-        } else if (!do_line(f, line)) {
-            return STEP_LOGOUT;
-        }
-        if (stream_unsent(f->login->stream) > STREAM_OUT_HIGH)
-            break;
+        next = take_line(f, line, r);
+        if (next != STEP_ON)
+            return next;
     }
-    if (f->batched > 0) {
-        end_batch(f);
-        return STEP_ON;
-    }
-    if (f->doing != IDLE || changes_wait(f) || stream_unsent(f->login->stream) > STREAM_OUT_HIGH)
+    if (f->doing == IDLE && f->job != NULL)
+        submit_writes(f);
+    if (f->doing != IDLE || r != 0 || changes_wait(f))
         return STEP_ON;
     r = stream_fill(f->login->stream);
     if (r == ERR_AGAIN)
         return STEP_INPUT;
     return r > 0 ? STEP_ON : STEP_LOGOUT;
+}
+
+/* A session that writes has no UPDATE on: nothing else is to be written meanwhile. */
+static enum step write_step(struct front *f)
+{
+    if (!writer_done(f->server->writer, f->job))
+        return STEP_WOKEN;
+    answer_writes(f);
+    return STEP_ON;
 }
 
 /* The answer leaves in clear first. */
@@ -667,11 +705,15 @@ static enum step step(struct front *f)
             return STEP_OUTPUT;
     }
     if (f->doing == LISTING || f->doing == STARTING_UPDATE) {
+        if (!lanes_enter(f->server->lanes, &f->lane, f->login->session))
+            return STEP_WOKEN;
         list_step(f);
         return STEP_ON;
     }
     if (f->doing == COMPRESSING)
         return compress_step(f);
+    if (f->doing == WRITING)
+        return write_step(f);
     if (changes_wait(f))
         return changes_step(f) < 0 ? STEP_LAGGING : STEP_ON;
     if (f->doing == WAITING) {
@@ -691,6 +733,8 @@ static enum engine_verdict front_run(struct login *l)
         return login_bye(l, "Server is shutting down");
     while (next == STEP_ON && !session_slice_over(l->session))
         next = step(f);
+    if (next != STEP_WOKEN)
+        lanes_leave(f->server->lanes, &f->lane);
     switch (next) {
     case STEP_ON:
         return ENGINE_AGAIN;
@@ -701,6 +745,7 @@ static enum engine_verdict front_run(struct login *l)
     case STEP_EVENT:
         return login_park(l, false, f->deadline);
     case STEP_OUTPUT:
+    case STEP_WOKEN:
         return login_park(l, false, CLOCK_NEVER);
     case STEP_LAGGING:
         return login_bye(l, "too far behind");
@@ -711,7 +756,7 @@ static enum engine_verdict front_run(struct login *l)
     case STEP_LOGOUT:
         break;
     }
-    end_batch(f);
+    finish_writes(f);
     return login_close(l);
 }
 
@@ -719,7 +764,7 @@ static void front_bye(struct login *l, const char *text)
 {
     struct front *f = front_of(l);
 
-    end_batch(f);
+    finish_writes(f);
     answer(f, "*", "BYE", text);
 }
 
@@ -728,14 +773,14 @@ static void front_close(struct login *l)
     struct front *f = front_of(l);
 
     hub_leave(&f->place);
-    if (f->txn != NULL)
-        names_abort(&f->txn);
+    lanes_leave(f->server->lanes, &f->lane);
+    if (f->doing == WRITING)
+        writer_wait(f->server->writer, f->job);
+    write_job_free(&f->job);
     if (f->cursor != NULL)
         f->server->source->ops->list_end(&f->cursor);
     free_hosts(f);
     free(f->prefix);
-    buf_free(&f->committed);
-    buf_free(&f->failed);
     mupdate_parser_free(&f->parser);
     f->magic = 0;
     free(f);

@@ -8,15 +8,17 @@
 
 #include "imap/login/login.h"
 #include "mupdate/hub.h"
-#include "mupdate/names.h"
+#include "mupdate/lanes.h"
 #include "mupdate/source.h"
+#include "mupdate/writer.h"
 
 /* What all connections of the process share; the context of their login_service. */
 struct server {
     struct source *source;
-    struct names *names; /* a master's; NULL on a slave, which refuses to change anything */
-    struct hub *hub;     /* sessions to be woken by changes and barriers */
-    const char *role;    /* "(master)", or the master's URL */
+    struct writer *writer; /* a master's; NULL on a slave, which refuses to change anything */
+    struct hub *hub;       /* sessions to be woken by changes and barriers */
+    struct lanes *lanes;   /* for lists */
+    const char *role;      /* "(master)", or the master's URL */
     atomic_bool stopping;
 };
 

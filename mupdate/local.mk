@@ -4,9 +4,11 @@ mupdate_libserver_a_SOURCES = \
 	mupdate/follow.c mupdate/follow.h \
 	mupdate/front.c mupdate/front.h \
 	mupdate/hub.c mupdate/hub.h \
+	mupdate/lanes.c mupdate/lanes.h \
 	mupdate/names.c mupdate/names.h \
 	mupdate/slave.c mupdate/slave.h \
-	mupdate/source.h mupdate/transitions.def
+	mupdate/source.h mupdate/transitions.def \
+	mupdate/writer.c mupdate/writer.h
 MUPDATE_SERVER_LIBS = mupdate/libserver.a $(LOGIN_LIBS) $(MBOXLIST_LIBS) $(MUPDATE_LIBS) $(DB_LIBS)
 
 libexec_PROGRAMS += mupdate/mupdate

@@ -22,12 +22,14 @@
 #include "master/service-run.h"
 #include "mupdate/follow.h"
 #include "mupdate/front.h"
+#include "mupdate/names.h"
 #include "mupdate/slave.h"
 
 enum { LOCAL_BACKLOG = 128, KEEPER_MS = 60 * 1000 };
 
 struct program {
     struct server server;
+    struct names *names; /* the master's */
     struct door network, local;
     struct login_service *network_login, *local_login;
     struct mboxlist *list; /* NULL: a master that shares its node with no frontend */
@@ -82,24 +84,25 @@ static void keep(void *context)
 {
     struct program *p = context;
 
-    if (names_housekeeping(p->server.names) == ERR_CORRUPT && !service_is_stopping())
+    if (names_housekeeping(p->names) == ERR_CORRUPT && !service_is_stopping())
         kill(getpid(), SIGTERM);
 }
 
 static int start_master(struct program *p, char **error_r)
 {
-    int r = names_open(opt_string(OPT_CONFIGDIRECTORY), NAMES_OWNER_WAIT_MS, on_published, p,
-                       &p->server.names, error_r);
+    int r =
+        names_open(opt_string(OPT_CONFIGDIRECTORY), NAMES_OWNER_WAIT_MS, on_published, p, &p->names, error_r);
 
     if (r < 0)
         return r;
-    p->server.source = names_source(p->server.names);
+    p->server.writer = writer_new(p->names);
+    p->server.source = names_source(p->names);
     p->role = xstrdup("(master)");
     if (keeps_list()) {
         r = mboxlist_open(NULL, &p->list, error_r);
         if (r < 0)
             return r;
-        p->follower = follower_new(p->server.names, p->list, config_servername(), p->server.hub);
+        p->follower = follower_new(p->names, p->list, config_servername(), p->server.hub);
         p->local.barrier_ask = follower_barrier_ask;
         p->local.barrier_done = follower_barrier_done;
         p->local.barrier_context = p->follower;
@@ -206,6 +209,7 @@ static int start(struct engine *e, void *context, char **error_r)
 
     p->engine = e;
     p->server.hub = hub_new();
+    p->server.lanes = lanes_new(0);
     p->network.server = p->local.server = &p->server;
     p->local.local = true;
     r = is_master() ? start_master(p, error_r) : start_slave(p, error_r);
@@ -253,11 +257,13 @@ static void end(void *context)
     ticker_stop(&p->keeper);
     slave_free(&p->slave);
     follower_free(&p->follower);
-    names_close(&p->server.names);
+    writer_free(&p->server.writer);
+    names_close(&p->names);
     mboxlist_close(&p->list);
     login_service_free(&p->network_login);
     login_service_free(&p->local_login);
     hub_free(&p->server.hub);
+    lanes_free(&p->server.lanes);
     free(p->role);
 }
 

@@ -1,5 +1,6 @@
 """The MUPDATE server: master and slave, on the wire."""
 
+import contextlib
 import os
 import re
 import signal
@@ -116,6 +117,60 @@ def test_wire_forms(master):
         assert c.find("user.long") == ("MAILBOX", "be1!p", long)
         c.send("Z FIND {999999+}\r\n")
         assert c.read() == ("*", "BYE", "Command too long")
+
+
+def test_answers_come_in_order(master):
+    """Behind changes that are on their way to the disk: reads, mistakes, a literal that waits, the end."""
+    with client(master) as c:
+        for round in range(20):
+            c.send(
+                'A1 RESERVE "user.a" "be1!p"\r\nA2 ACTIVATE "user.a" "be1!p" "r%d"\r\nF1 FIND "user.a"\r\nfrob\r\n'
+                'A3 DELETE "user.a"\r\nA4 DELETE "user.a"\r\nF2 FIND "user.a"\r\nA5 FROB\r\nA6 RESERVE "user.b" "be1!p"\r\n'
+                'A7 ACTIVATE "user.b" "be1!p" {3}\r\n' % round
+            )
+            assert [c.read() for _ in range(11)] == [
+                ("A1", "OK", "done"),
+                ("A2", "OK", "done"),
+                ("F1", "MAILBOX", "user.a", "be1!p", "r%d" % round),
+                ("F1", "OK", "Search completed"),
+                ("frob", "BAD", "Need Command"),
+                ("A3", "OK", "done"),
+                ("A4", "NO", "no such mailbox"),
+                ("F2", "OK", "Search completed"),
+                ("A5", "BAD", "Unrecognized command"),
+                ("A6", "OK", "done"),
+                ("+", "go", "ahead"),
+            ]
+            c.send('xyz\r\nN1 NOOP\r\nA8 DELETE "user.b"\r\n')
+            assert [c.read() for _ in range(3)] == [
+                ("A7", "OK", "done"),
+                ("N1", "OK", "Noop done"),
+                ("A8", "OK", "done"),
+            ]
+        c.send('A1 RESERVE "user.a" "be1!p"\r\nA2 LOGOUT\r\nA3 NOOP\r\n')
+        assert [c.read() for _ in range(2)] == [("A1", "OK", "done"), ("A2", "OK", "bye-bye")]
+        with pytest.raises(EOFError):
+            c.read()
+    with client(master) as c:  # gone before the answer: done all the same
+        c.send('A1 RESERVE "user.c" "be1!p"\r\n')
+    with client(master) as c:
+        eventually(lambda: c.find("user.c"))
+
+
+def test_many_writers_and_readers(master):
+    """Each session's answers are its own, each list is whole, each stream has every change once it is over."""
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(client(master)) for _ in range(10)]
+        readers = [stack.enter_context(client(master)) for _ in range(20)]
+        for w, c in enumerate(writers):
+            c.send("".join('A%d ACTIVATE "w%d.u%d" "be%d!p" ""\r\n' % (i, w, i, w) for i in range(300)))
+        tags = [c.start("UPDATE" if i % 2 else 'XUPDATE "0" "0"') for i, c in enumerate(readers)]
+        for c in writers:
+            assert [c.read() for _ in range(300)] == [("A%d" % i, "OK", "done") for i in range(300)]
+        for c, tag in zip(readers, tags):
+            noop = c.start("NOOP")
+            seen = {line[2] for line in c.finish(noop) if line[1] == "MAILBOX"}
+            assert len(seen) == 3000
 
 
 def table():

@@ -1,0 +1,207 @@
+/* writer.c: group commit. */
+#include "mupdate/writer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/pool.h"
+#include "lib/engine/engine.h"
+
+enum { WRITERS = 2, GROUP_MOST = 2048 /* commands in one transaction, about */ };
+
+struct writer {
+    struct names *names;
+    pthread_t threads[WRITERS];
+    pthread_mutex_t mutex;
+    pthread_cond_t queued, done;
+    bool stop;
+    struct write_job *first, **last;
+};
+
+/* ---- jobs ---- */
+
+struct write_job *write_job_new(void)
+{
+    struct write_job *job = xcalloc(1, sizeof(*job));
+
+    job->pool = pool_new(0);
+    job->last = &job->first;
+    return job;
+}
+
+void write_job_free(struct write_job **job)
+{
+    if (*job == NULL)
+        return;
+    pool_free(&(*job)->pool);
+    free(*job);
+    *job = NULL;
+}
+
+void write_job_add(struct write_job *job, enum mupdate_verb verb, const char *tag, const char *name,
+                   const char *location, const char *acl)
+{
+    struct write_command *c = pool_alloc(job->pool, sizeof(*c));
+
+    c->verb = verb;
+    c->tag = pool_strdup(job->pool, tag);
+    c->name = pool_strdup(job->pool, name);
+    c->location = location != NULL ? pool_strdup(job->pool, location) : NULL;
+    c->acl = acl != NULL ? pool_strdup(job->pool, acl) : NULL;
+    *job->last = c;
+    job->last = &c->next;
+    job->count++;
+}
+
+/* ---- the threads ---- */
+
+static int apply_job(struct names_txn *txn, struct write_job *job)
+{
+    for (struct write_command *c = job->first; c != NULL; c = c->next) {
+        c->result = names_apply(txn, c->verb, c->name, c->location, c->acl);
+        if (c->result < 0)
+            return c->result;
+    }
+    return 0;
+}
+
+/* One transaction for all of them. */
+static int write_group(struct writer *w, struct write_job *group)
+{
+    struct names_txn *txn;
+    unsigned count = 0;
+    int r = names_begin(w->names, &txn);
+
+    if (r == 0) {
+        for (struct write_job *job = group; job != NULL && r == 0; job = job->next) {
+            r = apply_job(txn, job);
+            count += job->count;
+        }
+        if (r == 0)
+            r = names_commit(&txn);
+        else
+            names_abort(&txn);
+    }
+    if (r < 0)
+        LOG(LOG_ERR, MUPDATE_COMMIT, LOG_ERROR(r), LOG_INT(COUNT, count));
+    return r;
+}
+
+/* What waits, as far as it fits into a transaction. */
+static struct write_job *take_group(struct writer *w)
+{
+    struct write_job *group = w->first, **end = &w->first;
+    unsigned count = 0;
+
+    while (*end != NULL && count < GROUP_MOST) {
+        count += (*end)->count;
+        end = &(*end)->next;
+    }
+    w->first = *end;
+    *end = NULL;
+    if (w->first == NULL)
+        w->last = &w->first;
+    return group;
+}
+
+/* A job is its session's again once `done` is set and the mutex is free. */
+static void hand_back(struct writer *w, struct write_job *group, int error)
+{
+    while (group != NULL) {
+        struct write_job *job = group;
+
+        group = job->next;
+        job->error = error;
+        job->done = true;
+        session_wake(job->session);
+    }
+    pthread_cond_broadcast(&w->done);
+}
+
+static void *run(void *context)
+{
+    struct writer *w = context;
+
+    pthread_mutex_lock(&w->mutex);
+    for (;;) {
+        struct write_job *group;
+        int r;
+
+        while (w->first == NULL && !w->stop)
+            pthread_cond_wait(&w->queued, &w->mutex);
+        if (w->first == NULL)
+            break;
+        group = take_group(w);
+        pthread_mutex_unlock(&w->mutex);
+        r = write_group(w, group);
+        pthread_mutex_lock(&w->mutex);
+        hand_back(w, group, r);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return NULL;
+}
+
+struct writer *writer_new(struct names *names)
+{
+    struct writer *w = xcalloc(1, sizeof(*w));
+
+    w->names = names;
+    w->last = &w->first;
+    pthread_mutex_init(&w->mutex, NULL);
+    pthread_cond_init(&w->queued, NULL);
+    pthread_cond_init(&w->done, NULL);
+    for (unsigned i = 0; i < WRITERS; i++)
+        BUG_ON(pthread_create(&w->threads[i], NULL, run, w) != 0);
+    return w;
+}
+
+void writer_free(struct writer **wp)
+{
+    struct writer *w = *wp;
+
+    if (w == NULL)
+        return;
+    *wp = NULL;
+    pthread_mutex_lock(&w->mutex);
+    w->stop = true;
+    pthread_cond_broadcast(&w->queued);
+    pthread_mutex_unlock(&w->mutex);
+    for (unsigned i = 0; i < WRITERS; i++)
+        pthread_join(w->threads[i], NULL);
+    pthread_cond_destroy(&w->queued);
+    pthread_cond_destroy(&w->done);
+    pthread_mutex_destroy(&w->mutex);
+    free(w);
+}
+
+void writer_submit(struct writer *w, struct write_job *job, struct session *session)
+{
+    job->session = session;
+    job->next = NULL;
+    pthread_mutex_lock(&w->mutex);
+    *w->last = job;
+    w->last = &job->next;
+    pthread_cond_signal(&w->queued);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+bool writer_done(struct writer *w, const struct write_job *job)
+{
+    bool done;
+
+    pthread_mutex_lock(&w->mutex);
+    done = job->done;
+    pthread_mutex_unlock(&w->mutex);
+    return done;
+}
+
+void writer_wait(struct writer *w, const struct write_job *job)
+{
+    pthread_mutex_lock(&w->mutex);
+    while (!job->done)
+        pthread_cond_wait(&w->done, &w->mutex);
+    pthread_mutex_unlock(&w->mutex);
+}

@@ -1,0 +1,53 @@
+/* writer.h: group commit: what sessions want changed at the same time shares a transaction and its sync.
+ *
+ * A session collects the commands that stand in its buffer one behind the other in a job, submits it, parks, and is
+ * woken when all of it is durable or refused.  Two threads take what is there by turns: one's commands are applied
+ * while the other's are synced. */
+#ifndef MUPDATE_WRITER_H
+#define MUPDATE_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/mupdate/link.h"
+#include "mupdate/names.h"
+
+struct session;
+struct writer;
+
+struct writer *writer_new(struct names *names);
+void writer_free(struct writer **writer); /* no job may be under way; *writer may be NULL */
+
+struct write_command {
+    enum mupdate_verb verb;
+    const char *tag, *name, *location, *acl; /* in the job's pool; location, acl: NULL where there is none */
+    int result;                              /* enum names_result, once the job is done without error */
+    struct write_command *next;
+};
+
+struct write_job {
+    struct pool *pool;
+    struct write_command *first, **last;
+    unsigned count;
+    int error; /* once it is done: nothing of it was done; 0: see the commands */
+    /* the writer's */
+    struct session *session;
+    bool done;
+    struct write_job *next;
+};
+
+struct write_job *write_job_new(void);
+void write_job_free(
+    struct write_job **job); /* before it is submitted, or once it is done; *job may be NULL */
+
+/* Strings are copied. */
+void write_job_add(struct write_job *job, enum mupdate_verb verb, const char *tag, const char *name,
+                   const char *location, const char *acl);
+
+/* Queues the job; the session (which lives until writer_done() or writer_wait() says so) is woken when it is done. */
+void writer_submit(struct writer *writer, struct write_job *job, struct session *session);
+bool writer_done(struct writer *writer, const struct write_job *job);
+/* Waits on this thread: at the end of a session. */
+void writer_wait(struct writer *writer, const struct write_job *job);
+
+#endif
