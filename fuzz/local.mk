@@ -1,7 +1,7 @@
 # Fuzz harnesses: fuzz/README.md.
-FUZZ_NAMES = backend charset conf imapd imapwire lmtp lmtpd mail mupdate mupdated names proxy-response sieve smtp store stream
+FUZZ_NAMES = backend charset conf imapd imapwire lmtp lmtpd mail mupdate mupdated names proxy-response sieve smtp store stream timsieved
 EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-conf fuzz/fuzz-imapd fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-lmtpd fuzz/fuzz-mail \
-	fuzz/fuzz-mupdate fuzz/fuzz-mupdated fuzz/fuzz-names fuzz/fuzz-proxy-response fuzz/fuzz-sieve fuzz/fuzz-smtp fuzz/fuzz-store fuzz/fuzz-stream
+	fuzz/fuzz-mupdate fuzz/fuzz-mupdated fuzz/fuzz-names fuzz/fuzz-proxy-response fuzz/fuzz-sieve fuzz/fuzz-smtp fuzz/fuzz-store fuzz/fuzz-stream fuzz/fuzz-timsieved
 EXTRA_DIST += fuzz/README.md fuzz/dict $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
@@ -107,6 +107,14 @@ fuzz_replay_lmtpd_LDADD = $(LMTP_LOCAL_LIBS) $(LOCAL_LIBS)
 fuzz_fuzz_lmtpd_SOURCES = fuzz/lmtpd.c fuzz/serve.c fuzz/serve.h fuzz/served-store.c fuzz/served-store.h
 fuzz_fuzz_lmtpd_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_lmtpd_LDADD = $(LMTP_LOCAL_LIBS) $(LOCAL_LIBS)
+
+check_PROGRAMS += fuzz/replay-timsieved
+fuzz_replay_timsieved_SOURCES = fuzz/replay.c fuzz/timsieved.c fuzz/serve.c fuzz/serve.h
+fuzz_replay_timsieved_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/timsieved"' -DCUTS_MAX=8
+fuzz_replay_timsieved_LDADD = $(MANAGESIEVE_LIBS)
+fuzz_fuzz_timsieved_SOURCES = fuzz/timsieved.c fuzz/serve.c fuzz/serve.h
+fuzz_fuzz_timsieved_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_timsieved_LDADD = $(MANAGESIEVE_LIBS)
 
 check_PROGRAMS += fuzz/replay-mupdated
 fuzz_replay_mupdated_SOURCES = fuzz/replay.c fuzz/mupdated.c fuzz/serve.c fuzz/serve.h

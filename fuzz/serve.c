@@ -52,8 +52,8 @@ static void configure(const char *service)
         "servername: fuzz\nadmins: cyrus\nproxyservers: murder\nunix_group_enable: no\ndb_map_size: 256M\n"
         "failedloginpause: 0\nsasl_pwcheck_method: auxprop\nsasl_auxprop_plugin: sasldb\n"
         "sasl_sasldb_path: %s/sasldb2\nsasl_mech_list: PLAIN LOGIN SCRAM-SHA-1\nallowplaintext: yes\n"
-        "maxmessagesize: 1M\nmaxliteral: 64K\n",
-        dir, dir, dir);
+        "maxmessagesize: 1M\nmaxliteral: 64K\nsievedir: %s/conf/sieve\n",
+        dir, dir, dir, dir);
     BUG_ON(file_replace(buf_cstr(&path), conf.data, conf.len, 0600) != 0);
     BUG_ON(config_read(buf_cstr(&path), service, "fuzz", &error) != 0);
     buf_free(&conf);

@@ -31,6 +31,7 @@ dist_man_MANS = \
 	man/sivtest.1 \
 	man/squatter.8 \
 	man/synctest.1 \
+	man/timsieved.8 \
 	man/tls_prune.8 \
 	man/unexpunge.8
 nodist_doc_DATA = man/imapd.conf.sample

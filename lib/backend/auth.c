@@ -82,6 +82,8 @@ static void send_base64(struct backend *b, const char *data, size_t n)
     struct buf text = BUF_INIT;
 
     str_base64_encode(&text, data, n);
+    if (b->ops->strings)
+        stream_printf(b->stream, "{%zu+}\r\n", text.len);
     stream_puts(b->stream, buf_cstr(&text));
     stream_puts(b->stream, "\r\n");
     buf_free(&text);
@@ -150,10 +152,24 @@ int backend_auth_respond(struct backend *b)
     return r < 0 ? r : 0;
 }
 
+/* Hears what the server said with its OK. */
+static void hear_last_word(struct backend *b)
+{
+    struct buf data = BUF_INIT;
+    const char *out;
+    size_t n;
+
+    if (b->data.len > 0 && str_base64_decode(&data, buf_cstr(&b->data), b->data.len) == 0)
+        b->sasl_status = sasl_cli_step(b->sasl, buf_cstr(&data), data.len, &out, &n);
+    buf_free(&data);
+}
+
 int backend_auth_end(struct backend *b)
 {
     struct sasl_layer layer;
 
+    if (b->sasl_status != SASL_STATUS_DONE && b->ops->strings)
+        hear_last_word(b);
     if (b->sasl_status != SASL_STATUS_DONE)
         return backend_fail(b, ERR_AUTH, "the server did not prove who it is");
     buf_free(&b->initial);

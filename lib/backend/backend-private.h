@@ -37,7 +37,7 @@ int backend_bind(int fd, int family);
 int backoff_enter(const char *server);
 void backoff_result(const char *server, bool reachable);
 
-/* ---- a protocol (imap.c, lmtp.c, mupdate.c) ---- */
+/* ---- a protocol (imap.c, lmtp.c, mupdate.c, sieve.c) ---- */
 
 enum backend_answer {
     ANSWER_MORE = 0, /* incomplete: needs input */
@@ -50,6 +50,7 @@ struct backend_ops {
     unsigned port;
     bool banner_after_tls; /* the greeting comes again */
     bool caps_by_user;     /* capabilities are others after authentication */
+    bool strings;          /* SASL's data are strings, and the server's last may come with its OK */
     const char *starttls, *cancel, *logout;
     const char *compress, *compress_word; /* with proxy_compress; NULL: never */
     /* The next three read an answer: ANSWER_*, or an error with text. */
@@ -75,7 +76,7 @@ void backend_lines_mechs(const struct backend *b, struct buf *to);
 bool backend_initial_always(const struct backend *b);
 bool backend_lines_has(const struct backend *b, const char *word);
 
-extern const struct backend_ops backend_imap_ops, backend_lmtp_ops, backend_mupdate_ops;
+extern const struct backend_ops backend_imap_ops, backend_lmtp_ops, backend_mupdate_ops, backend_sieve_ops;
 
 /* ---- the connection ---- */
 
@@ -116,8 +117,9 @@ struct backend {
 
     struct buf greeting, caps, data;
     struct smtp_reply reply;
-    bool have_caps; /* they came with the last answer */
-    bool preauth;   /* the server wants no authentication */
+    bool have_caps;  /* they came with the last answer */
+    bool in_literal; /* ManageSieve: the next line is what was announced */
+    bool preauth;    /* the server wants no authentication */
     bool tls, authenticated;
     bool asked_compress;
     bool reused;               /* its connection comes from the pool */

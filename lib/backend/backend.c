@@ -22,6 +22,7 @@ static const struct backend_ops *const ops_of[] = {
     [BACKEND_IMAP] = &backend_imap_ops,
     [BACKEND_LMTP] = &backend_lmtp_ops,
     [BACKEND_MUPDATE] = &backend_mupdate_ops,
+    [BACKEND_SIEVE] = &backend_sieve_ops,
 };
 
 /* ---- life ---- */

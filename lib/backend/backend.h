@@ -20,7 +20,7 @@
 
 struct backend;
 
-enum backend_protocol { BACKEND_IMAP, BACKEND_LMTP, BACKEND_MUPDATE };
+enum backend_protocol { BACKEND_IMAP, BACKEND_LMTP, BACKEND_MUPDATE, BACKEND_SIEVE };
 
 enum backend_status {
     BACKEND_DONE = 0, /* connected, authenticated as asked */
@@ -81,9 +81,10 @@ int backend_connect_wait(const struct backend_config *config, int64_t deadline, 
 /* When done: the stream (owned by b), positioned after the last answer of the login. */
 struct stream *backend_stream(struct backend *b);
 /* The capability words after login, blank-separated as the server gave them (LMTP: the lines
- * after LHLO, one a LF; MUPDATE: likewise, without "* "); "" before. */
+ * after LHLO, one a LF; MUPDATE: likewise, without "* "; ManageSieve: likewise, without quotes);
+ * "" before. */
 const char *backend_capabilities(const struct backend *b);
-/* Is it among the words (IMAP: ASCII case ignored; LMTP and MUPDATE: first word of a line)? */
+/* Is it among the words (IMAP: ASCII case ignored; the others: first word of a line)? */
 bool backend_has(const struct backend *b, const char *capability);
 const char *backend_server(const struct backend *b);
 /* What the server calls itself in its greeting (MUPDATE: "(master)" or the master's URL). */

@@ -1,4 +1,4 @@
-/* lines.h: capabilities that are lines of words (LMTP, MUPDATE). */
+/* lines.h: capabilities that are lines of words (LMTP, MUPDATE, ManageSieve). */
 #ifndef LIB_BACKEND_LINES_H
 #define LIB_BACKEND_LINES_H
 

@@ -9,5 +9,6 @@ lib_backend_libbackend_a_SOURCES = \
 	lib/backend/lines.c lib/backend/lines.h \
 	lib/backend/lmtp.c \
 	lib/backend/mupdate.c \
-	lib/backend/pool.c lib/backend/pool.h
+	lib/backend/pool.c lib/backend/pool.h \
+	lib/backend/sieve.c
 BACKEND_LIBS = lib/backend/libbackend.a $(IMAPWIRE_LIBS) $(SMTP_LIBS) $(SASL_ROOM_LIBS) $(STREAM_LIBS)

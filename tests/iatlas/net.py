@@ -8,7 +8,7 @@ import os
 import random
 import tempfile
 
-IMAP, IMAPS, LMTP, MUPDATE = 2143, 2993, 2003, 3905
+IMAP, IMAPS, LMTP, MUPDATE, SIEVE = 2143, 2993, 2003, 3905, 4190
 
 
 class Network:

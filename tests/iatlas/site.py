@@ -9,6 +9,7 @@ from .desk import Desk, keep_telemetry, refusals, telemetry
 from .direct import wait_for
 from .murder import Murder
 from .node import ADMIN, PASSWORD
+from .sieve import Sieve
 from .tls import Authority
 
 HOST = "mail.example.test"
@@ -37,6 +38,9 @@ class Site:
         self.node.services["mta"] = 'cmd="%s" listen="%s:%d" prefork=0' % (lmtp, self.address, MTA_LMTP)
         self.node.services["mtaunix"] = 'cmd="%s" listen="%s" prefork=0' % (lmtp, self.lmtp_socket)
         self.node.conf["lmtp_admins"] = "mta"
+        for n in [self.node, *(self.murder.be if self.murder else [])]:
+            n.services["sieve"] = 'cmd="timsieved" listen="%s:%d" prefork=0' % (n.address, net.SIEVE)
+            n.conf["sievedir"] = n.path("sieve")
         self.node.add_user("mta")
         self.users = 0
 
@@ -52,6 +56,10 @@ class Site:
 
     def lmtp(self):
         return Lmtp(self.address)
+
+    def sieve(self):
+        """Not logged in."""
+        return Sieve(self.address)
 
     def make_user(self, backend=1):
         """A new user's name; `team` is on the other backend, 0."""
