@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "imap/local/local-private.h"
+#include "imap/session/status-items.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
@@ -10,50 +11,19 @@
 
 enum { NONE = -1 }; /* NIL (RFC 7889 3.1) */
 
-enum status_item { MESSAGES = 1, RECENT = 2, UIDNEXT = 4, UIDVALIDITY = 8, UNSEEN = 16, APPENDLIMIT = 32 };
-
-static const struct {
-    enum status_item bit;
-    const char *name;
-} items[] = {{MESSAGES, "MESSAGES"},       {RECENT, "RECENT"}, {UIDNEXT, "UIDNEXT"},
-             {UIDVALIDITY, "UIDVALIDITY"}, {UNSEEN, "UNSEEN"}, {APPENDLIMIT, "APPENDLIMIT"}};
-
-static unsigned take_item(struct imap_args *args)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(items); i++)
-        if (imap_args_word(args, items[i].name))
-            return items[i].bit;
-    args->error = "Invalid STATUS item";
-    return 0;
-}
-
-/* "(item ...)", to the end.  0: a syntax error. */
-static unsigned take_items(struct imap_args *args)
-{
-    unsigned wanted = 0, item;
-
-    if (imap_args_char(args, '(') < 0)
-        return 0;
-    do {
-        item = take_item(args);
-        wanted |= item;
-    } while (item != 0 && imap_args_skip(args, ' '));
-    return item != 0 && imap_args_char(args, ')') == 0 && imap_args_end(args) == 0 ? wanted : 0;
-}
-
 /* "mailbox (item ...)".  0: the answer has been made. */
 static unsigned parse(struct command *cmd)
 {
     struct imap_args args;
     const char *ignored;
-    unsigned wanted = 0;
+    unsigned wanted;
 
     command_args(cmd, &args);
-    if (imap_args_mailbox(&args, &ignored) == 0 && imap_args_space(&args) == 0)
-        wanted = take_items(&args);
-    if (wanted == 0)
-        command_bad(cmd, "%s", imap_args_error(&args));
-    return wanted;
+    if (imap_args_mailbox(&args, &ignored) == 0 && imap_args_space(&args) == 0 &&
+        status_items_read(&args, &wanted) == 0 && imap_args_end(&args) == 0)
+        return wanted;
+    command_bad(cmd, "%s", imap_args_error(&args));
+    return 0;
 }
 
 static int64_t value_of(const struct mailbox_status *s, enum status_item item)
@@ -61,18 +31,24 @@ static int64_t value_of(const struct mailbox_status *s, enum status_item item)
     int64_t max = opt_bytes(OPT_MAXMESSAGESIZE);
 
     switch (item) {
-    case MESSAGES:
+    case STATUS_MESSAGES:
         return s->messages;
-    case RECENT:
+    case STATUS_RECENT:
         return s->recent;
-    case UIDNEXT:
+    case STATUS_UIDNEXT:
         return s->uidnext;
-    case UIDVALIDITY:
+    case STATUS_UIDVALIDITY:
         return s->uidvalidity;
-    case UNSEEN:
+    case STATUS_UNSEEN:
         return s->unseen;
-    case APPENDLIMIT:
+    case STATUS_APPENDLIMIT:
         return max > 0 ? max : NONE;
+    case STATUS_DELETED:
+        return s->deleted;
+    case STATUS_SIZE:
+        return (int64_t)s->size;
+    case STATUS_ITEMS:
+        break;
     }
     return NONE;
 }
@@ -91,11 +67,11 @@ static void tell(struct command *cmd, const char *internal, unsigned wanted, con
     struct buf line = BUF_INIT;
 
     buf_printf(&line, "* STATUS %s (", client_name_out(cmd->client, cmd->pool, internal));
-    for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
-        if ((wanted & items[i].bit) == 0)
+    for (enum status_item item = 0; item < STATUS_ITEMS; item++) {
+        if ((wanted & 1u << item) == 0)
             continue;
-        buf_printf(&line, "%s%s ", separator, items[i].name);
-        put_value(&line, value_of(s, items[i].bit));
+        buf_printf(&line, "%s%s ", separator, status_item_name(item));
+        put_value(&line, value_of(s, item));
         separator = " ";
     }
     buf_puts(&line, ")\r\n");
@@ -140,6 +116,7 @@ int local_tell_status(struct leg *leg, struct command *cmd, const char *internal
     unsigned wanted;
 
     imap_args_init(&args, cmd->pool, wanted_items, strlen(wanted_items));
-    wanted = take_items(&args);
-    return wanted == 0 ? ERR_SYNTAX : status_of(cmd, (struct local_leg *)leg, internal, wanted);
+    if (status_items_read(&args, &wanted) < 0)
+        return ERR_SYNTAX;
+    return status_of(cmd, (struct local_leg *)leg, internal, wanted);
 }

@@ -40,7 +40,7 @@ static void close_connection(struct proxy_leg *p)
     backend_free(&p->backend);
     buf_free(&p->line);
     p->line_complete = p->drop = false;
-    p->tag = p->open = p->ignore = 0;
+    p->tag = p->open = p->last = p->ignore = 0;
     p->lull_at = 0;
     p->unselecting = false;
     p->phase = 0;
@@ -161,7 +161,7 @@ void proxy_abandon(struct proxy_leg *p)
 {
     if (p->open == 0)
         return;
-    p->ignore = p->open;
+    p->ignore = p->last > p->open ? p->last : p->open;
     p->open = 0;
     p->drop = true;
     buf_reset(&p->line);
@@ -175,6 +175,12 @@ void proxy_begin(struct proxy_leg *p)
     stream_printf(p->stream, "P%u ", p->open);
     p->silent_at = p->lull_at = 0;
     p->unselecting = false;
+}
+
+void proxy_begin_another(struct proxy_leg *p)
+{
+    p->last = ++p->tag;
+    stream_printf(p->stream, "P%u ", p->last);
 }
 
 bool proxy_is_silent(struct proxy_leg *p)
@@ -356,6 +362,8 @@ const struct leg_ops proxy_leg_ops = {
     .sink_cancel = proxy_sink_cancel,
     .sink_close = proxy_sink_close,
     .undo = proxy_undo,
+    .status_many = proxy_status_many,
+    .specials = proxy_specials,
     .lsub = proxy_lsub,
 };
 

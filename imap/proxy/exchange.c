@@ -12,8 +12,7 @@
 enum { POLL_MIN_MS = 1000 };
 enum { SET_MAX = 4000 }; /* bytes of a set in a command of ours: RFC 2683 3.2.1.5 wants lines below 8,000 */
 
-/* Sends a command's text unless it has been sent. */
-static int begin_once(struct proxy_leg *p, struct command *cmd, const char *text)
+int proxy_begin_once(struct proxy_leg *p, struct command *cmd, const char *text)
 {
     int r = proxy_connect(p, cmd);
 
@@ -27,7 +26,7 @@ static int begin_once(struct proxy_leg *p, struct command *cmd, const char *text
 int proxy_exchange(struct proxy_leg *p, struct command *cmd, struct stream *to, const char **ok_r,
                    const char *text)
 {
-    int r = begin_once(p, cmd, text);
+    int r = proxy_begin_once(p, cmd, text);
 
     return r < 0 ? r : proxy_answer(p, cmd, to, ok_r);
 }
@@ -80,7 +79,7 @@ int proxy_idle_start(struct leg *leg, struct command *cmd)
 
     if (r < 0 || !backend_has(p->backend, "IDLE"))
         return r;
-    r = begin_once(p, cmd, "IDLE");
+    r = proxy_begin_once(p, cmd, "IDLE");
     if (r < 0)
         return r;
     r = stream_flush(p->stream);
@@ -244,7 +243,7 @@ static int undo_select(struct proxy_leg *p, struct command *cmd, const char *mai
 
     if (name == NULL)
         return ERR_BADNAME;
-    r = begin_once(p, cmd, pool_printf(cmd->pool, "SELECT %s", name));
+    r = proxy_begin_once(p, cmd, pool_printf(cmd->pool, "SELECT %s", name));
     if (r < 0)
         return r;
     r = stream_flush(p->stream);
@@ -284,43 +283,4 @@ int proxy_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32
     }
     r = remove_uids(p, cmd, NULL, uids);
     return r == ERR_AGAIN ? r : undo_end(p, r);
-}
-
-/* ---- subscriptions ---- */
-
-/* "* LSUB (flags) "/" name": the name in internal form to fn. */
-static void give_subscription(struct client *c, struct command *cmd, const struct imap_response *response,
-                              leg_lsub_fn *fn, void *context)
-{
-    const char *separator, *name, *internal;
-    struct imap_args args;
-
-    imap_args_init(&args, cmd->pool, response->args.s, response->args.n);
-    if (imap_args_skip_value(&args) == 0 && imap_args_space(&args) == 0 &&
-        imap_args_nstring(&args, &separator) == 0 && imap_args_space(&args) == 0 &&
-        imap_args_mailbox(&args, &name) == 0 && client_name_in(c, cmd->pool, name, &internal) == 0)
-        fn(internal, context);
-}
-
-int proxy_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context)
-{
-    struct proxy_leg *p = (struct proxy_leg *)leg;
-    struct imap_response response;
-    enum reply reply;
-    int r = begin_once(p, cmd, "LSUB \"\" \"*\"");
-
-    if (r < 0)
-        return r;
-    r = stream_flush(p->stream);
-    if (r < 0 && r != ERR_AGAIN)
-        return proxy_fail(p, cmd, r);
-    while ((reply = proxy_collect(p, &response)) == REPLY_UNTAGGED) {
-        if (imap_slice_is(response.word, "LSUB"))
-            give_subscription(leg->client, cmd, &response, fn, context);
-        else
-            proxy_pass_line(p);
-    }
-    if (reply != REPLY_TAGGED)
-        return proxy_waiting(p, cmd, reply);
-    return proxy_judge(p, cmd, response.rest.s, response.rest.n, NULL);
 }

@@ -23,10 +23,11 @@ struct proxy_leg {
     bool passing;            /* the client has got the beginning of a response, and not its end */
     uint32_t tag;            /* of the last command sent: "P<tag>" */
     uint32_t open;           /* of the command that is under way, 0: none */
-    uint32_t ignore;         /* answers up to this tag are dropped, untagged ones before them too; 0: none */
-    bool unselecting;        /* ... that is an UNSELECT of ours */
-    int64_t lull_at;         /* without a selection: when to give the connection back; 0: not resting */
-    int64_t silent_at;       /* when the backend will have been silent too long; 0: not waited for yet */
+    uint32_t last;     /* of those that were sent behind it and are to be answered too; or not above `open` */
+    uint32_t ignore;   /* answers up to this tag are dropped, untagged ones before them too; 0: none */
+    bool unselecting;  /* ... that is an UNSELECT of ours */
+    int64_t lull_at;   /* without a selection: when to give the connection back; 0: not resting */
+    int64_t silent_at; /* when the backend will have been silent too long; 0: not waited for yet */
     struct imap_reader reader;
     struct buf line; /* a whole response, see proxy_collect() */
     bool line_complete;
@@ -52,6 +53,8 @@ void proxy_abandon(struct proxy_leg *p);
 
 /* Begins a command: appends "P<n> " to the output.  The answer to one that was left open is dropped. */
 void proxy_begin(struct proxy_leg *p);
+/* The same behind one that is under way: p->open is the one whose answer comes next. */
+void proxy_begin_another(struct proxy_leg *p);
 
 /* Has the backend been waited for too long?  Counts from the first call after the last byte of either side. */
 bool proxy_is_silent(struct proxy_leg *p);
@@ -166,6 +169,8 @@ bool proxy_is_server(const char *word);
  * proxy_answer(). */
 int proxy_exchange(struct proxy_leg *p, struct command *cmd, struct stream *to, const char **ok_r,
                    const char *text);
+/* Sends a command's text unless one is under way.  As proxy_connect(). */
+int proxy_begin_once(struct proxy_leg *p, struct command *cmd, const char *text);
 int proxy_poll(struct leg *leg, struct command *cmd);
 int proxy_idle_start(struct leg *leg, struct command *cmd);
 int proxy_idle_run(struct leg *leg, struct command *cmd);
@@ -174,7 +179,12 @@ int proxy_expunge_uids(struct leg *leg, struct command *cmd, const char *uids);
 int proxy_may_expunge(struct leg *leg);
 int proxy_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
                const char *uids);
+
+/* ---- names.c ---- */
+
 int proxy_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
+int proxy_status_many(struct leg *leg, struct command *cmd, struct leg_batch *batch, const char *items);
+int proxy_specials(struct leg *leg, struct command *cmd, leg_special_fn *fn, void *context);
 
 /* ---- source.c, sink.c: copying between servers ---- */
 

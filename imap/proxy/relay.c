@@ -20,7 +20,7 @@ static enum reply tagged(struct proxy_leg *p, const struct imap_response *respon
         str_parse_u32(response->tag.s + 1, response->tag.n - 1, &tag) < 0 || tag > p->tag)
         return REPLY_LOST;
     if (tag == p->open && tag > p->ignore) {
-        p->open = 0;
+        p->open = p->open < p->last ? p->open + 1 : 0;
         return REPLY_TAGGED;
     }
     if (tag > p->ignore)

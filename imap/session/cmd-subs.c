@@ -9,34 +9,41 @@
 #include "lib/base/options.h"
 #include "lib/imapwire/args.h"
 #include "lib/mboxlist/mboxlist.h"
+#include "lib/name/identity.h"
 #include "lib/name/namespace.h"
-#include "lib/name/wildcard.h"
 
 /* ---- LSUB ---- */
 
 struct lsub {
-    struct list_pattern pattern;
+    struct list_patterns patterns;
     struct list_levels levels;
     struct command *cmd;
     bool unfiltered; /* names that are not in the list are told too */
     struct buf name;
 };
 
+/* The user's uses of a mailbox, as far as the list here has them. */
+static const char *uses_of(const struct client *c, const struct mboxlist_record *record, struct pool *pool)
+{
+    if (record->type != MBOXLIST_LOCAL || !opt_switch(OPT_SPECIALUSEALWAYS))
+        return "";
+    return mboxlist_special_use(record, c->identity->userid, pool);
+}
+
 /* One subscription.  A frontend asks its backend for all of a user's: it filters by its own list. */
 static void take_subscription(const char *internal, void *context)
 {
     struct lsub *l = context;
     struct client *c = l->cmd->client;
-    struct mboxlist_record record;
     struct pool *pool = pool_new(0);
+    struct mboxlist_record record;
+    bool listed = mboxlist_lookup(c->list, internal, pool, &record) == 0 && list_is_visible(c, &record);
 
     buf_reset(&l->name);
-    if ((l->unfiltered ||
-         (mboxlist_lookup(c->list, internal, pool, &record) == 0 && list_is_visible(c, &record))) &&
-        namespace_to_external(c->ns, internal, &l->name) == 0) {
-        list_levels_tell(&l->levels, c, &l->pattern, buf_cstr(&l->name), "LSUB", "\\Noselect");
-        if (wildcard_match(l->pattern.wildcard, l->name.data, l->name.len))
-            list_put(c, "LSUB", "", buf_cstr(&l->name));
+    if ((listed || l->unfiltered) && namespace_to_external(c->ns, internal, &l->name) == 0) {
+        list_levels_tell(&l->levels, c, &l->patterns, buf_cstr(&l->name), "LSUB", "\\Noselect");
+        if (list_matches(&l->patterns, l->name.data, l->name.len))
+            list_put(c, "LSUB", listed ? uses_of(c, &record, pool) : "", buf_cstr(&l->name), "");
     }
     pool_free(&pool);
 }
@@ -59,7 +66,7 @@ static void lsub_cleanup(struct command *cmd)
 {
     struct lsub *l = cmd->state;
 
-    list_pattern_free(&l->pattern);
+    list_patterns_free(&l->patterns);
     list_levels_free(&l->levels);
     buf_free(&l->name);
 }
@@ -73,15 +80,15 @@ enum step cmd_lsub(struct command *cmd)
     command_args(cmd, &args);
     cmd->state = l;
     cmd->cleanup = lsub_cleanup;
-    if (list_pattern_parse(cmd, &args, &l->pattern) < 0)
-        return STEP_DONE;
-    if (imap_args_end(&args) < 0)
+    if (list_patterns_read(&args, false, &l->patterns) < 0 || imap_args_end(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
+    if (list_patterns_compile(&l->patterns, c->ns->separator, false) < 0)
+        return command_no(cmd, "LIMIT", "Pattern too long");
     l->cmd = cmd;
     l->unfiltered = opt_switch(OPT_ALLOWALLSUBSCRIBE) || c->is_proxied;
     list_levels_init(&l->levels);
-    if (*l->pattern.pattern == '\0') {
-        list_put(c, "LSUB", "\\Noselect", "");
+    if (*l->patterns.texts[0] == '\0') {
+        list_put(c, "LSUB", "\\Noselect", "", "");
         return command_ok(cmd, NULL, "Completed");
     }
     cmd->step = lsub_step;

@@ -73,6 +73,18 @@ struct leg_appended {
 /* What LSUB gives: a name as the server wrote it, decoded to the internal form. */
 typedef void leg_lsub_fn(const char *internal, void *context);
 
+/* The special uses of a mailbox ("\\Sent \\Junk"; never ""). */
+typedef void leg_special_fn(const char *internal, const char *uses, void *context);
+
+/* Mailboxes of one leg that are asked about together. */
+struct leg_batch {
+    char **names; /* internal */
+    size_t count, room;
+    bool begun; /* the leg's */
+};
+void leg_batch_add(struct leg_batch *batch, const char *internal);
+void leg_batch_free(struct leg_batch *batch);
+
 struct leg_ops {
     const char *name; /* "local", "proxy" */
 
@@ -171,8 +183,16 @@ struct leg_ops {
     /* ---- names ---- */
 
     /* Tells STATUS of a mailbox of this leg, at once; `items` as in the command: "(MESSAGES UNSEEN)".  0; an error, and
-     * nothing told.  The local leg only. */
+     * nothing told.  The local leg only (NULL: see the next). */
     int (*status)(struct leg *leg, struct command *cmd, const char *internal, const char *items);
+
+    /* A primitive for those that have to be asked: STATUS of many mailboxes, told as it comes.  Nothing is told of those
+     * that refuse.  Several legs may be asked at a time; none may be left before it has answered.  The proxy's leg only. */
+    int (*status_many)(struct leg *leg, struct command *cmd, struct leg_batch *batch, const char *items);
+
+    /* A primitive likewise: fn for each of the leg's mailboxes that has special uses of this user (RFC 6154).  The
+     * proxy's leg only: of mailboxes here the list tells. */
+    int (*specials)(struct leg *leg, struct command *cmd, leg_special_fn *fn, void *context);
 
     /* The user's subscriptions, as kept by the server of his INBOX: fn for each. */
     int (*lsub)(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);

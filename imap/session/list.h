@@ -1,8 +1,9 @@
-/* list.h: what LIST and LSUB have in common. */
+/* list.h: what LIST and LSUB have in common: patterns, lines, levels of the hierarchy. */
 #ifndef IMAP_SESSION_LIST_H
 #define IMAP_SESSION_LIST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "imap/session/client.h"
 #include "lib/base/buf.h"
@@ -12,20 +13,39 @@
 struct hash;
 struct wildcard;
 
-struct list_pattern {
-    const char *reference, *pattern;
-    struct wildcard *wildcard;
-    bool levels; /* levels of the hierarchy without a mailbox of their own are told too */
+enum { LIST_PATTERNS_MAX = 32 /* of one LIST: each costs a pass over every name */ };
+
+/* ---- patterns ---- */
+
+struct list_patterns {
+    const char *reference;
+    size_t count;
+    const char **texts; /* as given */
+    struct wildcard **wildcards;
+    bool several; /* they came in brackets (RFC 5258 section 3) */
 };
 
-/* Reads reference and pattern; what follows is the caller's.  0, or the answer has been made. */
-int list_pattern_parse(struct command *cmd, struct imap_args *args, struct list_pattern *p);
-void list_pattern_free(struct list_pattern *p);
+/* Reads reference and pattern, or with `may_be_several` a list of patterns in brackets; what follows is the caller's.
+ * 0; ERR_SYNTAX with args->error; ERR_LIMIT: more than LIST_PATTERNS_MAX. */
+int list_patterns_read(struct imap_args *args, bool may_be_several, struct list_patterns *p);
 
-/* Writes a line: `word` is LIST or LSUB. */
-void list_put(struct client *c, const char *word, const char *attributes, const char *external);
+/* Prepares them for matching.  `extended`: what is empty or too long is ignored (RFC 5258 section 3), else too long is
+ * ERR_TOOBIG.  Freed by list_patterns_free(), which may be called without. */
+int list_patterns_compile(struct list_patterns *p, char separator, bool extended);
+void list_patterns_free(struct list_patterns *p);
 
-/* The levels of the hierarchy that match a pattern without being listed themselves: each is told once. */
+bool list_matches(const struct list_patterns *p, const char *name, size_t len);
+
+/* The internal prefix that all names that match have, appended. */
+void list_patterns_prefix(const struct list_patterns *p, const struct namespace *ns, struct buf *prefix);
+
+/* ---- lines ---- */
+
+/* Writes a line: `word` is LIST, LSUB or XLIST; `more`: an extended data item behind the name, or "". */
+void list_put(struct client *c, const char *word, const char *attributes, const char *external,
+              const char *more);
+
+/* The levels of the hierarchy that have no mailbox of their own and match a pattern: each is told once. */
 struct list_levels {
     struct hash *told;
     struct buf last; /* the name before */
@@ -33,15 +53,25 @@ struct list_levels {
 void list_levels_init(struct list_levels *l);
 void list_levels_free(struct list_levels *l);
 /* To be called for each name in order, before it is listed. */
-void list_levels_tell(struct list_levels *l, struct client *c, const struct list_pattern *p, const char *name,
-                      const char *word, const char *attributes);
+void list_levels_tell(struct list_levels *l, struct client *c, const struct list_patterns *p,
+                      const char *name, const char *word, const char *attributes);
+/* The same, for names of which not every ancestor that exists was among those before: says of a level whether it has a
+ * mailbox. */
+typedef bool list_exists_fn(struct command *cmd, const char *external);
+void list_levels_tell_missing(struct list_levels *l, struct command *cmd, const struct list_patterns *p,
+                              const char *name, list_exists_fn *exists);
+/* Notes a name without telling anything of its levels. */
+void list_levels_note(struct list_levels *l, const char *name);
 
-/* What LIST can be asked for beyond RFC 3501, by a frontend alone (doc/protocols/cyrus-private.md): words of RFC 5258,
- * RFC 5819 and RFC 6154. */
+/* ---- options (RFC 5258, 5819, 6154, 8440) ---- */
+
 struct list_options {
-    bool only_subscribed, only_special; /* which mailboxes */
-    bool subscribed, special;           /* what of them; children are always told */
-    const char *status;                 /* "(MESSAGES UNSEEN)"; NULL: no STATUS */
+    bool extended; /* said in any of the ways of RFC 5258 section 3 */
+    /* which mailboxes */
+    bool only_subscribed, only_special, remote, recursive;
+    /* what of them; children are told in any case */
+    bool subscribed, children, special, myrights;
+    const char *status; /* "(MESSAGES UNSEEN)"; NULL: no STATUS */
 };
 /* "(subscribed special-use) " before the reference, and " return (...)" behind the pattern, to the end of the arguments;
  * both may be missing.  0 or ERR_SYNTAX. */

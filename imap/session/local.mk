@@ -8,7 +8,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/cmd-append.c \
 	imap/session/cmd-copy.c \
 	imap/session/cmd-idle.c \
-	imap/session/cmd-list.c imap/session/list.h \
+	imap/session/cmd-list.c imap/session/list.h imap/session/list-private.h \
 	imap/session/cmd-metadata.c \
 	imap/session/cmd-misc.c \
 	imap/session/cmd-names.c \
@@ -19,7 +19,13 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/front.c imap/session/front.h \
 	imap/session/input.c imap/session/input.h \
 	imap/session/leg.h \
+	imap/session/list-lines.c \
 	imap/session/list-options.c \
+	imap/session/list-status.c \
+	imap/session/list-subs.c \
+	imap/session/list-walk.c \
 	imap/session/process.c imap/session/process.h \
-	imap/session/route.c imap/session/route.h
+	imap/session/route.c imap/session/route.h \
+	imap/session/spread.c imap/session/spread.h \
+	imap/session/status-items.c imap/session/status-items.h imap/session/status-items.def
 SESSION_LIBS = imap/session/libsession.a $(LOGIN_LIBS) $(MUPDATE_LIBS) $(MBOXLIST_LIBS) $(IMAPWIRE_LIBS)

@@ -10,6 +10,7 @@ lib_mboxlist_libmboxlist_a_SOURCES = \
 	lib/mboxlist/quota.c lib/mboxlist/quota.h \
 	lib/mboxlist/record.c lib/mboxlist/record.h \
 	lib/mboxlist/remote.c lib/mboxlist/remote.h \
+	lib/mboxlist/special-use.c lib/mboxlist/special-use.h \
 	lib/mboxlist/subs.c lib/mboxlist/subs.h \
 	lib/mboxlist/volatile.c
 lib_mboxlist_libmboxlist_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

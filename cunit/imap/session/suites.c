@@ -1,6 +1,6 @@
 #include "cunit/unit.h"
 
-extern const struct unit_suite append_suite, capability_suite, commands_suite, input_suite;
+extern const struct unit_suite append_suite, capability_suite, commands_suite, input_suite, list_suite;
 
 const struct unit_suite *const unit_suites[] = {&append_suite, &capability_suite, &commands_suite,
-                                                &input_suite, NULL};
+                                                &input_suite,  &list_suite,       NULL};
