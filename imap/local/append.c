@@ -16,7 +16,7 @@ struct staged {
     struct staged *next;
     struct append_message how;
     struct stage *stage; /* NULL before its first bytes */
-    bool strict;
+    bool strict, binary;
 };
 
 struct leg_sink {
@@ -88,9 +88,15 @@ static int end_message(struct leg_sink *s)
     r = stage_finish(m->stage, &info);
     if (r < 0)
         return r;
-    if (m->strict && info.has_nul)
+    if (m->strict && info.has_nul && !m->binary)
         return refuse(s, "Message contains NUL characters");
-    if (m->strict && info.has_bare_lf)
+    if (m->binary && info.has_nul)
+        r = stage_encode_binary(&m->stage, &info);
+    if (r == ERR_UNSUPPORTED)
+        return refuse(s, "[UNKNOWN-CTE] NUL characters outside the body of a binary part");
+    if (r < 0)
+        return r;
+    if (m->strict && !m->binary && info.has_bare_lf)
         return refuse(s, "Message contains bare newlines");
     return 0;
 }
@@ -146,6 +152,7 @@ int local_sink_part(struct leg_sink *s, const struct leg_part *part)
         return ERR_TOOBIG;
     s->size += part->size;
     s->bytes += part->size;
+    s->now->binary = s->now->binary || part->binary;
     r = check_room(s);
     if (r == 0 && s->now->stage == NULL)
         r = stage_new(s->l->env->store, s->to.record.partition, &s->now->stage);

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "imap/local/fetch.h"
+#include "imap/session/capability.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
@@ -134,12 +135,12 @@ static int parse_partial(struct imap_args *args, struct fetch_item *item)
 }
 
 /* The name that the answer repeats: BODY[...], and the partial's start. */
-static const char *section_name(struct pool *pool, const struct fetch_item *item)
+static const char *section_name(struct pool *pool, const struct fetch_item *item, const char *word)
 {
     struct buf b = BUF_INIT;
     const char *name;
 
-    buf_puts(&b, "BODY[");
+    buf_printf(&b, "%s[", word);
     mail_section_format(&item->section, &b);
     buf_putc(&b, ']');
     if (item->has_partial)
@@ -165,10 +166,44 @@ static int add_section(struct imap_args *args, struct fetch_items *items, bool p
 
     if (parse_section(args, &item->section) < 0 || parse_partial(args, item) < 0)
         return ERR_SYNTAX;
-    item->name = section_name(args->pool, item);
+    item->name = section_name(args->pool, item, "BODY");
     item->cached_fields = fields_are_cached(&item->section);
     items->sets_seen = items->sets_seen || !peek;
     return 0;
+}
+
+/* ---- BINARY[part]<partial>, BINARY.SIZE[part] (RFC 3516 7) ---- */
+
+static const struct binary_word {
+    const char *word, *answer;
+    enum fetch_kind kind;
+    bool sets_seen;
+} binary_words[] = {{"BINARY", "BINARY", FETCH_BINARY, true},
+                    {"BINARY.PEEK", "BINARY", FETCH_BINARY, false},
+                    {"BINARY.SIZE", "BINARY.SIZE", FETCH_BINARY_SIZE, false}};
+
+static int add_binary(struct imap_args *args, struct fetch_items *items, const struct binary_word *word)
+{
+    struct fetch_item *item = add(args, items, word->kind, NULL);
+
+    if (parse_section(args, &item->section) < 0)
+        return ERR_SYNTAX;
+    if (item->section.what != MAIL_SECTION_ALL)
+        return fail(args, "Invalid body section");
+    if (word->kind == FETCH_BINARY && parse_partial(args, item) < 0)
+        return ERR_SYNTAX;
+    item->name = section_name(args->pool, item, word->answer);
+    items->binary = true;
+    items->sets_seen = items->sets_seen || word->sets_seen;
+    return 0;
+}
+
+static const struct binary_word *find_binary(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(binary_words); i++)
+        if (str_ieq(name, binary_words[i].word) && !capability_is_suppressed("BINARY"))
+            return &binary_words[i];
+    return NULL;
 }
 
 /* ---- the list ---- */
@@ -184,6 +219,8 @@ static int parse_item(struct imap_args *args, struct fetch_items *items)
             return add_section(args, items, false);
         if (str_ieq(name, "BODY.PEEK"))
             return add_section(args, items, true);
+        if (find_binary(name) != NULL)
+            return add_binary(args, items, find_binary(name));
     } else if (add_plain(args, items, name) || add_rfc822(args, items, name)) {
         return 0;
     }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imap/local/fetch-binary.h"
 #include "imap/local/local-private.h"
 #include "imap/store/flags.h"
 #include "lib/base/error.h"
@@ -30,13 +31,16 @@ struct fetch {
     bool begun;              /* "* n FETCH (" is out */
     uint64_t offset, left;   /* of a literal being streamed from the file */
     struct buf line;         /* what is not handed to the stream yet */
-    bool expunged;           /* the file of some message was gone */
+    struct fetch_binary binary;
+    bool expunged;         /* the file of some message was gone */
+    bool unknown_encoding; /* some message has a part that cannot be decoded */
 };
 
 static void fetch_cleanup(struct command *cmd)
 {
     struct fetch *f = cmd->state;
 
+    fetch_binary_end(&f->binary);
     message_batch_close(&f->batch);
     buf_free(&f->line);
 }
@@ -164,6 +168,15 @@ static int put_section(struct fetch *f, struct message *message, const struct fe
     return r;
 }
 
+static int put_binary(struct fetch *f, struct message *message, const struct fetch_item *item)
+{
+    int r = fetch_binary_begin(&f->binary, message, f->messages[f->next].record.size, item);
+
+    if (r == ERR_NOTFOUND)
+        buf_printf(&f->line, "%s %s", item->name, item->kind == FETCH_BINARY ? "NIL" : "0");
+    return r == ERR_NOTFOUND ? 0 : r;
+}
+
 static int put_cached(struct fetch *f, struct message *message, const struct fetch_item *item)
 {
     const char *data;
@@ -213,6 +226,9 @@ static int put_item(struct local_leg *l, struct fetch *f, const struct fetch_ite
         return put_cached(f, message, item);
     case FETCH_SECTION:
         return put_section(f, message, item);
+    case FETCH_BINARY:
+    case FETCH_BINARY_SIZE:
+        return put_binary(f, message, item);
     }
     return 0;
 }
@@ -272,18 +288,60 @@ static int stream_literal(struct command *cmd, struct fetch *f)
     return f->left > 0 ? ERR_AGAIN : 0;
 }
 
+/* Goes on with a part that is decoded, as stream_literal(). */
+static int run_binary(struct command *cmd, struct fetch *f, bool *told)
+{
+    int r = fetch_binary_run(&f->binary, &f->line, cmd->client->stream);
+
+    *told = *told || f->line.len == 0;
+    if (r == ERR_AGAIN || r == 0)
+        return r;
+    f->binary.item = NULL;
+    f->item = NULL;
+    r = lose_message(cmd, f, *told);
+    return r == 0 ? ERR_AGAIN : r;
+}
+
+/* A message with a part of an unknown encoding is left out, and the command fails (RFC 3516 4.3). */
+static bool may_decode(struct local_leg *l, struct fetch *f)
+{
+    struct message *message = message_batch_get(f->batch, f->next);
+    bool may = true;
+
+    if (!f->items.binary)
+        return true;
+    for (const struct fetch_item *item = f->items.first; item != NULL && may; item = item->next)
+        if (item->kind == FETCH_BINARY || item->kind == FETCH_BINARY_SIZE)
+            may = fetch_binary_check(message, item) != ERR_UNSUPPORTED;
+    if (may)
+        return true;
+    f->unknown_encoding = true;
+    if (f->now_seen[f->next]) {
+        buf_printf(&f->line, "* %u FETCH (UID %u ", f->messages[f->next].seq,
+                   f->messages[f->next].record.uid);
+        put_flags(l, f, &f->messages[f->next]);
+        buf_puts(&f->line, ")\r\n");
+    }
+    f->next++;
+    return false;
+}
+
 /* Goes on with the message under way: 0 when its answer is complete (or it is lost). */
 static int write_message(struct command *cmd, struct fetch *f)
 {
     bool told = f->begun && f->line.len == 0;
     int r;
 
+    if (!f->begun && !may_decode(local_of(cmd), f))
+        return 0;
     if (!f->begun)
         begin_message(f, cmd->uid && f->items.first->kind != FETCH_UID);
-    while (f->item != NULL || f->left > 0) {
+    while (f->item != NULL || f->left > 0 || f->binary.item != NULL) {
         if (f->left > 0) {
             r = stream_literal(cmd, f);
             told = true;
+        } else if (f->binary.item != NULL) {
+            r = run_binary(cmd, f, &told);
         } else {
             r = put_item(local_of(cmd), f, f->item);
             if (r == ERR_EXPUNGED || r == ERR_CORRUPT || r == ERR_IO)
@@ -292,7 +350,7 @@ static int write_message(struct command *cmd, struct fetch *f)
         }
         if (r < 0)
             return r;
-        if (f->left == 0)
+        if (f->left == 0 && f->binary.item == NULL)
             buf_putc(&f->line, ' ');
     }
     end_message(cmd, f);
@@ -358,6 +416,8 @@ static enum step answer(struct command *cmd, const struct fetch *f)
 {
     if (f->expunged)
         return command_no(cmd, "EXPUNGEISSUED", "Some of the messages no longer exist");
+    if (f->unknown_encoding)
+        return command_no(cmd, "UNKNOWN-CTE", "Some parts have an unknown encoding");
     return command_ok(cmd, NULL, "Completed");
 }
 

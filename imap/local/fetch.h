@@ -14,8 +14,10 @@ enum fetch_kind {
     FETCH_UID,
     FETCH_INTERNALDATE,
     FETCH_SIZE,
-    FETCH_CACHED, /* ENVELOPE, BODY, BODYSTRUCTURE */
-    FETCH_SECTION /* BODY[...], RFC822... */
+    FETCH_CACHED,  /* ENVELOPE, BODY, BODYSTRUCTURE */
+    FETCH_SECTION, /* BODY[...], RFC822... */
+    FETCH_BINARY,  /* BINARY[...] (RFC 3516) */
+    FETCH_BINARY_SIZE
 };
 
 struct fetch_item {
@@ -32,7 +34,8 @@ struct fetch_item {
 struct fetch_items {
     struct fetch_item *first, **last;
     bool flags;     /* FLAGS is among them */
-    bool sets_seen; /* so is a BODY[...] that is not PEEK */
+    bool sets_seen; /* so is a BODY[...] or BINARY[...] that is not PEEK */
+    bool binary;    /* so is one of BINARY[...] and BINARY.SIZE[...] */
     bool peer;      /* RFC822.PEEK is an item */
 };
 

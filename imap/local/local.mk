@@ -6,6 +6,7 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/copy.c \
 	imap/local/entries.c imap/local/entries.def \
 	imap/local/expunge.c \
+	imap/local/fetch-binary.c imap/local/fetch-binary.h \
 	imap/local/fetch-parse.c imap/local/fetch.c imap/local/fetch.h \
 	imap/local/flags.c \
 	imap/local/freespace.c \

@@ -127,10 +127,15 @@ int proxy_sink_part(struct leg_sink *s, const struct leg_part *part)
         return ERR_UNAVAILABLE;
     if (s->refusal != NULL)
         return end_refused(s);
+    if (part->binary && !backend_has(p->backend, "BINARY")) {
+        s->cmd->failure = "[UNKNOWN-CTE] The mailbox's server has no BINARY";
+        return ERR_REFUSED;
+    }
     if (!s->waiting) {
         s->waiting = part->wait || !proxy_nonsync(p, part->size);
         s->left = part->size;
-        stream_printf(p->stream, " {%" PRIu64 "%s}\r\n", part->size, s->waiting ? "" : "+");
+        stream_printf(p->stream, " %s{%" PRIu64 "%s}\r\n", part->binary ? "~" : "", part->size,
+                      s->waiting ? "" : "+");
     }
     return s->waiting ? await_go_ahead(s) : 0;
 }

@@ -24,33 +24,47 @@ static int fail(struct append_syntax *s, const char *text)
     return ERR_SYNTAX;
 }
 
-static bool are_digits(const char *s, size_t n, unsigned max)
+/* A number of n digits from min to max; -1. */
+static int number(const char *s, size_t n, int min, int max)
 {
-    unsigned v = 0;
+    int v = 0;
 
     for (size_t i = 0; i < n; i++) {
         if (s[i] < '0' || s[i] > '9')
-            return false;
-        v = v * 10 + (unsigned)(s[i] - '0');
+            return -1;
+        v = v * 10 + (s[i] - '0');
     }
-    return v <= max;
+    return v >= min && v <= max ? v : -1;
 }
 
-/* RFC 3501 section 9, date-time: "dd-Mon-yyyy hh:mm:ss +zzzz", the day's first digit may be a blank.  How long the month
- * is is the store's matter. */
-static bool is_date_time(const char *s)
+static int days_of(int month, int year)
+{
+    static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+    return month == 1 && !leap ? 28 : days[month];
+}
+
+/* "dd-Mon-yyyy", the day's first digit may be a blank. */
+static bool is_date(const char *s)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    bool is_month = false;
+    int month = 0, year = number(s + 7, 4, 0, 9999);
 
-    if (strlen(s) != strlen("dd-Mon-yyyy hh:mm:ss +zzzz"))
+    while (month < 12 && !str_ieq_n(s + 3, months + 3 * month, 3))
+        month++;
+    if (month == 12 || year < 0 || s[2] != '-' || s[6] != '-')
         return false;
-    for (const char *m = months; *m != '\0'; m += 3)
-        is_month = is_month || str_ieq_n(s + 3, m, 3);
-    return is_month && (s[0] == ' ' ? are_digits(s + 1, 1, 9) : are_digits(s, 2, 31)) && s[2] == '-' &&
-           s[6] == '-' && are_digits(s + 7, 4, 9999) && s[11] == ' ' && are_digits(s + 12, 2, 23) &&
-           s[14] == ':' && are_digits(s + 15, 2, 59) && s[17] == ':' && are_digits(s + 18, 2, 60) &&
-           s[20] == ' ' && (s[21] == '+' || s[21] == '-') && are_digits(s + 22, 4, 9999);
+    return s[0] == ' ' ? number(s + 1, 1, 1, 9) > 0 : number(s, 2, 1, days_of(month, year)) > 0;
+}
+
+/* RFC 3501 section 9, date-time: "dd-Mon-yyyy hh:mm:ss +zzzz". */
+static bool is_date_time(const char *s)
+{
+    return strlen(s) == strlen("dd-Mon-yyyy hh:mm:ss +zzzz") && is_date(s) && s[11] == ' ' &&
+           number(s + 12, 2, 0, 23) >= 0 && s[14] == ':' && number(s + 15, 2, 0, 59) >= 0 && s[17] == ':' &&
+           number(s + 18, 2, 0, 60) >= 0 && s[20] == ' ' && (s[21] == '+' || s[21] == '-') &&
+           number(s + 22, 4, 0, 9999) >= 0;
 }
 
 static const char *join(struct pool *pool, const char *const *flags)

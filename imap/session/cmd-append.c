@@ -154,7 +154,7 @@ static enum step bytes_step(struct command *cmd)
 static enum step literal_step(struct command *cmd)
 {
     struct append *a = cmd->state;
-    struct leg_part part = {cmd->literal.size, cmd->literal.synchronising};
+    struct leg_part part = {cmd->literal.size, cmd->literal.binary, cmd->literal.synchronising};
     int r = cmd->leg->ops->sink_part(a->sink, &part);
 
     if (r < 0)
@@ -209,6 +209,8 @@ static enum step item_step(struct command *cmd)
             cmd->step = message_step;
             return message_step(cmd);
         case APPEND_ITEM_LITERAL:
+            if (cmd->literal.binary && capability_is_suppressed("BINARY"))
+                return fail_with(cmd, ERR_SYNTAX, "Unexpected literal8");
             if (cmd->literal.size == 0) /* RFC 3502: cancels */
                 return fail_with(cmd, ERR_INVALID, "Message is empty");
             cmd->step = literal_step;

@@ -197,7 +197,7 @@ static enum step bytes_step(struct command *cmd)
 static enum step part_step(struct command *cmd)
 {
     struct copy *cp = cmd->state;
-    struct leg_part part = {cp->message.size, false};
+    struct leg_part part = {cp->message.size, false, false};
     int r = cp->to->ops->sink_part(cp->sink, &part);
 
     if (r == ERR_AGAIN)

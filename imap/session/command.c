@@ -246,6 +246,15 @@ uint64_t command_nonsync_max(void)
     return opt_switch(OPT_LITERALMINUS) ? 4096 : UINT64_MAX;
 }
 
+void command_literal_begin(struct command *cmd, const struct imap_literal *literal)
+{
+    cmd->literal = (struct command_literal){.size = literal->size,
+                                            .left = literal->size,
+                                            .announced = true,
+                                            .synchronising = literal->synchronising,
+                                            .binary = literal->binary};
+}
+
 int command_literal_text(struct command *cmd, const char **text_r, size_t *len_r)
 {
     struct stream *stream = cmd->client->stream;
@@ -270,7 +279,7 @@ int command_literal_text(struct command *cmd, const char **text_r, size_t *len_r
     *text_r = pool_strndup(cmd->pool, data, *len_r);
     stream_consume(stream, (size_t)(lf - data) + 1);
     if (found == 1)
-        cmd->literal = (struct command_literal){next.size, next.size, true, next.synchronising, false};
+        command_literal_begin(cmd, &next);
     else
         cmd->literal_over = true;
     return found;

@@ -79,6 +79,7 @@ struct command_literal {
     uint64_t left;      /* bytes that command_literal_consume() has not taken */
     bool announced;     /* there is one */
     bool synchronising; /* the client waits for "+" */
+    bool binary;        /* it may have NUL bytes (RFC 3516) */
     bool accepted;
 };
 

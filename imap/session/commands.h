@@ -4,6 +4,7 @@
 
 #include "imap/session/client.h"
 #include "imap/session/command.h"
+#include "lib/imapwire/args.h"
 
 /* Each begins a command of its name (RFC 3501 section 6 unless said otherwise); see command.h. */
 enum step cmd_append(struct command *cmd); /* APPEND, LOCALAPPEND; with RFC 3502 */
@@ -27,6 +28,9 @@ enum step cmd_rename(struct command *cmd);
 enum step cmd_select(struct command *cmd);         /* SELECT, EXAMINE */
 enum step cmd_subscribe(struct command *cmd);      /* SUBSCRIBE, UNSUBSCRIBE */
 enum step cmd_unauthenticate(struct command *cmd); /* RFC 8437 */
+
+/* A message literal was announced. */
+void command_literal_begin(struct command *cmd, const struct imap_literal *literal);
 
 /* How many bytes a literal may have whose client does not wait for "+". */
 uint64_t command_nonsync_max(void);

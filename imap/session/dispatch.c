@@ -348,8 +348,7 @@ static void take_text(struct client *c, bool sink)
     }
     cmd = new_command(c, &head, def);
     if (sink)
-        cmd->literal =
-            (struct command_literal){literal.size, literal.size, true, literal.synchronising, false};
+        command_literal_begin(cmd, &literal);
     if (opt_switch(OPT_CHATTY))
         LOG(LOG_DEBUG, IMAP_COMMAND, LOG_STR(NAME, def->name), LOG_STR(VALUE, cmd->tag));
     input_reset(&c->input);

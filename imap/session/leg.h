@@ -62,7 +62,8 @@ struct leg_append {
 /* Bytes of it that come at once. */
 struct leg_part {
     uint64_t size;
-    bool wait; /* whoever sends them waits until the server says that it takes them */
+    bool binary; /* it may have NUL bytes (RFC 3516 4.4) */
+    bool wait;   /* whoever sends them waits until the server says that it takes them */
 };
 
 struct leg_appended {

@@ -24,6 +24,7 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/rewrite.c \
 	imap/store/search.c imap/store/search.h \
 	imap/store/seen.c imap/store/seen.h \
+	imap/store/stage-encode.c \
 	imap/store/stage.c imap/store/stage.h imap/store/stage-private.h \
 	imap/store/store.c imap/store/store.h imap/store/store-private.h \
 	imap/store/uidset.c imap/store/uidset.h \

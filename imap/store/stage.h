@@ -33,6 +33,11 @@ struct stage_info {
  * info_r may be NULL.  0, ERR_IO, ERR_DISKFULL. */
 int stage_finish(struct stage *stage, struct stage_info *info_r);
 
+/* Replaces a finished stage with NUL bytes by one without: the parts that have them become base64, everything else
+ * stays as it is.  0; ERR_UNSUPPORTED: they stand elsewhere, or in a part that is encoded already; as stage_new(),
+ * stage_write(), and the stage is as it was. */
+int stage_encode_binary(struct stage **stage, struct stage_info *info_r);
+
 /* Reads from a finished stage (a Sieve script looks at the message).  The number of bytes, less than n
  * only at the end; or ERR_IO. */
 int64_t stage_read(struct stage *stage, uint64_t offset, void *to, size_t n);

@@ -461,6 +461,7 @@ int imap_literal_at_end(const char *line, size_t len, struct imap_literal *liter
     if (str_parse_u64(line + at, digits_to - at, &literal_r->size) < 0)
         return ERR_TOOBIG;
     literal_r->synchronising = !plus;
-    literal_r->at = at - 1;
+    literal_r->binary = at >= 2 && line[at - 2] == '~';
+    literal_r->at = at - (literal_r->binary ? 2 : 1);
     return 1;
 }

@@ -90,7 +90,8 @@ int imap_args_skip_value(struct imap_args *a);
 struct imap_literal {
     uint64_t size;
     bool synchronising; /* {n}; not {n+} */
-    size_t at;          /* where the "{" stands in the line */
+    bool binary;        /* ~{n}: a literal8 (RFC 3516 7) */
+    size_t at;          /* where the "{" or "~{" stands in the line */
 };
 
 /* Does the line (without CRLF) end in a literal's announcement (RFC 7888)?  1; 0: no; ERR_TOOBIG: a

@@ -322,16 +322,37 @@ static void range_of(const struct mail_entry *e, bool header, bool body, struct 
     range_r->size = (header ? e->header_size : 0) + (body ? e->body_size : 0);
 }
 
+static int follow_path(struct walk *w, const void *table, size_t n, const struct mail_section *section)
+{
+    int r = mail_table_begin(&w->it, table, n);
+
+    w->as_message = true;
+    if (r == 0)
+        r = read_entry(w);
+    for (unsigned i = 0; r == 0 && i < section->depth; i++)
+        r = enter_part(w, section->path[i]);
+    return r;
+}
+
+int mail_section_locate_encoded(const void *table, size_t n, const struct mail_section *section,
+                                struct mail_range *range_r, enum decode_encoding *encoding_r)
+{
+    struct walk w = {.depth = 0};
+    int r = follow_path(&w, table, n, section);
+
+    if (r < 0)
+        return r;
+    range_of(&w.entry, false, true, range_r);
+    *encoding_r = w.entry.kind == MAIL_LEAF ? w.entry.decoding : DECODE_IDENTITY;
+    return 0;
+}
+
 int mail_section_locate(const void *table, size_t n, const struct mail_section *section,
                         struct mail_range *range_r)
 {
-    struct walk w = {.as_message = true};
-    int r = mail_table_begin(&w.it, table, n);
+    struct walk w = {.depth = 0};
+    int r = follow_path(&w, table, n, section);
 
-    if (r == 0)
-        r = read_entry(&w);
-    for (unsigned i = 0; r == 0 && i < section->depth; i++)
-        r = enter_part(&w, section->path[i]);
     if (r == 0 && section->what != MAIL_SECTION_ALL && section->what != MAIL_SECTION_MIME)
         r = enter_message(&w);
     if (r < 0)

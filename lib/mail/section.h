@@ -76,4 +76,8 @@ struct mail_range {
 int mail_section_locate(const void *table, size_t n, const struct mail_section *section,
                         struct mail_range *range_r);
 
+/* The same of a part's body (what: ALL, a path), and how it is encoded: multiparts and messages are not. */
+int mail_section_locate_encoded(const void *table, size_t n, const struct mail_section *section,
+                                struct mail_range *range_r, enum decode_encoding *encoding_r);
+
 #endif

@@ -8,7 +8,7 @@ import zlib
 
 from . import net
 
-LITERAL = re.compile(rb"\{(\d+)\+?\}$")
+LITERAL = re.compile(rb"~?\{(\d+)\+?\}$")
 
 
 class CommandFailed(AssertionError):

@@ -337,6 +337,10 @@ static void test_literal_at_end(void)
         {"a LOGIN {4}", 1, 4, true, 8},
         {"a LOGIN {4+}", 1, 4, false, 8},
         {"{0}", 1, 0, true, 0},
+        {"a APPEND x ~{4}", 1, 4, true, 11},
+        {"~{4+}", 1, 4, false, 0},
+        {"~", 0, 0, true, 0},
+        {"a ~{}", 0, 0, true, 0},
         {"{18446744073709551615}", 1, UINT64_MAX, true, 0},
         {"{18446744073709551616}", ERR_TOOBIG, 0, true, 0},
         {"{}", 0, 0, true, 0},
@@ -349,13 +353,14 @@ static void test_literal_at_end(void)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct imap_literal l = {0, true, 0};
+        struct imap_literal l = {.at = 0};
 
         CU_ASSERT_EQUAL(imap_literal_at_end(rows[i].line, strlen(rows[i].line), &l), rows[i].r);
         if (rows[i].r == 1) {
             CU_ASSERT_EQUAL(l.size, rows[i].size);
             CU_ASSERT_EQUAL(l.synchronising, rows[i].synchronising);
             CU_ASSERT_EQUAL(l.at, rows[i].at);
+            CU_ASSERT_EQUAL(l.binary, rows[i].line[l.at] == '~');
         }
     }
 }
