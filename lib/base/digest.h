@@ -24,6 +24,10 @@ uint32_t digest_crc32c(const void *data, size_t n);
 /* Goes on from the CRC of the bytes before. */
 uint32_t digest_crc32c_more(uint32_t crc, const void *data, size_t n);
 
+/* The CRCs of `rows` rows of n bytes that begin `stride` bytes apart.  One CRC waits for its own last step; several side
+ * by side do not wait for one another. */
+void digest_crc32c_rows(const void *data, size_t n, size_t stride, size_t rows, uint32_t *crc_r);
+
 /* The same without the processor's help (for its test). */
 uint32_t digest_crc32c_portable(uint32_t crc, const void *data, size_t n);
 

@@ -48,10 +48,38 @@ static void on_error(const void *context, UConverterToUnicodeArgs *args, const c
     UCNV_TO_U_CALLBACK_SUBSTITUTE(NULL, args, units, length, reason, err);
 }
 
+/* What mail means by these names is more than they say, or ICU does not know them. */
+static const struct {
+    const char *name, *icu;
+} aliases[] = {
+    {"big5_tw", "big5"},
+    {"eucgb2312_cn", "gb18030"},
+    {"cp949", "windows-949"},
+    {"euc-kr", "windows-949"},
+    {"gb2312", "gb18030"},
+    {"gb_2312-80", "gb18030"},
+    {"gbk", "gb18030"},
+    {"iso-2022-jp-ms", "iso-2022-jp"},
+    {"iso-8859-1", "windows-1252"},
+    {"koi8-ru", "koi8-u"},
+    {"latin1", "windows-1252"},
+    {"win-1251", "windows-1251"},
+    {"x-gbk", "gb18030"},
+};
+
+static const char *icu_name(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(aliases); i++) {
+        if (str_ieq(name, aliases[i].name))
+            return aliases[i].icu;
+    }
+    return name;
+}
+
 static UConverter *open_icu(const char *name)
 {
     UErrorCode err = U_ZERO_ERROR;
-    UConverter *icu = is_plain_name(name) ? ucnv_open(name, &err) : NULL;
+    UConverter *icu = is_plain_name(name) ? ucnv_open(icu_name(name), &err) : NULL;
 
     return U_SUCCESS(err) ? icu : NULL;
 }
@@ -65,6 +93,22 @@ bool charset_is_known(const char *name)
     icu = open_icu(name);
     ucnv_close(icu);
     return icu != NULL;
+}
+
+void charset_names(struct buf *to)
+{
+    int32_t n = ucnv_countAvailable();
+
+    buf_puts(to, "UTF-8 US-ASCII");
+    for (int32_t i = 0; i < n; i++) {
+        UErrorCode err = U_ZERO_ERROR;
+        const char *icu = ucnv_getAvailableName(i), *name = ucnv_getStandardName(icu, "MIME", &err);
+
+        if (name == NULL)
+            name = ucnv_getStandardName(icu, "IANA", &err);
+        if (name != NULL && kind_of(name) == KIND_ICU && is_plain_name(name) && strpbrk(name, "()") == NULL)
+            buf_printf(to, " %s", name);
+    }
 }
 
 int converter_new(const char *charset, struct converter **c_r)

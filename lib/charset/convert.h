@@ -14,6 +14,10 @@ struct converter;
 /* Is the charset (MIME name or alias, any case) known?  "" and NULL are US-ASCII. */
 bool charset_is_known(const char *name);
 
+/* Appends the registered names of the charsets that are known, separated by blanks, UTF-8 and US-ASCII first.  There are
+ * many more aliases. */
+void charset_names(struct buf *to);
+
 /* 0; ERR_UNSUPPORTED: unknown charset. */
 int converter_new(const char *charset, struct converter **c_r);
 void converter_free(struct converter **c);

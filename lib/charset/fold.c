@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <unicode/uchar.h>
 #include <unicode/unorm2.h>
 #include <unicode/utf16.h>
@@ -78,6 +82,15 @@ int fold_compare(enum fold fold, const char *a, size_t a_len, const char *b, siz
 
 /* ---- search: Knuth, Morris, Pratt over folded bytes, so that pieces need no overlap ---- */
 
+enum { KNOWN = 256, KNOWN_BYTES = 11 };
+
+/* What a character beyond ASCII folds to, as found before. */
+struct known {
+    uint32_t c; /* 0: nothing is known */
+    unsigned char len;
+    char bytes[KNOWN_BYTES];
+};
+
 struct searcher {
     enum fold fold;
     struct buf needle; /* folded */
@@ -86,8 +99,32 @@ struct searcher {
     bool found;
     char held[4]; /* an unfinished character */
     size_t held_len;
-    struct buf folded; /* of one character */
+    struct buf folded;       /* of one character */
+    struct known *known;     /* KNOWN of them, by the character's low bits; NULL until one is met */
+    unsigned char first[2];  /* the bytes that the needle's first may be in the text, */
+    unsigned char second[2]; /* and its second */
+    bool begins[256];        /* may a match begin with this byte? */
 };
+
+/* The bytes of plain text that fold to c. */
+static void unfold(enum fold fold, unsigned char c, unsigned char bytes_r[2])
+{
+    bytes_r[0] = bytes_r[1] = c;
+    if (fold != FOLD_OCTET && c >= 'A' && c <= 'Z')
+        bytes_r[1] = (unsigned char)(c + ('a' - 'A'));
+}
+
+/* What skip() compares with.  A character beyond ASCII may fold to anything. */
+static void prepare_skip(struct searcher *s)
+{
+    if (s->needle.len == 0)
+        return;
+    unfold(s->fold, (unsigned char)s->needle.data[0], s->first);
+    unfold(s->fold, (unsigned char)s->needle.data[s->needle.len > 1], s->second);
+    s->begins[s->first[0]] = s->begins[s->first[1]] = true;
+    for (unsigned c = 0x80; c < 0x100 && s->fold == FOLD_UNICODE; c++)
+        s->begins[c] = true;
+}
 
 static uint32_t *failures(const struct buf *needle)
 {
@@ -111,6 +148,7 @@ struct searcher *searcher_new(enum fold fold, const char *needle, size_t n)
     s->fold = fold;
     fold_text(fold, needle, n, &s->needle);
     s->next = failures(&s->needle);
+    prepare_skip(s);
     searcher_reset(s);
     return s;
 }
@@ -122,6 +160,7 @@ void searcher_free(struct searcher **s)
     buf_free(&(*s)->needle);
     buf_free(&(*s)->folded);
     free((*s)->next);
+    free((*s)->known);
     free(*s);
     *s = NULL;
 }
@@ -145,20 +184,89 @@ static inline void match_byte(struct searcher *s, char c)
     }
 }
 
+/* The folded form of a character beyond ASCII: valid until the next call. */
+static const char *fold_known(struct searcher *s, uint32_t c, size_t *len_r)
+{
+    struct known *known;
+
+    if (s->known == NULL)
+        s->known = xcalloc(KNOWN, sizeof(*s->known));
+    known = &s->known[c % KNOWN];
+    if (known->c != c) {
+        buf_reset(&s->folded);
+        fold_char(c, &s->folded);
+        if (s->folded.len > KNOWN_BYTES) {
+            *len_r = s->folded.len;
+            return s->folded.data;
+        }
+        known->c = c;
+        known->len = (unsigned char)s->folded.len;
+        memcpy(known->bytes, s->folded.data, s->folded.len);
+    }
+    *len_r = known->len;
+    return known->bytes;
+}
+
 /* Matches the character that t[0..n) begins with; how many bytes it has. */
 static size_t match_next(struct searcher *s, const char *t, size_t n)
 {
-    size_t used;
+    const char *folded;
+    size_t used, len;
+    uint32_t c;
 
     if (s->fold != FOLD_UNICODE || (unsigned char)t[0] < 0x80) {
         match_byte(s, s->fold == FOLD_OCTET ? t[0] : str_upper_c(t[0]));
         return 1;
     }
-    buf_reset(&s->folded);
-    used = fold_next(s->fold, t, n, &s->folded);
-    for (size_t i = 0; i < s->folded.len && !s->found; i++)
-        match_byte(s, s->folded.data[i]);
+    used = utf8_next(t, n, &c);
+    folded = fold_known(s, c, &len);
+    for (size_t i = 0; i < len && !s->found; i++)
+        match_byte(s, folded[i]);
     return used;
+}
+
+#ifdef __SSE2__
+/* Which of 16 bytes are one of the two? */
+static inline unsigned either(__m128i v, const unsigned char bytes[2])
+{
+    __m128i a = _mm_cmpeq_epi8(v, _mm_set1_epi8((char)bytes[0]));
+    __m128i b = _mm_cmpeq_epi8(v, _mm_set1_epi8((char)bytes[1]));
+
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(a, b));
+}
+
+/* How many bytes of t[0..n) lie before the first place where a match may begin, 16 at a time: two bytes must fit, or
+ * one be beyond ASCII.  What is left at the end is the caller's. */
+static size_t skip_blocks(const struct searcher *s, const char *t, size_t n)
+{
+    unsigned single = s->needle.len == 1 ? 0xffff : 0, wide = s->fold == FOLD_UNICODE ? 0xffff : 0;
+    size_t i = 0;
+
+    for (; n - i > 16; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(t + i));
+        __m128i w = _mm_loadu_si128((const __m128i *)(const void *)(t + i + 1));
+        unsigned high = (unsigned)_mm_movemask_epi8(v) & wide;
+        unsigned next = either(w, s->second) | ((unsigned)_mm_movemask_epi8(w) & wide) | single;
+        unsigned places = (either(v, s->first) & next) | high;
+
+        if (places != 0)
+            return i + (unsigned)__builtin_ctz(places);
+    }
+    return i;
+}
+#endif
+
+/* How many bytes of t[0..n) cannot begin a match, nothing being matched yet. */
+static size_t skip(const struct searcher *s, const char *t, size_t n)
+{
+    size_t i = 0;
+
+#ifdef __SSE2__
+    i = skip_blocks(s, t, n);
+#endif
+    while (i < n && !s->begins[(unsigned char)t[i]])
+        i++;
+    return i;
 }
 
 /* Matches all whole characters; how many bytes they have. */
@@ -167,6 +275,8 @@ static size_t match_all(struct searcher *s, const char *t, size_t n)
     size_t i = 0;
 
     while (i < n && !s->found) {
+        if (s->at == 0 && (i += skip(s, t + i, n - i)) == n)
+            break;
         if (s->fold == FOLD_UNICODE && utf8_is_partial(t + i, n - i))
             break;
         i += match_next(s, t + i, n - i);

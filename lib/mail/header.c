@@ -90,16 +90,31 @@ bool mail_field_is(const struct mail_field *field, const char *name)
            str_ieq_n(field->name, name, field->name_len);
 }
 
+/* Could a field of that name begin here?  Cheaper than taking every field to pieces. */
+static bool may_begin(const char *at, const char *end, const char *name, size_t len)
+{
+    return (size_t)(end - at) > len && str_ieq_n(at, name, len) && (at[len] == ':' || is_blank(at[len]));
+}
+
+bool mail_header_next_of(struct mail_header_iter *it, const char *name, struct mail_field *field_r)
+{
+    size_t len = strlen(name);
+
+    while (it->at < it->end && !is_empty_line(it->at, it->end)) {
+        if (!may_begin(it->at, it->end, name, len))
+            it->at = line_end(it->at, it->end);
+        else if (mail_header_next(it, field_r) && mail_field_is(field_r, name))
+            return true;
+    }
+    return false;
+}
+
 bool mail_header_find(const char *header, size_t n, const char *name, struct mail_field *field_r)
 {
     struct mail_header_iter it;
 
     mail_header_begin(&it, header, n);
-    while (mail_header_next(&it, field_r)) {
-        if (mail_field_is(field_r, name))
-            return true;
-    }
-    return false;
+    return mail_header_next_of(&it, name, field_r);
 }
 
 void mail_field_unfold(const struct mail_field *field, struct buf *to)

@@ -38,6 +38,9 @@ bool mail_header_next(struct mail_header_iter *it, struct mail_field *field_r);
 /* Has the field this name (any case)? */
 bool mail_field_is(const struct mail_field *field, const char *name);
 
+/* The next field of that name (any case); false at the end. */
+bool mail_header_next_of(struct mail_header_iter *it, const char *name, struct mail_field *field_r);
+
 /* The first field of that name; false if there is none. */
 bool mail_header_find(const char *header, size_t n, const char *name, struct mail_field *field_r);
 

@@ -72,9 +72,28 @@ static void test_sha(void)
     digest_finish(&d, NULL);
 }
 
+/* Rows side by side give what each gives alone, whatever their number, length and distance. */
+static void test_crc32c_rows(void)
+{
+    unsigned char data[2000];
+    uint32_t crc[20];
+    int wrong = 0;
+
+    digest_random(data, sizeof(data));
+    for (size_t rows = 0; rows < 10; rows++) {
+        for (size_t n = 0; n < 100; n += 7) {
+            digest_crc32c_rows(data, n, n + rows, rows, crc);
+            for (size_t i = 0; i < rows; i++)
+                wrong += crc[i] != digest_crc32c_portable(0, data + i * (n + rows), n);
+        }
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
 static const struct unit_case cases[] = {
     {"crc-32c", test_crc32c},
     {"crc-32c in pieces", test_crc32c_pieces},
+    {"crc-32c in rows", test_crc32c_rows},
     {"sha", test_sha},
     {NULL, NULL},
 };

@@ -18,6 +18,10 @@ static const struct {
     {"UTF-8", "\xe2\x82z", "\xef\xbf\xbd\xef\xbf\xbdz", true},
     {"UTF-8", "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", true},
     {"iso-8859-1", "caf\xe9", "caf\xc3\xa9", false},
+    {"iso-8859-1", "\x93x\x94", "\xe2\x80\x9cx\xe2\x80\x9d", false}, /* as Windows writes it */
+    {"gb2312", "\x81\x30\x81\x30", "\xc2\x80", false},               /* GB18030's alone */
+    {"euc-kr", "\xb0\xa1\x81\x41", "\xea\xb0\x80\xea\xb0\x82", false},
+    {"koi8-ru", "\xc6", "\xd1\x84", false},
     {"ISO-8859-15", "\xa4", "\xe2\x82\xac", false},
     {"windows-1252", "\x93x\x94", "\xe2\x80\x9cx\xe2\x80\x9d", false},
     {"koi8-r", "\xc1", "\xd0\xb0", false},

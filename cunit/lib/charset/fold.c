@@ -80,10 +80,49 @@ static void test_search(void)
     }
 }
 
+/* Texts of a few letters, ASCII and not, long enough for blocks: found where folding both and comparing says so. */
+static void test_search_random(void)
+{
+    static const char *const letters[] = {"a", "A",        "b", "B",    "c",
+                                          " ", "\xc3\xa9", "e", "\xff", "\xef\xac\x81"};
+    uint32_t seed = 1;
+    int wrong = 0, found = 0;
+
+    for (int round = 0; round < 3000; round++) {
+        struct buf text = BUF_INIT, needle = BUF_INIT, folded = BUF_INIT, wanted = BUF_INIT;
+        struct searcher *s;
+        bool expected;
+
+        for (int i = 0; i < 90 + round % 40; i++)
+            buf_puts(&text, letters[(seed = seed * 1103515245 + 12345) >> 16 & 7]);
+        buf_puts(&text, letters[round % (int)ARRAY_SIZE(letters)]);
+        for (int i = 0; i < 1 + round % 7; i++)
+            buf_puts(&needle,
+                     letters[((seed = seed * 1103515245 + 12345) >> 16 & 0xff) % ARRAY_SIZE(letters)]);
+        fold_text(FOLD_UNICODE, text.data, text.len, &folded);
+        fold_text(FOLD_UNICODE, needle.data, needle.len, &wanted);
+        expected = memmem(folded.data, folded.len, wanted.data, wanted.len) != NULL;
+        s = searcher_new(FOLD_UNICODE, needle.data, needle.len);
+        wrong += searcher_find(s, text.data, text.len) != expected;
+        searcher_feed(s, text.data, (size_t)round % text.len);
+        wrong += searcher_feed(s, text.data + (size_t)round % text.len,
+                               text.len - (size_t)round % text.len) != expected;
+        found += expected;
+        searcher_free(&s);
+        buf_free(&text);
+        buf_free(&needle);
+        buf_free(&folded);
+        buf_free(&wanted);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT(found > 300 && found < 2700);
+}
+
 static const struct unit_case cases[] = {
     {"fold", test_fold},
     {"compare", test_compare},
     {"search", test_search},
+    {"search at random", test_search_random},
     {NULL, NULL},
 };
 
