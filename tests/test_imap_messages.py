@@ -210,9 +210,8 @@ def test_search(c):
         key = "SUBJECT" if text[0] in "gG" else "BODY"
         r = c.ok(["UID SEARCH CHARSET UTF-8 %s " % key, text.encode()])
         assert r.one(rb"^\* SEARCH(.*)$").group(1) == b" 1", text
-    assert "BADCHARSET (US-ASCII UTF-8)" in c.no("SEARCH CHARSET KOI8-R ALL").text
     for bad in ("", "FOO", "SEEN  SEEN", "(SEEN", "SEEN)", "OR SEEN", "NOT", "SUBJECT", "HEADER X", "BEFORE 2015",
-                "LARGER x", "KEYWORD", "UID x", "CHARSET", "7", "(" * 100 + "ALL" + ")" * 100):
+                "LARGER x", "KEYWORD", "UID x", "CHARSET", "0", "(" * 100 + "ALL" + ")" * 100):
         c.bad("SEARCH " + bad)
     c.bad(["SEARCH SUBJECT ", b"\xff\xfe"])
 

@@ -177,33 +177,45 @@ uint32_t local_settable(rights_t rights)
 
 /* ---- sets ---- */
 
-static int uids_as_seqs(struct local_leg *l, const struct seqset *uids, struct seqset *seqs_r)
+static int add_uids(struct local_leg *l, uint32_t first, uint32_t last, struct seqset *seqs)
 {
-    for (size_t i = 0; i < uids->count; i++) {
-        uint32_t low, high;
-        int r = view_uids_to_seqs(l->view, uids->ranges[i].first, uids->ranges[i].last, &low, &high);
+    uint32_t low, high;
+    int r = view_uids_to_seqs(l->view, first, last, &low, &high);
 
-        if (r < 0)
-            return r;
-        if (low != 0)
-            seqset_add_range(seqs_r, low, high);
-    }
-    return 0;
+    if (r == 0 && low != 0)
+        seqset_add_range(seqs, low, high);
+    return r;
 }
 
-/* The highest UID of the view, which `*` stands for; 0 in an empty one. */
-static int highest_uid(struct local_leg *l, uint32_t *uid_r)
+static int uids_as_seqs(struct local_leg *l, const struct seqset *uids, struct seqset *seqs_r)
 {
-    uint32_t exists = view_exists(l->view), got;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < uids->count; i++)
+        r = add_uids(l, uids->ranges[i].first, uids->ranges[i].last, seqs_r);
+    return r;
+}
+
+static int saved_as_seqs(struct local_leg *l, struct seqset *seqs_r)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < l->saved.count; i++)
+        r = add_uids(l, l->saved.ranges[i].first, l->saved.ranges[i].last, seqs_r);
+    return r;
+}
+
+int local_set_max(struct view *view, bool uid, uint32_t *max_r)
+{
+    uint32_t exists = view_exists(view), got;
     struct view_message last;
     int r;
 
-    *uid_r = 0;
-    if (exists == 0)
+    *max_r = exists;
+    if (exists == 0 || !uid)
         return 0;
-    r = view_read(l->view, exists, 1, &last, &got);
-    if (r == 0 && got == 1)
-        *uid_r = last.record.uid;
+    r = view_read(view, exists, 1, &last, &got);
+    *max_r = r == 0 && got == 1 ? last.record.uid : 0;
     return r;
 }
 
@@ -214,11 +226,13 @@ int local_seqs(struct local_leg *l, struct pool *pool, const char *set, bool uid
     int r;
 
     seqset_init(seqs_r, pool);
+    if (strcmp(set, "$") == 0)
+        return saved_as_seqs(l, seqs_r);
     if (!uid) {
         r = seqset_parse(seqs_r, set, strlen(set), exists);
         return r == 0 && seqset_max(seqs_r) > exists ? ERR_SYNTAX : r;
     }
-    r = highest_uid(l, &max);
+    r = local_set_max(l->view, true, &max);
     if (r < 0)
         return r;
     seqset_init(&uids, pool);

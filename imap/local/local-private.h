@@ -31,6 +31,7 @@ struct local_leg {
     unsigned char flags_told[USER_FLAGS_BYTES]; /* keyword slots that FLAGS has named */
     struct local_news *news;                    /* NULL: all told */
     bool watching;                              /* IDLE watches the index */
+    struct uid_set saved;                       /* what `$` is (RFC 5182): UIDs, some of them gone perhaps */
 };
 
 static inline struct local_leg *local_of(struct command *cmd)
@@ -79,9 +80,11 @@ int local_tell_flags(struct local_leg *l, struct mailbox *mailbox, bool always);
 
 /* ---- sets ---- */
 
-/* The client's set (checked by imap_args_seqset) as ranges of sequence numbers in the view, ascending.
+/* The client's set (checked by imap_args_seqset), `$` included, as ranges of sequence numbers in the view, ascending.
  * Numbers beyond the view are ERR_SYNTAX, UIDs that are not there are left out. */
 int local_seqs(struct local_leg *l, struct pool *pool, const char *set, bool uid, struct seqset *seqs_r);
+/* What `*` is in a set: the highest sequence number or UID of a view; 0 in an empty one. */
+int local_set_max(struct view *view, bool uid, uint32_t *max_r);
 /* The same as UIDs; freed by the caller. */
 int local_uids(struct local_leg *l, struct pool *pool, const char *set, bool uid, struct uid_set *uids_r);
 

@@ -16,7 +16,7 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/names.c \
 	imap/local/peer.c \
 	imap/local/quota.c \
-	imap/local/search.c \
+	imap/local/search.c imap/local/search.h imap/local/search-parse.c imap/local/search-return.c \
 	imap/local/select.c \
 	imap/local/status.c \
 	imap/local/subs.c

@@ -31,6 +31,7 @@ void local_drop_view(struct local_leg *l)
     forget_news(l);
     if (l->view != NULL)
         view_close(&l->view);
+    uid_set_free(&l->saved);
     memset(l->flags_told, 0, sizeof(l->flags_told));
 }
 

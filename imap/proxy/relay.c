@@ -127,6 +127,40 @@ struct stream *proxy_listener(const struct proxy_leg *p, const struct command *c
     return p->selected || !ours ? p->leg.client->stream : NULL;
 }
 
+/* Behind the tag that an ESEARCH response begins with, "(TAG "P12""; NULL: it has none, or not there. */
+static const char *behind_tag(const struct imap_response *response)
+{
+    static const char begin[] = "(TAG ";
+    const char *s = response->args.s, *end = s + response->args.n;
+
+    if (response->args.n < sizeof(begin) || !str_ieq_n(s, begin, sizeof(begin) - 1))
+        return NULL;
+    s += sizeof(begin) - 1;
+    if (*s == '"') {
+        s = memchr(s + 1, '"', (size_t)(end - s - 1));
+        return s != NULL ? s + 1 : NULL;
+    }
+    while (s < end && *s != ' ' && *s != ')')
+        s++;
+    return s;
+}
+
+/* The beginning of an ESEARCH response: the client knows its command by its own tag (RFC 4466 section 2.6.2). */
+static void pass_esearch(struct proxy_leg *p, const struct imap_piece *piece,
+                         const struct imap_response *response)
+{
+    const struct command *cmd = p->leg.client->command;
+    const char *rest = cmd != NULL ? behind_tag(response) : NULL;
+    struct imap_piece left = *piece;
+
+    if (rest != NULL) {
+        stream_printf(p->leg.client->stream, "* ESEARCH (TAG \"%s\"", cmd->tag);
+        left.data = rest;
+        left.len = (size_t)(piece->data + piece->len - rest);
+    }
+    proxy_pass_piece(p, &left);
+}
+
 enum reply proxy_relay(struct proxy_leg *p, struct stream *to, const char **text_r, size_t *len_r)
 {
     for (;;) {
@@ -151,7 +185,11 @@ enum reply proxy_relay(struct proxy_leg *p, struct stream *to, const char **text
             }
             p->drop = reply == REPLY_IGNORED;
         }
-        if (!p->drop && to != NULL)
+        if (p->drop || to == NULL)
+            continue;
+        if (piece.first && imap_slice_is(response.word, "ESEARCH"))
+            pass_esearch(p, &piece, &response);
+        else
             proxy_pass_piece(p, &piece);
     }
 }

@@ -167,6 +167,29 @@ int record_decode(const unsigned char from[INDEX_RECORD_SIZE], struct mailbox_re
     return 0;
 }
 
+void record_take(const unsigned char from[INDEX_RECORD_SIZE], struct mailbox_record *record_r)
+{
+    record_get(record_r, from);
+}
+
+bool records_are_whole(const unsigned char *from, uint32_t count)
+{
+    enum { ROWS = 64 };
+    uint32_t crc[ROWS];
+
+    for (uint32_t n; count > 0; count -= n, from += (size_t)n * INDEX_RECORD_SIZE) {
+        n = count < ROWS ? count : ROWS;
+        digest_crc32c_rows(from, RECORD_AT_crc, INDEX_RECORD_SIZE, n, crc);
+        for (uint32_t i = 0; i < n; i++) {
+            const unsigned char *record = from + (size_t)i * INDEX_RECORD_SIZE;
+
+            if (crc[i] != le_get32(record + RECORD_AT_crc) || le_get32(record + RECORD_AT_uid) == 0)
+                return false;
+        }
+    }
+    return true;
+}
+
 bool record_fixed_is_whole(const unsigned char from[INDEX_RECORD_SIZE])
 {
     return digest_crc32c(from, INDEX_RECORD_FIXED) == le_get32(from + INDEX_RECORD_FIXED) &&

@@ -29,6 +29,23 @@ enum {
     CACHE_ENTRY_ITEMS = 6
 };
 
+/* Where each field of a record stands. */
+enum record_offset {
+#define RECORD_AT(offset, name)       RECORD_AT_##name = (offset),
+#define I16(offset, name, text)       RECORD_AT(offset, name)
+#define U32(offset, name, text)       RECORD_AT(offset, name)
+#define U64(offset, name, text)       RECORD_AT(offset, name)
+#define I64(offset, name, text)       RECORD_AT(offset, name)
+#define RAW(offset, size, name, text) RECORD_AT(offset, name)
+#include "imap/store/index-record.def"
+#undef I16
+#undef U32
+#undef U64
+#undef I64
+#undef RAW
+#undef RECORD_AT
+};
+
 /* The head of a cache entry, from cache-entry.def. */
 struct cache_head {
     uint32_t magic, size, crc, uid, version, flags, item_size[CACHE_ENTRY_ITEMS];
@@ -44,6 +61,10 @@ void cache_head_encode(unsigned char to[CACHE_HEAD_SIZE], const struct cache_hea
 int header_decode(const unsigned char from[INDEX_HEADER_SIZE], struct mailbox_header *header_r);
 /* 0 or ERR_CORRUPT. The structure is filled in any case. */
 int record_decode(const unsigned char from[INDEX_RECORD_SIZE], struct mailbox_record *record_r);
+/* The same of a record that has been verified already. */
+void record_take(const unsigned char from[INDEX_RECORD_SIZE], struct mailbox_record *record_r);
+/* Are `count` records, one behind the other, all whole? */
+bool records_are_whole(const unsigned char *from, uint32_t count);
 /* Is the part that never changes whole, though the record is not? */
 bool record_fixed_is_whole(const unsigned char from[INDEX_RECORD_SIZE]);
 void cache_head_decode(const unsigned char from[CACHE_HEAD_SIZE], struct cache_head *head_r);

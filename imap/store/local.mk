@@ -22,7 +22,7 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/refresh.c \
 	imap/store/relocate.c imap/store/relocate.h \
 	imap/store/rewrite.c \
-	imap/store/search.c imap/store/search.h \
+	imap/store/search.c imap/store/search.h imap/store/search-private.h imap/store/search-text.c \
 	imap/store/seen.c imap/store/seen.h \
 	imap/store/stage-encode.c \
 	imap/store/stage.c imap/store/stage.h imap/store/stage-private.h \

@@ -146,6 +146,9 @@ int records_write(struct mailbox *m, uint32_t first, uint32_t count, struct mail
 int records_read_raw(int fd, uint32_t first, uint32_t count, struct mailbox_record *records, uint64_t *bad_r,
                      uint64_t *bad_fixed_r);
 
+/* mailbox_read_records() without decoding: any number of them, verified and, where they must be, repaired. */
+int mailbox_read_raw(struct mailbox *m, uint32_t first, uint32_t count, unsigned char *raw);
+
 /* What a copy of a message has in common with it, wherever it stands: all but flags, numbers and when it
  * arrived there. */
 void record_copy_message(struct mailbox_record *to, const struct mailbox_record *from);

@@ -150,6 +150,13 @@ int message_fd(struct message *msg)
     return msg->fd;
 }
 
+void message_close_file(struct message *msg)
+{
+    if (msg->fd >= 0)
+        close(msg->fd);
+    msg->fd = -1;
+}
+
 int64_t message_read(struct message *msg, uint64_t offset, void *to, size_t n)
 {
     int fd = message_fd(msg);
@@ -167,7 +174,7 @@ int64_t message_read(struct message *msg, uint64_t offset, void *to, size_t n)
 #define BATCH_GAP   4096          /* bytes between two entries that are read along */
 
 struct message_batch {
-    uint32_t count;
+    uint32_t count, room;
     struct message *messages;
     struct buf ahead;
 };
@@ -211,16 +218,29 @@ static void read_run(struct message_batch *b, struct mailbox *m, const struct ma
     }
 }
 
-int message_batch_open(struct mailbox *mailbox, const struct mailbox_record *records, const uint32_t *numbers,
-                       uint32_t count, struct message_batch **batch_r)
+static void forget_messages(struct message_batch *b)
 {
-    struct message_batch *b = xcalloc(1, sizeof(*b));
+    for (uint32_t i = 0; i < b->count; i++)
+        deinit(&b->messages[i]);
+    b->count = 0;
+}
+
+void message_batch_refill(struct message_batch *b, struct mailbox *mailbox,
+                          const struct mailbox_record *records, const uint32_t *numbers, uint32_t count)
+{
     uint32_t i;
 
+    forget_messages(b);
+    if (count > b->room) {
+        b->messages = xreallocarray(b->messages, count, sizeof(*b->messages));
+        b->room = count;
+    }
     b->count = count;
-    b->messages = xcalloc(count > 0 ? count : 1, sizeof(*b->messages));
-    for (i = 0; i < count; i++)
+    for (i = 0; i < count; i++) {
+        b->messages[i] = (struct message){0};
         init(&b->messages[i], mailbox, numbers[i], &records[i]);
+    }
+    buf_reset(&b->ahead);
     buf_reserve(&b->ahead, BATCH_BYTES); /* never grows: messages point into it */
     for (i = 0; i < count;) {
         size_t room = BATCH_BYTES - b->ahead.len, bytes;
@@ -234,7 +254,14 @@ int message_batch_open(struct mailbox *mailbox, const struct mailbox_record *rec
         read_run(b, mailbox, records, i, n, bytes);
         i += n;
     }
-    *batch_r = b;
+}
+
+int message_batch_open(struct mailbox *mailbox, const struct mailbox_record *records, const uint32_t *numbers,
+                       uint32_t count, struct message_batch **batch_r)
+{
+    struct message_batch *b = *batch_r = xcalloc(1, sizeof(*b));
+
+    message_batch_refill(b, mailbox, records, numbers, count);
     return 0;
 }
 
@@ -250,8 +277,7 @@ void message_batch_close(struct message_batch **batch)
 
     if (b == NULL)
         return;
-    for (uint32_t i = 0; i < b->count; i++)
-        deinit(&b->messages[i]);
+    forget_messages(b);
     free(b->messages);
     buf_free(&b->ahead);
     free(b);

@@ -50,11 +50,17 @@ int64_t message_read(struct message *message, uint64_t offset, void *to, size_t 
 /* The descriptor of the file, for sendfile and the like; owned by the message.  Same errors. */
 int message_fd(struct message *message);
 
-/* Many items in one go: reads the cache entries of `count` consecutive records with as few preads as
+/* Closes the file; it is opened again when it is needed. */
+void message_close_file(struct message *message);
+
+/* Many items in one go: reads the cache entries of `count` ascending records with as few preads as
  * their places allow, so that the message_item() calls that follow copy from memory.  0. */
 struct message_batch;
 int message_batch_open(struct mailbox *mailbox, const struct mailbox_record *records, const uint32_t *numbers,
                        uint32_t count, struct message_batch **batch_r);
+/* The same for other records with the memory of a batch; what was got from it is gone. */
+void message_batch_refill(struct message_batch *batch, struct mailbox *mailbox,
+                          const struct mailbox_record *records, const uint32_t *numbers, uint32_t count);
 /* The message of records[i]; owned by the batch. */
 struct message *message_batch_get(struct message_batch *batch, uint32_t i);
 void message_batch_close(struct message_batch **batch);

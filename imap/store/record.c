@@ -118,6 +118,31 @@ int mailbox_read_records(struct mailbox *m, uint32_t first, uint32_t count, stru
     return 0;
 }
 
+int mailbox_read_raw(struct mailbox *m, uint32_t first, uint32_t count, unsigned char *raw)
+{
+    uint32_t end = m->lock != NULL ? m->next.records : m->header.records;
+    size_t bytes = (size_t)count * INDEX_RECORD_SIZE;
+    struct mailbox_record batch[RECORD_BATCH];
+
+    if (first > end || count > end - first)
+        return ERR_INVALID;
+    if (file_pread_some(m->fd, raw, bytes, record_at(first)) == (ssize_t)bytes &&
+        records_are_whole(raw, count))
+        return 0;
+    /* a writer was at it, or there is damage */
+    for (uint32_t n; count > 0; count -= n, first += n, raw += (size_t)n * INDEX_RECORD_SIZE) {
+        int r;
+
+        n = count < RECORD_BATCH ? count : RECORD_BATCH;
+        r = mailbox_read_records(m, first, n, batch);
+        if (r < 0)
+            return r;
+        for (uint32_t i = 0; i < n; i++)
+            record_encode(raw + (size_t)i * INDEX_RECORD_SIZE, &batch[i]);
+    }
+    return 0;
+}
+
 int mailbox_find_uid(struct mailbox *m, uint32_t uid, uint32_t *number_r)
 {
     struct mailbox_record batch[RECORD_BATCH];

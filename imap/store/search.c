@@ -1,46 +1,24 @@
-/* search.c: SEARCH keys, cheapest first: records, cached headers, header, body. */
+/* search.c: SEARCH keys, cheapest first: flags, records, cached headers, header, body. */
 #include "imap/store/search.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "imap/store/mailbox-private.h"
-#include "imap/store/message.h"
+#include "imap/store/le-private.h"
+#include "imap/store/search-private.h"
 #include "imap/store/view-private.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
-#include "lib/base/str.h"
-#include "lib/charset/convert.h"
-#include "lib/charset/decode.h"
-#include "lib/charset/fold.h"
-#include "lib/charset/words.h"
 #include "lib/mail/date.h"
-#include "lib/mail/header.h"
-#include "lib/mail/section.h"
 
 #define STEP_BYTES (4 * 1024 * 1024) /* of message files read in one step, about */
-#define PIECE      (64 * 1024)       /* decoded at once */
-#define HEADER_MAX 256               /* bytes of a header of which CACHE_HEADERS is not kept: see cache.c */
 
-struct search {
-    struct view *view;
-    struct search_node *program;
-    uint32_t seq, last; /* next to look at, and the last */
-    struct searcher **searchers;
-    size_t searcher_count, searcher_room;
-    size_t bytes; /* read in this step */
-};
+/* ---- preparation: the order of keys ---- */
 
-/* The message that is looked at. */
-struct candidate {
-    struct search *search;
-    const struct view_message *seen;
-    struct message *message; /* NULL until a key needs more than the record: most need nothing else */
-    struct file_map map;     /* of the file; mapped: it is open */
-    bool mapped, gone;
-};
-
-/* ---- preparation ---- */
+static bool looks_into_messages(enum search_op op)
+{
+    return op == SEARCH_HEADER || op == SEARCH_BODY || op == SEARCH_TEXT;
+}
 
 static unsigned cost(const struct search_node *n)
 {
@@ -93,29 +71,35 @@ static void add_searcher(struct search *s, struct search_node *n)
     }
     n->number = s->searcher_count;
     s->searchers[s->searcher_count++] = searcher_new(FOLD_UNICODE, n->text, strlen(n->text));
+    s->reads = true;
+}
+
+static int find_keyword(struct search *s, struct search_node *n)
+{
+    struct mailbox *m;
+    int r = view_mailbox(s->view, &m);
+
+    if (r == 0)
+        r = mailbox_flag_number(m, n->text);
+    if (r < 0 && r != ERR_NOTFOUND)
+        return r;
+    n->number = r < 0 ? UINT64_MAX : (uint64_t)r;
+    return 0;
 }
 
 static int prepare(struct search *s, struct search_node *n)
 {
-    struct mailbox *m;
-    int r = 0;
+    int r = n->op == SEARCH_KEYWORD ? find_keyword(s, n) : 0;
 
-    if (n->op == SEARCH_HEADER || n->op == SEARCH_BODY || n->op == SEARCH_TEXT)
+    if (looks_into_messages(n->op))
         add_searcher(s, n);
-    if (n->op == SEARCH_KEYWORD) {
-        r = view_mailbox(s->view, &m);
-        if (r == 0)
-            r = mailbox_flag_number(m, n->text);
-        if (r < 0 && r != ERR_NOTFOUND)
-            return r;
-        n->number = r < 0 ? UINT64_MAX : (uint64_t)r;
-        r = 0;
-    }
     order_children(n);
     for (struct search_node *c = n->children; r == 0 && c != NULL; c = c->next)
         r = prepare(s, c);
     return r;
 }
+
+/* ---- preparation: which messages ---- */
 
 static void narrow(struct search *s, uint32_t first, uint32_t last)
 {
@@ -133,7 +117,9 @@ static int set_bounds(struct search *s, const struct search_node *n)
 
     if (n->op == SEARCH_SEQS) {
         narrow(s, uid_set_first(&n->set), uid_set_last(&n->set));
-    } else if (n->op == SEARCH_UIDS && n->set.count > 0) {
+    } else if (n->op == SEARCH_UIDS && n->set.count == 0) {
+        s->last = 0;
+    } else if (n->op == SEARCH_UIDS) {
         r = view_uids_to_seqs(s->view, uid_set_first(&n->set), uid_set_last(&n->set), &low, &high);
         narrow(s, low, high);
     }
@@ -142,18 +128,77 @@ static int set_bounds(struct search *s, const struct search_node *n)
     return r;
 }
 
-int search_begin(struct view *view, struct search_node *program, struct search **search_r)
+/* ---- preparation: what flags decide ---- */
+
+static void test_system(struct raw_test *t, uint32_t bit, bool set)
+{
+    if ((t->mask & bit) != 0 && ((t->value & bit) != 0) != set)
+        t->never = true;
+    t->mask |= bit;
+    t->value |= set ? bit : 0;
+}
+
+static void test_user(struct raw_test *t, uint64_t number, bool set)
+{
+    unsigned char bit = (unsigned char)(1u << number % 8);
+    size_t at = number / 8;
+
+    if (number >= USER_FLAGS_MAX) {
+        t->never |= set;
+        return;
+    }
+    if ((t->user_mask[at] & bit) != 0 && ((t->user_value[at] & bit) != 0) != set)
+        t->never = true;
+    t->has_user = true;
+    t->user_mask[at] |= bit;
+    t->user_value[at] |= set ? bit : 0;
+}
+
+/* Takes what every hit must fulfil into the test; true if nothing else is in the node. */
+static bool take_test(struct search *s, const struct search_node *n, bool set)
+{
+    bool whole = true;
+
+    switch (n->op) {
+    case SEARCH_ALL:
+        s->test.never |= !set;
+        return true;
+    case SEARCH_NOT:
+        return n->children->op != SEARCH_AND && take_test(s, n->children, !set);
+    case SEARCH_FLAG:
+        if (n->number == RECORD_SEEN && view_userid(s->view) != NULL)
+            return false; /* it is not the index's */
+        test_system(&s->test, (uint32_t)n->number, set);
+        return true;
+    case SEARCH_KEYWORD:
+        test_user(&s->test, n->number, set);
+        return true;
+    case SEARCH_AND:
+        for (const struct search_node *c = n->children; c != NULL; c = c->next)
+            whole &= take_test(s, c, true);
+        return whole;
+    default:
+        return false;
+    }
+}
+
+int search_begin(struct view *view, struct search_node *program, enum search_wants wants,
+                 struct search **search_r)
 {
     struct search *s = xcalloc(1, sizeof(*s));
     int r;
 
     s->view = view;
     s->program = program;
+    s->wants = wants;
     s->seq = 1;
     s->last = view_exists(view);
+    s->raw = xreallocarray(NULL, SEARCH_RAW, INDEX_RECORD_SIZE);
     r = prepare(s, program);
     if (r == 0)
         r = set_bounds(s, program);
+    if (r == 0)
+        s->by_test = take_test(s, program, true);
     if (r < 0)
         search_end(&s);
     *search_r = s;
@@ -169,161 +214,17 @@ void search_end(struct search **search)
     for (size_t i = 0; i < s->searcher_count; i++)
         searcher_free(&s->searchers[i]);
     free(s->searchers);
+    free(s->raw);
+    message_batch_close(&s->batch);
+    buf_free(&s->file);
+    buf_free(&s->unfolded);
+    buf_free(&s->decoded);
+    buf_free(&s->plain);
     free(s);
     *search = NULL;
 }
 
-/* ---- text ---- */
-
-static struct message *message_of(struct candidate *c)
-{
-    if (c->message == NULL)
-        message_open(c->search->view->mailbox, c->seen->number, &c->seen->record, &c->message);
-    return c->message;
-}
-
-/* The message file in memory, or false if it is gone. */
-static bool open_file(struct candidate *c)
-{
-    int fd;
-
-    if (c->mapped || c->gone)
-        return c->mapped;
-    fd = message_fd(message_of(c));
-    c->mapped = fd >= 0 && file_map_open(fd, &c->map) == 0;
-    c->gone = !c->mapped;
-    if (c->mapped)
-        c->search->bytes += c->map.size;
-    return c->mapped;
-}
-
-static bool find_in_field(struct searcher *searcher, const struct mail_field *field)
-{
-    struct buf unfolded = BUF_INIT, text = BUF_INIT;
-    bool found;
-
-    mail_field_unfold(field, &unfolded);
-    words_decode(unfolded.data, unfolded.len, &text);
-    found = searcher_find(searcher, buf_cstr(&text), text.len);
-    buf_free(&unfolded);
-    buf_free(&text);
-    return found;
-}
-
-/* name NULL: every field, its name too. */
-static bool find_in_header(struct searcher *searcher, const char *header, size_t n, const char *name)
-{
-    struct mail_header_iter it;
-    struct mail_field field;
-
-    mail_header_begin(&it, header, n);
-    while (mail_header_next(&it, &field)) {
-        if (name != NULL && !mail_field_is(&field, name))
-            continue;
-        if (find_in_field(searcher, &field))
-            return true;
-        if (name == NULL && searcher_find(searcher, field.name, field.name_len))
-            return true;
-    }
-    return false;
-}
-
-static bool match_header(struct candidate *c, const struct search_node *n)
-{
-    struct searcher *searcher = c->search->searchers[n->number];
-    const char *data;
-    size_t len;
-
-    if (message_header_is_cached(n->name) && c->seen->record.header_bytes <= HEADER_MAX * 1024) {
-        if (message_item(message_of(c), CACHE_HEADERS, &data, &len) < 0)
-            return false;
-        return find_in_header(searcher, data, len, n->name);
-    }
-    if (!open_file(c))
-        return false;
-    len = c->seen->record.header_bytes < c->map.size ? c->seen->record.header_bytes : c->map.size;
-    return find_in_header(searcher, c->map.data, len, n->name);
-}
-
-/* Content of a text part, decoded to UTF-8 piece by piece.  An unknown charset is searched as it stands. */
-static bool find_in_part(struct searcher *searcher, const char *data, size_t n,
-                         const struct mail_entry *entry)
-{
-    char charset[64] = "";
-    struct buf decoded = BUF_INIT, text = BUF_INIT;
-    struct converter *converter = NULL;
-    struct decoder decoder;
-    size_t at = 0;
-    bool found = false;
-
-    if (entry->charset_len < sizeof(charset)) {
-        memcpy(charset, entry->charset, entry->charset_len);
-        charset[entry->charset_len] = '\0';
-    }
-    (void)converter_new(charset, &converter);
-    decoder_init(&decoder, entry->decoding);
-    searcher_reset(searcher);
-    do {
-        size_t piece = n - at < PIECE ? n - at : PIECE;
-
-        buf_reset(&decoded);
-        buf_reset(&text);
-        decoder_feed(&decoder, data + at, piece, &decoded);
-        at += piece;
-        if (at == n)
-            decoder_finish(&decoder, &decoded, NULL);
-        if (converter != NULL)
-            converter_feed(converter, decoded.data, decoded.len, &text);
-        else
-            charset_repair_utf8(decoded.data, decoded.len, &text);
-        found = searcher_feed(searcher, buf_cstr(&text), text.len);
-    } while (at < n && !found);
-    converter_free(&converter);
-    buf_free(&decoded);
-    buf_free(&text);
-    return found;
-}
-
-static bool find_in_body(struct candidate *c, struct searcher *searcher)
-{
-    struct mail_table_iter it;
-    struct mail_entry entry;
-    const char *table;
-    size_t len;
-
-    if (message_item(message_of(c), CACHE_PARTS, &table, &len) < 0 || !open_file(c) ||
-        mail_table_begin(&it, table, len) < 0)
-        return false;
-    while (mail_table_next(&it, &entry, NULL) == 1) {
-        uint64_t start = entry.header_start + entry.header_size;
-
-        if (entry.kind != MAIL_LEAF || !entry.is_text || start > c->map.size ||
-            entry.body_size > c->map.size - start)
-            continue;
-        if (find_in_part(searcher, c->map.data + start, (size_t)entry.body_size, &entry))
-            return true;
-    }
-    return false;
-}
-
-static bool match_text(struct candidate *c, const struct search_node *n)
-{
-    struct searcher *searcher = c->search->searchers[n->number];
-    size_t len;
-
-    if (n->text[0] == '\0')
-        return true;
-    if (n->op == SEARCH_TEXT) {
-        if (!open_file(c))
-            return false;
-        len = c->seen->record.header_bytes < c->map.size ? c->seen->record.header_bytes : c->map.size;
-        if (find_in_header(searcher, c->map.data, len, NULL))
-            return true;
-    }
-    return find_in_body(c, searcher);
-}
-
-/* ---- keys ---- */
+/* ---- keys of the record ---- */
 
 static bool match_date(const struct mailbox_record *r, const struct search_node *n)
 {
@@ -343,37 +244,21 @@ static bool match_date(const struct mailbox_record *r, const struct search_node 
     }
 }
 
-static bool match(struct candidate *c, const struct search_node *n);
-
-static bool match_children(struct candidate *c, const struct search_node *n)
+static bool match_record(const struct view_message *m, const struct search_node *n)
 {
-    for (const struct search_node *child = n->children; child != NULL; child = child->next) {
-        if (match(c, child) == (n->op == SEARCH_OR))
-            return n->op == SEARCH_OR;
-    }
-    return n->op != SEARCH_OR;
-}
-
-static bool match(struct candidate *c, const struct search_node *n)
-{
-    const struct mailbox_record *r = &c->seen->record;
+    const struct mailbox_record *r = &m->record;
 
     switch (n->op) {
     case SEARCH_ALL:
         return true;
-    case SEARCH_AND:
-    case SEARCH_OR:
-        return match_children(c, n);
-    case SEARCH_NOT:
-        return !match(c, n->children);
     case SEARCH_SEQS:
-        return uid_set_has(&n->set, c->seen->seq);
+        return uid_set_has(&n->set, m->seq);
     case SEARCH_UIDS:
         return uid_set_has(&n->set, r->uid);
     case SEARCH_FLAG:
         return (r->system & n->number) != 0;
     case SEARCH_RECENT:
-        return c->seen->recent;
+        return m->recent;
     case SEARCH_KEYWORD:
         return n->number < USER_FLAGS_MAX && record_has_user_flag(r, (unsigned)n->number);
     case SEARCH_LARGER:
@@ -382,51 +267,186 @@ static bool match(struct candidate *c, const struct search_node *n)
         return r->size < n->number;
     case SEARCH_MODSEQ:
         return r->modseq >= n->number;
-    case SEARCH_HEADER:
-        return match_header(c, n);
-    case SEARCH_BODY:
-    case SEARCH_TEXT:
-        return match_text(c, n);
+    case SEARCH_OLDER:
+        return r->internal_date <= n->day;
+    case SEARCH_YOUNGER:
+        return r->internal_date >= n->day;
     default:
         return match_date(r, n);
     }
 }
 
-/* ---- going through the view ---- */
+/* ---- the tree ---- */
 
-static bool look_at(struct search *s, const struct view_message *seen)
+enum verdict { NO, YES, MAYBE }; /* MAYBE: the message must be looked into */
+
+static enum verdict judge(struct candidate *c, const struct search_node *n);
+
+static enum verdict judge_children(struct candidate *c, const struct search_node *n)
 {
-    struct candidate c = {.search = s, .seen = seen};
-    bool hit;
+    enum verdict ends = n->op == SEARCH_OR ? YES : NO, all = n->op == SEARCH_OR ? NO : YES;
 
-    hit = match(&c, s->program);
-    if (c.mapped)
-        file_map_close(&c.map);
-    message_close(&c.message);
-    return hit;
+    for (const struct search_node *child = n->children; child != NULL; child = child->next) {
+        enum verdict v = judge(c, child);
+
+        if (v == ends)
+            return v;
+        if (v == MAYBE)
+            all = MAYBE;
+    }
+    return all;
 }
 
-int search_step(struct search *s, uint32_t count, bool uids, struct uid_set *hits)
+/* MAYBE only as long as the candidate has no message. */
+static enum verdict judge(struct candidate *c, const struct search_node *n)
 {
-    struct view_message batch[RECORD_BATCH];
-    int r = 0;
+    enum verdict v;
+
+    switch (n->op) {
+    case SEARCH_AND:
+    case SEARCH_OR:
+        return judge_children(c, n);
+    case SEARCH_NOT:
+        v = judge(c, n->children);
+        return v == MAYBE ? MAYBE : (v == YES ? NO : YES);
+    case SEARCH_HEADER:
+        return c->message == NULL ? MAYBE : (search_match_header(c, n) ? YES : NO);
+    case SEARCH_BODY:
+    case SEARCH_TEXT:
+        return c->message == NULL ? MAYBE : (search_match_text(c, n) ? YES : NO);
+    default:
+        return match_record(c->seen, n) ? YES : NO;
+    }
+}
+
+/* ---- going through the view ---- */
+
+static int tell(struct search *s, const struct search_hit *hit, search_hit_fn *fn, void *context)
+{
+    int r = fn(context, hit);
+
+    s->over |= r == 1;
+    return r < 0 ? r : 0;
+}
+
+/* Does a record pass the test of flags? */
+static inline bool passes(const struct raw_test *t, const unsigned char *raw)
+{
+    if (((le_get32(raw + RECORD_AT_system) ^ t->value) & t->mask) != 0)
+        return false;
+    for (unsigned i = 0; t->has_user && i < USER_FLAGS_BYTES; i++) {
+        if (((raw[RECORD_AT_user + i] ^ t->user_value[i]) & t->user_mask[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Reads ahead for those of the group that must be looked into, in order: places[i] is that of the i-th. */
+static int read_ahead(struct search *s, const uint32_t *places, uint32_t count)
+{
+    struct mailbox_record records[SEARCH_GROUP];
+    uint32_t numbers[SEARCH_GROUP];
+    struct mailbox *m;
+    int r = view_mailbox(s->view, &m);
+
+    if (r < 0 || count == 0)
+        return r;
+    for (uint32_t i = 0; i < count; i++) {
+        records[i] = s->group[places[i]].record;
+        numbers[i] = s->group[places[i]].number;
+    }
+    if (s->batch == NULL)
+        return message_batch_open(m, records, numbers, count, &s->batch);
+    message_batch_refill(s->batch, m, records, numbers, count);
+    return 0;
+}
+
+/* What the records alone say of the group.  How many messages must be read, their places in places_r. */
+static uint32_t judge_records(struct search *s, enum verdict verdicts_r[SEARCH_GROUP],
+                              uint32_t places_r[SEARCH_GROUP])
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < s->grouped; i++) {
+        struct candidate c = {.search = s, .seen = &s->group[i]};
+
+        verdicts_r[i] = s->by_test ? YES : judge(&c, s->program);
+        if (verdicts_r[i] == MAYBE || (verdicts_r[i] == YES && s->wants == SEARCH_MESSAGES))
+            places_r[count++] = i;
+    }
+    return count;
+}
+
+/* Decides on the group and empties it.  If much had to be read, s->seq is where to go on. */
+static int finish_group(struct search *s, search_hit_fn *fn, void *context)
+{
+    enum verdict verdicts[SEARCH_GROUP];
+    uint32_t places[SEARCH_GROUP], count = judge_records(s, verdicts, places), at = 0;
+    int r = read_ahead(s, places, count);
+
+    for (uint32_t i = 0; r == 0 && i < s->grouped && !s->over && s->bytes < STEP_BYTES; i++) {
+        struct candidate c = {.search = s, .seen = &s->group[i]};
+        struct search_hit hit = {c.seen->seq, c.seen->record.uid, c.seen, NULL};
+
+        if (at < count && places[at] == i)
+            c.message = hit.message = message_batch_get(s->batch, at++);
+        if (verdicts[i] == MAYBE)
+            verdicts[i] = judge(&c, s->program);
+        if (verdicts[i] == YES)
+            r = tell(s, &hit, fn, context);
+        search_candidate_close(&c);
+        s->seq = c.seen->seq + 1;
+    }
+    s->grouped = 0;
+    return r;
+}
+
+/* One record: a hit, a member of the group, or nothing. */
+static int take_record(struct search *s, uint32_t seq, uint32_t i, search_hit_fn *fn, void *context)
+{
+    const unsigned char *raw = s->raw + (size_t)i * INDEX_RECORD_SIZE;
+    struct search_hit hit = {seq, le_get32(raw + RECORD_AT_uid), NULL, NULL};
+
+    if (!passes(&s->test, raw))
+        return 0;
+    if (s->by_test && s->wants == SEARCH_NUMBERS)
+        return tell(s, &hit, fn, context);
+    view_take_raw(s->view, seq, s->numbers[i], raw, &s->group[s->grouped++]);
+    return s->grouped == SEARCH_GROUP ? finish_group(s, fn, context) : 0;
+}
+
+/* One read of the index. */
+static int take_records(struct search *s, uint32_t count, search_hit_fn *fn, void *context)
+{
+    uint32_t first = s->seq, got;
+    int r = view_read_raw(s->view, first, count, s->raw, s->numbers, &got);
+
+    if (r == 0 && got == 0)
+        s->over = true;
+    for (uint32_t i = 0; r == 0 && i < got && !s->over && s->bytes < STEP_BYTES; i++)
+        r = take_record(s, first + i, i, fn, context);
+    if (r == 0 && s->grouped > 0)
+        r = finish_group(s, fn, context);
+    if (s->bytes < STEP_BYTES)
+        s->seq = first + got;
+    return r;
+}
+
+int search_step(struct search *s, uint32_t count, search_hit_fn *fn, void *context)
+{
+    /* what looks into messages may have to stop in the middle and read these records again */
+    uint32_t most = s->reads ? SEARCH_GROUP : SEARCH_RAW;
 
     s->bytes = 0;
-    while (count > 0 && s->seq <= s->last && s->bytes < STEP_BYTES) {
-        uint32_t want = s->last - s->seq + 1, got;
+    while (count > 0 && s->seq <= s->last && !s->over && !s->test.never && s->bytes < STEP_BYTES) {
+        uint32_t want = s->last - s->seq + 1, before = s->seq;
+        int r;
 
-        want = want < count ? want : count;
-        r = view_read(s->view, s->seq, want < RECORD_BATCH ? want : RECORD_BATCH, batch, &got);
-        if (r < 0 || got == 0)
+        want = want < most ? want : most;
+        r = take_records(s, want < count ? want : count, fn, context);
+        if (r < 0)
             return r;
-        for (uint32_t i = 0; i < got && s->bytes < STEP_BYTES; i++, s->seq++, count--) {
-            uint32_t n = uids ? batch[i].record.uid : batch[i].seq;
-
-            if (look_at(s, &batch[i]))
-                r = uid_set_add(hits, n, n);
-            if (r < 0)
-                return r;
-        }
+        count -= s->seq - before < count ? s->seq - before : count;
     }
-    return s->seq <= s->last ? 1 : 0;
+    return s->seq <= s->last && !s->over && !s->test.never ? 1 : 0;
 }

@@ -1,13 +1,16 @@
 /* search.h: SEARCH keys over messages of a view (RFC 3501 section 6.4.4).
  *
- * A program is a tree of keys.  What a record answers is answered from it; dates of headers, header
- * fields and text are read through the cache or the message file, and only if nothing cheaper has decided. */
+ * A program is a tree of keys, compiled once.  What flags decide is decided on the records' bytes as they stand in the
+ * index; dates and sizes on the decoded record; header fields and text are read through the cache or the message
+ * file, and only if nothing cheaper has decided.  Text is compared by i;unicode-casemap (RFC 5051), decoded
+ * as RFC 5255 section 4.5 asks. */
 #ifndef IMAP_STORE_SEARCH_H
 #define IMAP_STORE_SEARCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "imap/store/message.h"
 #include "imap/store/uidset.h"
 #include "imap/store/view.h"
 #include "lib/base/pool.h"
@@ -24,13 +27,15 @@ enum search_op {
     SEARCH_KEYWORD, /* `text`: the keyword */
     SEARCH_LARGER,  /* `number`: octets */
     SEARCH_SMALLER,
-    SEARCH_BEFORE, /* `day`: as mail_date_day_parse() gives; of the internal date */
+    SEARCH_MODSEQ,  /* `number`: at least */
+    SEARCH_OLDER,   /* `day`: the internal date is that second or before (RFC 5032) */
+    SEARCH_YOUNGER, /* ... or after */
+    SEARCH_BEFORE,  /* `day`: as mail_date_day_parse() gives; of the internal date */
     SEARCH_ON,
     SEARCH_SINCE,
     SEARCH_SENTBEFORE, /* of the Date field */
     SEARCH_SENTON,
     SEARCH_SENTSINCE,
-    SEARCH_MODSEQ, /* `number`: at least */
     SEARCH_HEADER, /* `name`, `text` ("" : is there at all): substring of a field, decoded */
     SEARCH_BODY,   /* `text`: substring of the text parts, decoded */
     SEARCH_TEXT    /* `text`: of header or body */
@@ -49,14 +54,31 @@ struct search_node {
 
 struct search;
 
+/* What a hit comes with. */
+enum search_wants {
+    SEARCH_NUMBERS,  /* sequence number and UID */
+    SEARCH_RECORDS,  /* and the record */
+    SEARCH_MESSAGES, /* and what the cache has of it, read ahead */
+};
+
+struct search_hit {
+    uint32_t seq, uid;
+    const struct view_message *seen; /* with SEARCH_RECORDS */
+    struct message *message;         /* with SEARCH_MESSAGES */
+};
+
+/* Takes a hit; the pointers end with the call.  0 goes on; 1 ends the search; an error ends it too. */
+typedef int search_hit_fn(void *context, const struct search_hit *hit);
+
 /* Prepares a program for a view: puts cheap keys first, folds texts, looks keywords up.  The tree may
  * be reordered and must live as long as the search. */
-int search_begin(struct view *view, struct search_node *program, struct search **search_r);
+int search_begin(struct view *view, struct search_node *program, enum search_wants wants,
+                 struct search **search_r);
 
-/* The next batch of at most `count` messages looked at: adds hits (UIDs or sequence numbers) to *hits.
- * 1: there is more; 0: all done; or an error of view_read().  A message whose file is gone does not match
- * by text. */
-int search_step(struct search *search, uint32_t count, bool uids, struct uid_set *hits);
+/* The next batch of at most `count` messages looked at (fewer where message files had to be read): fn for each hit, in
+ * the view's order.  1: there is more; 0: all done; or an error of view_read() or fn.  A message whose file is
+ * gone does not match by text. */
+int search_step(struct search *search, uint32_t count, search_hit_fn *fn, void *context);
 void search_end(struct search **search);
 
 #endif

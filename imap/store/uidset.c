@@ -54,6 +54,10 @@ int uid_set_add(struct uid_set *set, uint32_t first, uint32_t last)
 
     if (first == 0 || first > last)
         return ERR_INVALID;
+    if (set->count > 0 && set->ranges[set->count - 1].last == first - 1) {
+        set->ranges[set->count - 1].last = last;
+        return 0;
+    }
     /* first - 1 and last + 1 make neighbours one range */
     at = find(set, first - 1);
     for (end = at; end < set->count; end++) {

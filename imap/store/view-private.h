@@ -44,6 +44,13 @@ int view_ready(struct view *view);
 uint32_t view_number(const struct view *view, uint32_t seq);
 uint32_t view_seq(const struct view *view, uint32_t number);
 
+/* view_read() of records as they stand in the file (codec.h), verified, with their numbers; \Seen is the index's own. */
+int view_read_raw(struct view *view, uint32_t seq, uint32_t count, unsigned char *raw, uint32_t *numbers,
+                  uint32_t *got_r);
+/* The message of such a record. */
+void view_take_raw(const struct view *view, uint32_t seq, uint32_t number, const unsigned char *raw,
+                   struct view_message *message_r);
+
 /* Is that record a message of the view?  For records read in a transaction, when the map may be older. */
 bool view_has(const struct view *view, const struct mailbox_record *record);
 

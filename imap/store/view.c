@@ -414,6 +414,62 @@ int view_read(struct view *view, uint32_t seq, uint32_t count, struct view_messa
     return 0;
 }
 
+/* Closes the gaps that n records from `number` on have. */
+static uint32_t drop_holes(const struct view_map *map, uint32_t *hole, uint32_t number, uint32_t n,
+                           unsigned char *raw, uint32_t *numbers)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (is_hole(map, hole, number + i))
+            continue;
+        if (kept != i)
+            memcpy(raw + (size_t)kept * INDEX_RECORD_SIZE, raw + (size_t)i * INDEX_RECORD_SIZE,
+                   INDEX_RECORD_SIZE);
+        numbers[kept++] = number + i;
+    }
+    return kept;
+}
+
+int view_read_raw(struct view *view, uint32_t seq, uint32_t count, unsigned char *raw, uint32_t *numbers,
+                  uint32_t *got_r)
+{
+    uint32_t number, hole;
+    int r = view_ready(view);
+
+    *got_r = 0;
+    if (r < 0)
+        return r;
+    if (seq == 0)
+        return ERR_INVALID;
+    if (seq > view->exists)
+        return 0;
+    number = view_number(view, seq);
+    hole = holes_before(&view->map, seq);
+    while (*got_r < count && number < view->map.end) {
+        uint32_t n = view->map.end - number, want = count - *got_r;
+        unsigned char *to = raw + (size_t)*got_r * INDEX_RECORD_SIZE;
+
+        n = n < want ? n : want;
+        r = mailbox_read_raw(view->mailbox, number, n, to);
+        if (r < 0)
+            return r;
+        *got_r += drop_holes(&view->map, &hole, number, n, to, numbers + *got_r);
+        number += n;
+    }
+    return 0;
+}
+
+void view_take_raw(const struct view *view, uint32_t seq, uint32_t number, const unsigned char *raw,
+                   struct view_message *message_r)
+{
+    message_r->seq = seq;
+    message_r->number = number;
+    record_take(raw, &message_r->record);
+    message_r->recent = message_r->record.uid > view->recent_uid;
+    view_seen_apply(view, &message_r->record);
+}
+
 int view_uids_to_seqs(struct view *view, uint32_t first, uint32_t last, uint32_t *low_r, uint32_t *high_r)
 {
     uint32_t from, to;

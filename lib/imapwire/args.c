@@ -306,6 +306,10 @@ static bool is_seqset_char(char c)
 
 int imap_args_seqset(struct imap_args *a, const char **s_r)
 {
+    if (imap_args_skip(a, '$')) {
+        *s_r = "$";
+        return 0;
+    }
     if (take(a, is_seqset_char, "Missing message set", s_r) < 0)
         return ERR_SYNTAX;
     return seqset_check(*s_r, strlen(*s_r)) < 0 ? fail(a, "Invalid message set") : 0;

@@ -42,6 +42,12 @@ static void append_texts(struct mailbox *m)
     }
 }
 
+static int take_hit(void *context, const struct search_hit *hit)
+{
+    CU_ASSERT(hit->uid >= hit->seq);
+    return uid_set_add(context, hit->seq, hit->seq);
+}
+
 /* The hits of a program, as a sequence set. */
 static void check(struct view *view, struct search_node *program, const char *expected)
 {
@@ -50,8 +56,8 @@ static void check(struct view *view, struct search_node *program, const char *ex
     struct search *s;
     int r;
 
-    CU_ASSERT_EQUAL_FATAL(search_begin(view, program, &s), 0);
-    while ((r = search_step(s, 1, false, &hits)) == 1)
+    CU_ASSERT_EQUAL_FATAL(search_begin(view, program, SEARCH_NUMBERS, &s), 0);
+    while ((r = search_step(s, 1, take_hit, &hits)) == 1)
         ;
     CU_ASSERT_EQUAL(r, 0);
     search_end(&s);
@@ -87,6 +93,10 @@ static void test_keys(void)
         {{.op = SEARCH_TEXT, .text = "example.com"}, "1:3"},
         {{.op = SEARCH_MODSEQ, .number = 4}, "2:3"}, /* 2 has got a keyword since */
         {{.op = SEARCH_RECENT}, "1:3"},
+        {{.op = SEARCH_OLDER, .day = 1795300000}, "1"},
+        {{.op = SEARCH_OLDER, .day = 1795299999}, ""},
+        {{.op = SEARCH_YOUNGER, .day = 1795300000 + 86400}, "2:3"},
+        {{.op = SEARCH_YOUNGER, .day = 1795300001 + 2 * 86400}, ""},
     };
     struct mailbox *m;
     struct view *view;
@@ -131,6 +141,128 @@ static void test_dates(void)
         CU_ASSERT_EQUAL(mail_date_day_parse(rows[i].day, strlen(rows[i].day), &node.day), 0);
         check(view, &node, rows[i].expected);
     }
+    view_close(&view);
+    mailbox_close(&m);
+    fixture_end(&f);
+}
+
+/* What is mislabelled, of no known charset, or in a message within the message. */
+static void test_charsets(void)
+{
+    static const struct {
+        const char *header, *body, *needle, *expected;
+    } rows[] = {
+        {"Content-Type: text/plain; charset=us-ascii\r\n", "caf\xc3\xa9", "CAF\xc3\x89", "1"},
+        {"Content-Type: text/plain; charset=koi8-r\r\n", "\xe6\xc9\xc7\xc1", "\xd1\x84\xd0\xb8\xd0\xb3", "1"},
+        {"Content-Type: text/plain; charset=x-unheard-of\r\n", "Plain \xc3\xa9", "PLAIN \xc3\xa9", "1"},
+        {"Content-Type: text/plain; charset=x-unheard-of\r\n", "\xe6", "\xc3\xa6", ""},
+        {"Content-Type: text/plain; charset=gb18030\r\n", "\xff bad \xe6\x97\xa5", "\xe6\x97\xa5", "1"},
+        {"Content-Type: text/plain; charset=utf-16\r\nContent-Transfer-Encoding: base64\r\n", "//5oAOkA",
+         "H\xc3\x89", "1"},
+        {"Content-Type: message/rfc822\r\n", "Subject: =?utf-8?q?b=C3=B6se?=\r\n\r\ninner text\r\n",
+         "B\xc3\x96SE", "1"},
+        {"Content-Type: message/rfc822\r\n", "Subject: x\r\n\r\ninner text\r\n", "INNER", "1"},
+        {"X-Outer: shell\r\n", "nut", "shell", ""},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct search_node node = {.op = SEARCH_BODY, .text = rows[i].needle};
+        struct buf text = BUF_INIT;
+        struct mailbox *m;
+        struct view *view;
+        struct stage *s;
+        struct append *a;
+
+        fixture_begin(&f);
+        m = fixture_mailbox(&f, FIXTURE_ID);
+        buf_printf(&text, "%s\r\n%s", rows[i].header, rows[i].body);
+        s = fixture_stage(&f, "one", buf_cstr(&text));
+        append_begin(m, NULL, &a);
+        CU_ASSERT_EQUAL(append_add(a, &s, &(struct append_message){0}), 0);
+        CU_ASSERT_EQUAL(append_commit(&a, QUOTA_STRICT, NULL), 0);
+        view = fixture_view(&f, FIXTURE_ID);
+        check(view, &node, rows[i].expected);
+        view_close(&view);
+        mailbox_close(&m);
+        fixture_end(&f);
+        buf_free(&text);
+    }
+}
+
+static int see_hit(void *context, const struct search_hit *hit)
+{
+    unsigned *seen = context;
+    const char *data;
+    size_t len;
+
+    CU_ASSERT_EQUAL(hit->seen->seq, hit->seq);
+    CU_ASSERT_EQUAL(hit->seen->record.uid, hit->uid);
+    CU_ASSERT_EQUAL(message_item(hit->message, CACHE_ENVELOPE, &data, &len), 0);
+    ++*seen;
+    return *seen == 30 ? 1 : 0;
+}
+
+/* Over several reads of the index, with messages expunged in it; a hit may end it. */
+static void test_many(void)
+{
+    struct search_node flagged = {.op = SEARCH_FLAG, .number = RECORD_FLAGGED}, all = {.op = SEARCH_ALL};
+    struct search_node answered = {.op = SEARCH_FLAG, .number = RECORD_ANSWERED}, no, both;
+    struct uid_set gone = UID_SET_INIT;
+    struct expunge_what what = {&gone, true};
+    unsigned seen = 0;
+    struct mailbox *m;
+    struct view *view;
+    struct search *s;
+
+    fixture_begin(&f);
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    fixture_append(m, 0, 700, 0);
+    fixture_append(m, 0, 800, RECORD_FLAGGED);
+    fixture_append(m, 0, 10, RECORD_FLAGGED | RECORD_ANSWERED);
+    view = fixture_view(&f, FIXTURE_ID);
+    uid_set_add(&gone, 1, 1);
+    uid_set_add(&gone, 699, 702);
+    uid_set_add(&gone, 1024, 1024);
+    CU_ASSERT_EQUAL(expunge_messages(view, &what, NULL), 0);
+    uid_set_free(&gone);
+    view_close(&view);
+    view = fixture_view(&f, FIXTURE_ID);
+    check(view, &flagged, "698:1504");
+    no = (struct search_node){.op = SEARCH_NOT, .children = &flagged};
+    check(view, &no, "1:697");
+    flagged.next = &answered;
+    both = (struct search_node){.op = SEARCH_AND, .children = &flagged};
+    check(view, &both, "1495:1504");
+    flagged.next = &no;
+    no.children = &answered;
+    check(view, &both, "698:1494");
+    no.children = &flagged;
+    flagged.next = NULL;
+    answered.next = NULL;
+    CU_ASSERT_EQUAL_FATAL(search_begin(view, &all, SEARCH_MESSAGES, &s), 0);
+    CU_ASSERT_EQUAL(search_step(s, 10000, see_hit, &seen), 0);
+    CU_ASSERT_EQUAL(seen, 30);
+    search_end(&s);
+    view_close(&view);
+    mailbox_close(&m);
+    fixture_end(&f);
+}
+
+/* \Seen of another reader is not the index's. */
+static void test_private_seen(void)
+{
+    struct search_node seen = {.op = SEARCH_FLAG, .number = RECORD_SEEN};
+    struct mailbox_reader reader = {"bob"};
+    struct mailbox *m;
+    struct view *view;
+
+    fixture_begin(&f);
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    fixture_append(m, 0, 5, RECORD_SEEN);
+    CU_ASSERT_EQUAL(view_open(f.store, "one", FIXTURE_ID, &reader, false, &view), 0);
+    check(view, &seen, "");
+    CU_ASSERT_EQUAL(fixture_store(view, 4, FLAGS_ADD, RECORD_SEEN, NULL), 0);
+    check(view, &seen, "4");
     view_close(&view);
     mailbox_close(&m);
     fixture_end(&f);
@@ -207,7 +339,14 @@ static void test_batch(void)
 }
 
 static const struct unit_case cases[] = {
-    {"keys", test_keys}, {"dates", test_dates}, {"trees", test_trees}, {"batch", test_batch}, {NULL, NULL},
+    {"keys", test_keys},
+    {"dates", test_dates},
+    {"charsets", test_charsets},
+    {"many", test_many},
+    {"private seen", test_private_seen},
+    {"trees", test_trees},
+    {"batch", test_batch},
+    {NULL, NULL},
 };
 
 extern const struct unit_suite search_suite;
