@@ -74,6 +74,23 @@ def test_states(site, user):
             c.words()
 
 
+def test_unauthenticate(site, user):
+    """RFC 5804 2.14.1, where the scripts are; a frontend's client has a connection of his own to lose."""
+    with site.sieve() as c:
+        c.login(user)
+        assert ("UNAUTHENTICATE" in c.capabilities()) == (site.murder is None)
+        assert c.put("mine", "keep;").status == "OK"
+        if site.murder is not None:
+            assert c.command("UNAUTHENTICATE").status == "BYE"
+            return
+        c.ok("UNAUTHENTICATE")
+        c.no("LISTSCRIPTS")
+        assert "OWNER" not in c.capabilities() and "STARTTLS" not in c.capabilities()
+        other = site.make_user()
+        assert c.authenticate(other).status == "OK"
+        assert c.capabilities()["OWNER"] == other and c.scripts() == {}
+
+
 def test_pipelined(site, user):
     """Commands behind an AUTHENTICATE with an initial response, in one piece and byte by byte."""
     for piece in (10000, 1):

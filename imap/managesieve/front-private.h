@@ -28,6 +28,10 @@ struct managesieve_front {
     struct managesieve_relay *relay; /* NULL: not elsewhere, or not yet authenticated */
 };
 
+/* May this session end its user's without its own end?  Not under a SASL layer, and not one that a frontend has for its
+ * user. */
+bool managesieve_may_unauthenticate(const struct login *l);
+
 /* ---- answers (reply.c) ---- */
 
 /* Writes a string: quoted where it may be, else as a literal. */

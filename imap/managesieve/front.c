@@ -98,6 +98,22 @@ static enum managesieve_progress cmd_authenticate(struct managesieve_front *f)
     return closing(f, ENGINE_AGAIN);
 }
 
+/* ---- after it ---- */
+
+bool managesieve_may_unauthenticate(const struct login *l)
+{
+    return l->ssf == 0 && strcmp(l->authid, l->identity->userid) == 0;
+}
+
+/* RFC 5804 section 2.14.1: OK or BYE, and a security layer would have to stay. */
+static enum managesieve_progress cmd_unauthenticate(struct managesieve_front *f)
+{
+    if (!managesieve_may_unauthenticate(f->login))
+        return closing(f, login_bye(f->login, "Not in this session"));
+    managesieve_reply(f, "OK", NULL, "");
+    return closing(f, login_unauthenticate(f->login));
+}
+
 /* ---- the table ---- */
 
 enum state { BEFORE = 1, AFTER = 2 };
@@ -123,6 +139,7 @@ static const struct command {
     {"RENAMESCRIPT", AFTER, "ss", NULL, managesieve_renamescript},
     {"SETACTIVE", AFTER, "s", NULL, managesieve_setactive},
     {"STARTTLS", BEFORE, "", cmd_starttls, NULL},
+    {"UNAUTHENTICATE", AFTER, "", cmd_unauthenticate, NULL},
 };
 
 static const struct command *find(const char *name)
@@ -209,7 +226,7 @@ static enum managesieve_progress next_command(struct managesieve_front *f)
 
 /* ---- the hooks of login ---- */
 
-static enum engine_verdict greeting(struct login *l)
+static void make_front(struct login *l)
 {
     struct managesieve_front *f = xcalloc(1, sizeof(*f));
 
@@ -217,7 +234,12 @@ static enum engine_verdict greeting(struct login *l)
     f->login = l;
     f->service = login_service_context(l->service);
     l->front = f;
-    cmd_capability(f);
+}
+
+static enum engine_verdict greeting(struct login *l)
+{
+    make_front(l);
+    cmd_capability(front_of(l));
     return ENGINE_AGAIN;
 }
 
@@ -382,6 +404,7 @@ const struct login_ops managesieve_login_ops = {
     .tls_started = tls_started,
     .authenticated = authenticated,
     .run = run,
+    .restart = make_front,
     .bye = bye,
     .close = close_front,
 };

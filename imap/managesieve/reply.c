@@ -93,5 +93,7 @@ void managesieve_capabilities(struct managesieve_front *f)
         capability(s, "STARTTLS", NULL);
     if (authenticated)
         capability(s, "OWNER", l->identity->userid);
+    if (authenticated && managesieve_may_unauthenticate(l))
+        capability(s, "UNAUTHENTICATE", NULL);
     pool_free(&pool);
 }
