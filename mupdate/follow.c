@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "lib/base/clock.h"
@@ -25,6 +26,7 @@ struct follower {
     pthread_cond_t kicked;
     bool stop;
     int error; /* of adding an entry */
+    bool listing;
     _Atomic uint64_t applied;
 };
 
@@ -33,9 +35,21 @@ static void add_entry(const struct entry *entry, void *context)
     static const enum mboxlist_change_type types[] = {[MUPDATE_ABSENT] = MBOXLIST_CHANGE_DELETE,
                                                       [MUPDATE_IS_RESERVED] = MBOXLIST_CHANGE_RESERVE,
                                                       [MUPDATE_ACTIVE] = MBOXLIST_CHANGE_MAILBOX};
-    const struct mboxlist_change change = {types[entry->state], entry->name, entry->location, entry->acl};
+    struct mboxlist_change change = {
+        .type = types[entry->state], .name = entry->name, .location = entry->location, .acl = entry->acl};
     struct follower *f = context;
 
+    if (entry->state == MUPDATE_ACTIVE) {
+        const char *type = entry->details.type;
+
+        change.id = entry->details.id;
+        change.special_use = entry->details.special_use;
+        if (*type != '\0' && strcmp(type, MUPDATE_TYPE_MAIL) != 0) { /* no mail in it */
+            if (f->listing)
+                return;
+            change.type = MBOXLIST_CHANGE_DELETE;
+        }
+    }
     if (f->error == 0)
         f->error = mboxlist_remote_add(f->remote, &change);
 }
@@ -45,9 +59,11 @@ static int read_all(struct follower *f)
     struct cursor *cursor = f->source->ops->list_begin(f->source);
     int r;
 
+    f->listing = true;
     do
         r = f->source->ops->list_next(cursor, FOLLOW_BATCH, add_entry, f);
     while (r > 0 && f->error == 0);
+    f->listing = false;
     f->source->ops->list_end(&cursor);
     return f->error < 0 ? f->error : r;
 }

@@ -50,6 +50,7 @@ struct front {
     size_t n_hosts;
     bool subscribed; /* an UPDATE is on */
     bool positions;  /* it is an XUPDATE */
+    bool detailed;   /* rows have the details: XUPDATE, DETAILS */
     char update_tag[MUPDATE_ATOM_MAX + 1];
     uint64_t sent; /* changes up to here were written */
     uint64_t ticket;
@@ -101,16 +102,19 @@ static void banner(struct login *l)
     buf_puts(&out, "\r\n");
     if (login_may_starttls(l))
         buf_puts(&out, "* STARTTLS\r\n");
-    buf_puts(&out, "* COMPRESS \"DEFLATE\"\r\n* PARTIAL-UPDATE\r\n* X-RESUME\r\n");
+    buf_puts(&out, "* COMPRESS \"DEFLATE\"\r\n* PARTIAL-UPDATE\r\n* X-RESUME\r\n* X-DETAILS\r\n");
     mupdate_put_line(&out, "*", "OK MUPDATE", config_servername(), PACKAGE_NAME, PACKAGE_VERSION,
                      f->server->role, NULL);
     put(f, &out);
     buf_free(&out);
 }
 
-static void put_entry(struct buf *out, const char *tag, const struct entry *entry)
+static void put_entry(struct buf *out, const char *tag, const struct entry *entry, bool detailed)
 {
-    if (entry->state == MUPDATE_ACTIVE)
+    if (entry->state == MUPDATE_ACTIVE && detailed)
+        mupdate_put_line(out, tag, "MAILBOX", entry->name, entry->location, entry->acl, entry->details.id,
+                         entry->details.type, entry->details.special_use, NULL);
+    else if (entry->state == MUPDATE_ACTIVE)
         mupdate_put_line(out, tag, "MAILBOX", entry->name, entry->location, entry->acl, NULL);
     else if (entry->state == MUPDATE_IS_RESERVED)
         mupdate_put_line(out, tag, "RESERVE", entry->name, entry->location, NULL);
@@ -127,10 +131,17 @@ static bool is_batch_full(const struct front *f)
 
 static void add_write(struct front *f, enum mupdate_verb verb, const struct mupdate_line *line)
 {
+    const struct mupdate_details details = {line->args[3], line->args[4], line->args[5]};
+    const struct write_command command = {.verb = verb,
+                                          .tag = line->tag,
+                                          .name = line->args[0],
+                                          .location = line->count > 1 ? line->args[1] : NULL,
+                                          .acl = line->count > 2 ? line->args[2] : NULL,
+                                          .details = line->count > 3 ? &details : NULL};
+
     if (f->job == NULL)
         f->job = write_job_new();
-    write_job_add(f->job, verb, line->tag, line->args[0], line->count > 1 ? line->args[1] : NULL,
-                  line->count > 2 ? line->args[2] : NULL);
+    write_job_add(f->job, &command);
 }
 
 static void submit_writes(struct front *f)
@@ -326,7 +337,7 @@ static void do_find(struct front *f, const struct mupdate_line *line)
     int r = f->server->source->ops->find(f->server->source, line->args[0], pool, &entry);
 
     if (r == 0)
-        put_entry(&out, line->tag, &entry);
+        put_entry(&out, line->tag, &entry, false);
     if (r == 0 || r == ERR_NOTFOUND)
         mupdate_put_line(&out, line->tag, "OK", "Search completed", NULL);
     else
@@ -345,6 +356,7 @@ static void begin_list(struct front *f, enum doing doing, const char *tag)
 
 static void do_list(struct front *f, const struct mupdate_line *line)
 {
+    f->detailed = str_ieq(line->word, "DETAILS");
     free(f->prefix);
     f->prefix = line->count > 0 ? xstrdup(line->args[0]) : NULL;
     begin_list(f, LISTING, line->tag);
@@ -374,7 +386,7 @@ static void do_update(struct front *f, const struct mupdate_line *line)
         f->hosts = xcalloc(line->count, sizeof(*f->hosts));
     for (; f->n_hosts < line->count; f->n_hosts++)
         f->hosts[f->n_hosts] = xstrdup(line->args[f->n_hosts]);
-    f->positions = false;
+    f->positions = f->detailed = false;
     begin_update(f, line->tag);
 }
 
@@ -406,7 +418,7 @@ static void do_xupdate(struct front *f, const struct mupdate_line *line)
         return;
     }
     free_hosts(f);
-    f->positions = true;
+    f->positions = f->detailed = true;
     if (can_resume(f, epoch, sequence)) {
         put_position(f, line->tag, "XCHANGES", sequence);
         hub_listen(f->place, true);
@@ -454,11 +466,12 @@ static const struct command {
     enum mupdate_verb verb; /* of WRITE */
     void (*fn)(struct front *f, const struct mupdate_line *line);
 } commands[] = {
-    {"ACTIVATE", 3, 3, WRITE, MUPDATE_ACTIVATE, NULL},
+    {"ACTIVATE", 3, 6, WRITE, MUPDATE_ACTIVATE, NULL},
     {"COMPRESS", 1, 1, READ, 0, do_compress},
     {"DEACTIVATE", 2, 2, WRITE, MUPDATE_DEACTIVATE, NULL},
     {"DELETE", 1, 1, WRITE, MUPDATE_DELETE, NULL},
     {"RESERVE", 2, 2, WRITE, MUPDATE_RESERVE, NULL},
+    {"DETAILS", 0, 1, READ, 0, do_list},
     {"FIND", 1, 1, READ, 0, do_find},
     {"LIST", 0, 1, READ, 0, do_list},
     {"NOOP", 0, 0, ALWAYS, 0, do_noop},
@@ -483,6 +496,8 @@ static const char *refusal(const struct front *f, const struct command *c, const
         return "Missing arguments";
     if (line->count > c->max)
         return "Extra arguments";
+    if (c->kind == WRITE && c->max == 6 && line->count > 3 && line->count < 6)
+        return "Either three arguments or six";
     if (c->kind == WRITE && f->read_only)
         return "read-only session";
     if (c->kind != ALWAYS && f->subscribed)
@@ -541,7 +556,7 @@ static void emit_listed(const struct entry *entry, void *context)
 
     if (f->doing == LISTING ? f->prefix == NULL || str_has_prefix(entry->location, f->prefix)
                             : on_a_host(f, entry->location))
-        put_entry(&e->out, e->tag, entry);
+        put_entry(&e->out, e->tag, entry, f->detailed);
 }
 
 /* A name that is on none of a partial update's hosts may have been on one before. */
@@ -550,7 +565,7 @@ static void emit_change(const struct entry *entry, void *context)
     struct emission *e = context;
     struct entry gone = {.state = MUPDATE_ABSENT, .name = entry->name};
 
-    put_entry(&e->out, e->tag, on_a_host(e->front, entry->location) ? entry : &gone);
+    put_entry(&e->out, e->tag, on_a_host(e->front, entry->location) ? entry : &gone, e->front->detailed);
 }
 
 static void end_list(struct front *f, int r)

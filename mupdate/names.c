@@ -63,13 +63,19 @@ const char *names_result_text(enum names_result result)
         [NAMES_CONFLICT] = "mailbox is active on another server",
         [NAMES_NO_SUCH] = "no such mailbox",
         [NAMES_NOT_ACTIVE] = "mailbox is not active",
-        [NAMES_BAD] = "invalid name, location or ACL",
+        [NAMES_BAD] = "invalid name, location, ACL or detail",
     };
 
     return texts[result];
 }
 
 /* ---- values ---- */
+
+static bool has_details(const struct mupdate_details *d)
+{
+    return (d->id != NULL && *d->id != '\0') || (d->type != NULL && *d->type != '\0') ||
+           (d->special_use != NULL && *d->special_use != '\0');
+}
 
 static void encode_entry(const struct entry *entry, uint64_t sequence, struct buf *value)
 {
@@ -80,6 +86,11 @@ static void encode_entry(const struct entry *entry, uint64_t sequence, struct bu
     pack_zeros(value, 16);
     pack_string(value, entry->location);
     pack_string(value, entry->acl);
+    if (has_details(&entry->details)) {
+        pack_string(value, entry->details.id);
+        pack_string(value, entry->details.type);
+        pack_string(value, entry->details.special_use);
+    }
 }
 
 static int decode_entry(const struct db_value *value, struct pool *pool, struct entry *entry_r)
@@ -94,6 +105,12 @@ static int decode_entry(const struct db_value *value, struct pool *pool, struct 
     unpack_skip(&p, 16);
     entry_r->location = unpack_string(&p, pool);
     entry_r->acl = unpack_string(&p, pool);
+    entry_r->details = (struct mupdate_details){"", "", ""};
+    if (p.left > 0) {
+        entry_r->details.id = unpack_string(&p, pool);
+        entry_r->details.type = unpack_string(&p, pool);
+        entry_r->details.special_use = unpack_string(&p, pool);
+    }
     return p.bad ? ERR_CORRUPT : 0;
 }
 
@@ -300,14 +317,16 @@ static int log_change(struct names_txn *txn, const struct buf *key)
 }
 
 static int write_change(struct names_txn *txn, const struct buf *key, enum next next, const char *location,
-                        const char *acl)
+                        const char *acl, const struct mupdate_details *details)
 {
-    const struct entry entry = {.state = next == NEXT_ACTIVE ? MUPDATE_ACTIVE : MUPDATE_IS_RESERVED,
-                                .location = location,
-                                .acl = next == NEXT_ACTIVE ? acl : ""};
+    struct entry entry = {.state = next == NEXT_ACTIVE ? MUPDATE_ACTIVE : MUPDATE_IS_RESERVED,
+                          .location = location,
+                          .acl = next == NEXT_ACTIVE ? acl : ""};
     struct buf value = BUF_INIT;
     int r = log_change(txn, key);
 
+    if (next == NEXT_ACTIVE && details != NULL)
+        entry.details = *details;
     if (r == 0 && next == NEXT_ABSENT) {
         r = db_delete(txn->db, TABLE_NAMES, key->data, key->len);
     } else if (r == 0) {
@@ -318,12 +337,17 @@ static int write_change(struct names_txn *txn, const struct buf *key, enum next 
     return r;
 }
 
-static bool arguments_ok(const char *name, const char *location, const char *acl)
+static bool arguments_ok(const char *name, const char *location, const char *acl,
+                         const struct mupdate_details *details)
 {
-    const struct mboxlist_record record = {
-        .name = name, .type = MBOXLIST_REMOTE, .server = location, .acl = acl};
+    struct mboxlist_record record = {.name = name, .type = MBOXLIST_REMOTE, .server = location, .acl = acl};
 
-    return mboxlist_record_check(&record) == 0 && (location == NULL || location[0] != '\0');
+    if (details != NULL) {
+        record.id = details->id;
+        record.special_use = details->special_use;
+    }
+    return mboxlist_record_check(&record) == 0 && (location == NULL || location[0] != '\0') &&
+           (details == NULL || details->type == NULL || strlen(details->type) <= MUPDATE_TYPE_MAX);
 }
 
 static bool accept_conflict(const char *name, const struct entry *there, const char *location)
@@ -336,7 +360,7 @@ static bool accept_conflict(const char *name, const struct entry *there, const c
 }
 
 static int apply_in(struct names_txn *txn, enum mupdate_verb verb, const struct buf *key, const char *name,
-                    const char *location, const char *acl)
+                    const char *location, const char *acl, const struct mupdate_details *details)
 {
     struct entry there = {.state = MUPDATE_ABSENT, .location = ""};
     struct transition t;
@@ -349,22 +373,22 @@ static int apply_in(struct names_txn *txn, enum mupdate_verb verb, const struct 
         t = (struct transition){NAMES_DONE, NEXT_ACTIVE};
     if (t.next == NEXT_SAME)
         return t.result;
-    r = write_change(txn, key, t.next, location, acl);
+    r = write_change(txn, key, t.next, location, acl, details);
     return r < 0 ? r : (int)t.result;
 }
 
 int names_apply(struct names_txn *txn, enum mupdate_verb verb, const char *name, const char *location,
-                const char *acl)
+                const char *acl, const struct mupdate_details *details)
 {
     struct buf key = BUF_INIT;
     int r;
 
     MAGIC_CHECK(txn, TXN_MAGIC);
     BUG_ON((unsigned)verb > MUPDATE_DELETE);
-    if (!arguments_ok(name, location, acl))
+    if (!arguments_ok(name, location, acl, details))
         return NAMES_BAD;
     key_name(&key, name);
-    r = apply_in(txn, verb, &key, name, location, acl);
+    r = apply_in(txn, verb, &key, name, location, acl, details);
     buf_free(&key);
     pool_reset(txn->pool);
     return r;

@@ -32,17 +32,17 @@ enum names_result {
     NAMES_CONFLICT,   /* ACTIVATE of a name that is active on another server; logged */
     NAMES_NO_SUCH,    /* no such name */
     NAMES_NOT_ACTIVE, /* DEACTIVATE of what is only reserved */
-    NAMES_BAD         /* a name, location or ACL that cannot be */
+    NAMES_BAD         /* a name, location, ACL or detail that cannot be */
 };
 
 /* One transaction for any number of commands; it belongs to this thread, and no socket is touched before its
  * end. */
 int names_begin(struct names *names, struct names_txn **txn_r);
 
-/* Does a command (one that changes) in the transaction.  An enum names_result, or an error of the database: then
- * only names_abort() is left. */
+/* Does a command (one that changes) in the transaction.  `details`: ACTIVATE's, NULL: nothing is known.  An enum
+ * names_result, or an error of the database: then only names_abort() is left. */
 int names_apply(struct names_txn *txn, enum mupdate_verb verb, const char *name, const char *location,
-                const char *acl);
+                const char *acl, const struct mupdate_details *details);
 
 /* 0: durable, all of it. */
 int names_commit(struct names_txn **txn);

@@ -104,6 +104,15 @@ static int take_update(struct slave *s, const struct mupdate_line *line)
         change.location = line->args[1];
     if (change.type == MBOXLIST_CHANGE_MAILBOX)
         change.acl = line->args[2];
+    if (change.type == MBOXLIST_CHANGE_MAILBOX && line->count >= 6) {
+        change.id = line->args[3];
+        change.special_use = line->args[5];
+        if (line->args[4][0] != '\0' && strcmp(line->args[4], MUPDATE_TYPE_MAIL) != 0) { /* no mail in it */
+            if (s->listing)
+                return 0; /* as if the list did not have it */
+            change.type = MBOXLIST_CHANGE_DELETE;
+        }
+    }
     return mboxlist_remote_add(s->remote, &change);
 }
 
@@ -466,7 +475,10 @@ static void to_entry(const struct slave *s, const struct mboxlist_record *record
         (struct entry){.state = record->type == MBOXLIST_RESERVED ? MUPDATE_IS_RESERVED : MUPDATE_ACTIVE,
                        .name = record->name,
                        .location = pool_strdup(pool, buf_cstr(&location)),
-                       .acl = record->acl};
+                       .acl = record->acl,
+                       .details = {.id = record->id,
+                                   .type = record->id[0] != '\0' ? MUPDATE_TYPE_MAIL : "",
+                                   .special_use = record->special_use}};
     buf_free(&location);
 }
 

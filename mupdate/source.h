@@ -17,7 +17,8 @@
 struct entry {
     enum mupdate_state state; /* MUPDATE_ABSENT: it is gone (in changes) */
     const char *name, *location, *acl;
-    uint64_t sequence; /* of its last change, where it is known; 0 */
+    struct mupdate_details details; /* of an active one: never NULL, "" where nothing is known */
+    uint64_t sequence;              /* of its last change, where it is known; 0 */
 };
 
 typedef void entry_fn(const struct entry *entry, void *context);

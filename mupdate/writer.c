@@ -41,16 +41,28 @@ void write_job_free(struct write_job **job)
     *job = NULL;
 }
 
-void write_job_add(struct write_job *job, enum mupdate_verb verb, const char *tag, const char *name,
-                   const char *location, const char *acl)
+static const char *copy(struct pool *pool, const char *s)
 {
-    struct write_command *c = pool_alloc(job->pool, sizeof(*c));
+    return s != NULL ? pool_strdup(pool, s) : NULL;
+}
 
-    c->verb = verb;
-    c->tag = pool_strdup(job->pool, tag);
-    c->name = pool_strdup(job->pool, name);
-    c->location = location != NULL ? pool_strdup(job->pool, location) : NULL;
-    c->acl = acl != NULL ? pool_strdup(job->pool, acl) : NULL;
+void write_job_add(struct write_job *job, const struct write_command *command)
+{
+    struct write_command *c = pool_memdup(job->pool, command, sizeof(*command));
+
+    c->tag = copy(job->pool, command->tag);
+    c->name = copy(job->pool, command->name);
+    c->location = copy(job->pool, command->location);
+    c->acl = copy(job->pool, command->acl);
+    if (command->details != NULL) {
+        struct mupdate_details *details = pool_memdup(job->pool, command->details, sizeof(*details));
+
+        details->id = copy(job->pool, details->id);
+        details->type = copy(job->pool, details->type);
+        details->special_use = copy(job->pool, details->special_use);
+        c->details = details;
+    }
+    c->next = NULL;
     *job->last = c;
     job->last = &c->next;
     job->count++;
@@ -61,7 +73,7 @@ void write_job_add(struct write_job *job, enum mupdate_verb verb, const char *ta
 static int apply_job(struct names_txn *txn, struct write_job *job)
 {
     for (struct write_command *c = job->first; c != NULL; c = c->next) {
-        c->result = names_apply(txn, c->verb, c->name, c->location, c->acl);
+        c->result = names_apply(txn, c->verb, c->name, c->location, c->acl, c->details);
         if (c->result < 0)
             return c->result;
     }

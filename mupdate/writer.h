@@ -21,6 +21,7 @@ void writer_free(struct writer **writer); /* no job may be under way; *writer ma
 struct write_command {
     enum mupdate_verb verb;
     const char *tag, *name, *location, *acl; /* in the job's pool; location, acl: NULL where there is none */
+    const struct mupdate_details *details;   /* NULL: nothing is known */
     int result;                              /* enum names_result, once the job is done without error */
     struct write_command *next;
 };
@@ -40,9 +41,8 @@ struct write_job *write_job_new(void);
 void write_job_free(
     struct write_job **job); /* before it is submitted, or once it is done; *job may be NULL */
 
-/* Strings are copied. */
-void write_job_add(struct write_job *job, enum mupdate_verb verb, const char *tag, const char *name,
-                   const char *location, const char *acl);
+/* Everything is copied. */
+void write_job_add(struct write_job *job, const struct write_command *command);
 
 /* Queues the job; the session (which lives until writer_done() or writer_wait() says so) is woken when it is done. */
 void writer_submit(struct writer *writer, struct write_job *job, struct session *session);

@@ -61,6 +61,29 @@ def test_only_here_and_only_there(murder):
         assert push(murder).stdout == ""
 
 
+def test_the_frontend_knows_the_ids(murder):
+    """What MUPDATE itself does not carry; a master that has lost it is told again."""
+
+    def ids(node):
+        with Mupdate(path=node.path("config", "socket", "mupdate.target")) as c:
+            c.ok("NOOP")
+            return {line[2]: line[5:] for line in c.ok("DETAILS") if line[2].startswith("user.anna")}
+
+    def expected():
+        return {n: (r["uniqueid"], "e", "") for n, r in names(murder).items() if n.startswith("user.anna")}
+
+    fe = murder.fe[0]
+    assert ids(fe) == expected() and len(expected()) == 3
+    with murder.imap("anna") as c:
+        c.ok("RENAME Drafts Old")
+        assert ids(fe) == expected() and "user.anna.Old" in expected()
+    with master(murder) as c:
+        c.ok('ACTIVATE "user.anna.Old" "%s" "%s"' % c.find("user.anna.Old")[1:])  # as a Cyrus says it
+        assert ids(fe)["user.anna.Old"] == ("", "", "")
+    push(murder)
+    assert ids(fe) == expected()
+
+
 def test_active_elsewhere_is_set_aside(murder):
     """The mail is kept, in the DELETED hierarchy; the other server's mailbox is left alone."""
     with murder.imap("anna") as c:

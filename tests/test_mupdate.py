@@ -293,7 +293,7 @@ def test_compress(master):
         for i in range(100):
             assert c.read() == ("A%d" % i, "OK", "done")
         tag = c.start("UPDATE")
-        assert len(c.finish(tag)) == 301
+        assert len(c.finish(tag)) == 101
         with client(master) as writer:
             writer.ok('DELETE "user.u000"')
         assert c.read() == (tag, "DELETE", "user.u000")
@@ -314,7 +314,10 @@ def test_resume(master):
             tag = c.start('XUPDATE "0" "0"')
             first, *rest = c.finish(tag)
             assert first[:2] == (tag, "XLIST")
-            assert rest == [(tag, "MAILBOX", "user.a", "be1!p", "a\tl\t"), (tag, "OK", "streaming starts")]
+            assert rest == [
+                (tag, "MAILBOX", "user.a", "be1!p", "a\tl\t", "", "", ""),
+                (tag, "OK", "streaming starts"),
+            ]
             w.ok('RESERVE "user.b" "be1!p"')
             assert c.read() == (tag, "RESERVE", "user.b", "be1!p")
             at = c.read()
@@ -331,7 +334,7 @@ def test_resume(master):
                 tag = c.start("XUPDATE " + position(at))
                 assert c.finish(tag) == [(tag, "XCHANGES") + at[2:], (tag, "OK", "streaming starts")]
                 assert c.read() == (tag, "DELETE", "user.a")
-                assert c.read() == (tag, "MAILBOX", "user.b", "be1!p", "")
+                assert c.read() == (tag, "MAILBOX", "user.b", "be1!p", "", "", "", "")
                 last = c.read()
                 assert last == (tag, "XPOSITION", at[2], str(int(at[3]) + 2))
                 noop = c.start("NOOP")
@@ -342,6 +345,39 @@ def test_resume(master):
             assert c.finish(tag)[0] == (tag, "XLIST") + last[2:]
             c.close()
             c = client(master)
+
+
+def test_details(master, nodes):
+    with client(master) as w:
+        assert ("*", "X-DETAILS") in w.banner
+        for bad in ('"i"', '"i" "e"', '"i" "e" "" ""'):
+            assert w.result('ACTIVATE "user.a" "be1!p" "" ' + bad)[0] == "BAD"
+        assert w.result('ACTIVATE "user.a" "be1!p" "" "%s" "e" ""' % ("x" * 65))[0] == "NO"
+        assert w.result('ACTIVATE "user.a" "be1!p" "" "id" "toolong-x" ""')[0] == "NO"
+        w.ok('ACTIVATE "user.a" "be1!p" "a\tl\t" "id-of-a" "e" "a\t"')
+        w.ok('ACTIVATE "user.b" "be1!p" ""')
+        a = ("user.a", "be1!p", "a\tl\t")
+        assert w.ok("LIST")[0][2:] == a and w.find("user.a") == ("MAILBOX",) + a[1:]
+        assert [line[2:] for line in w.ok('DETAILS "be1!"')] == [
+            a + ("id-of-a", "e", "a\t"),
+            ("user.b", "be1!p", "", "", "", ""),
+        ]
+        fe = slave_of(master, nodes)
+        with client(fe) as s:  # a slave hands on what it was told
+            eventually(lambda: s.find("user.b"))
+            assert [line[5:] for line in s.ok("DETAILS")] == [("id-of-a", "e", "a\t"), ("", "", "")]
+            w.ok('ACTIVATE "user.c" "be1!p" "a\tl\t" "id-of-a" "e" "a\tSent\t"')
+            w.ok('DELETE "user.a"')  # a rename
+            w.ok('ACTIVATE "user.x" "be1!p" "" "id-of-x" "c" ""')  # no mail in it
+            eventually(lambda: s.find("user.a") is None)
+            with local(fe) as l:
+                l.ok("NOOP")
+            assert [line[2:] for line in s.ok("DETAILS")] == [
+                ("user.b", "be1!p", "", "", "", ""),
+                ("user.c", "be1!p", "a\tl\t", "id-of-a", "e", "a\tSent\t"),
+            ]
+        w.ok('ACTIVATE "user.c" "be1!p" ""')  # by a server that does not tell
+        assert w.ok("DETAILS")[1][2:] == ("user.c", "be1!p", "", "", "", "")
 
 
 def test_slave_resumes(master, nodes):

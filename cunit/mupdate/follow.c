@@ -51,7 +51,7 @@ static void change(struct node *n, enum mupdate_verb verb, const char *name, con
     struct names_txn *txn;
 
     CU_ASSERT_EQUAL_FATAL(names_begin(n->names, &txn), 0);
-    CU_ASSERT_EQUAL(names_apply(txn, verb, name, location, "x\tl\t"), NAMES_DONE);
+    CU_ASSERT_EQUAL(names_apply(txn, verb, name, location, "x\tl\t", NULL), NAMES_DONE);
     CU_ASSERT_EQUAL(names_commit(&txn), 0);
     if (n->follower != NULL)
         follower_kick(n->follower);
@@ -103,7 +103,7 @@ static void test_follow(void)
 /* The database was made anew: nothing of the old names stays. */
 static void test_other_epoch(void)
 {
-    struct mboxlist_change stale = {MBOXLIST_CHANGE_MAILBOX, "stale", "be9!p", ""};
+    struct mboxlist_change stale = {MBOXLIST_CHANGE_MAILBOX, "stale", "be9!p", "", NULL, NULL};
     struct mboxlist_remote *remote;
     struct node n = {.dir = ""};
 

@@ -53,7 +53,7 @@ static int change(struct names *names, enum mupdate_verb verb, const char *name,
     int r, committed;
 
     CU_ASSERT_EQUAL_FATAL(names_begin(names, &txn), 0);
-    r = names_apply(txn, verb, name, location, acl);
+    r = names_apply(txn, verb, name, location, acl, NULL);
     committed = names_commit(&txn);
     CU_ASSERT_EQUAL(committed, 0);
     return r;
@@ -134,7 +134,7 @@ static void test_abort(void)
     uint64_t after = 0;
 
     CU_ASSERT_EQUAL(names_begin(names, &txn), 0);
-    CU_ASSERT_EQUAL(names_apply(txn, MUPDATE_RESERVE, "a", "be1!p", NULL), NAMES_DONE);
+    CU_ASSERT_EQUAL(names_apply(txn, MUPDATE_RESERVE, "a", "be1!p", NULL, NULL), NAMES_DONE);
     names_abort(&txn);
     change(names, MUPDATE_RESERVE, "b", "be1!p", NULL);
     CU_ASSERT_EQUAL(source->ops->sequence(source), 1);
@@ -202,6 +202,43 @@ static void test_threads(void)
     done(&names);
 }
 
+static void test_details(void)
+{
+    static const struct {
+        struct mupdate_details details;
+        int result;
+    } rows[] = {
+        {{"id", "e", "fred\t\\Sent\t"}, NAMES_DONE},
+        {{"id", NULL, NULL}, NAMES_DONE},
+        {{NULL, NULL, "x"}, NAMES_DONE},
+        {{NULL, NULL, NULL}, NAMES_DONE},
+        {{"0123456789012345678901234567890123456789012345678901234567890123", "12345678", ""}, NAMES_DONE},
+        {{"01234567890123456789012345678901234567890123456789012345678901234", "", ""}, NAMES_BAD},
+        {{"", "123456789", ""}, NAMES_BAD},
+    };
+    struct names *names = open_new();
+    struct source *source = names_source(names);
+    struct pool *pool = pool_new(0);
+    struct entry entry;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct mupdate_details *d = &rows[i].details;
+        struct names_txn *txn;
+
+        CU_ASSERT_EQUAL(names_begin(names, &txn), 0);
+        CU_ASSERT_EQUAL(names_apply(txn, MUPDATE_ACTIVATE, "a", "be1!p", "", d), rows[i].result);
+        CU_ASSERT_EQUAL(names_commit(&txn), 0);
+        CU_ASSERT_EQUAL(source->ops->find(source, "a", pool, &entry), 0);
+        if (rows[i].result != NAMES_DONE)
+            continue;
+        CU_ASSERT_STRING_EQUAL(entry.details.id, d->id != NULL ? d->id : "");
+        CU_ASSERT_STRING_EQUAL(entry.details.type, d->type != NULL ? d->type : "");
+        CU_ASSERT_STRING_EQUAL(entry.details.special_use, d->special_use != NULL ? d->special_use : "");
+    }
+    pool_free(&pool);
+    done(&names);
+}
+
 /* Appends "key value\n" in hexadecimal. */
 static int show(const struct db_value *key, const struct db_value *value, void *context)
 {
@@ -252,8 +289,8 @@ static void test_golden(void)
 }
 
 static const struct unit_case cases[] = {
-    {"changing", test_apply},  {"the log", test_changes}, {"abort", test_abort}, {"list", test_list},
-    {"threads", test_threads}, {"golden", test_golden},   {NULL, NULL},
+    {"changing", test_apply},  {"the log", test_changes}, {"abort", test_abort},     {"list", test_list},
+    {"threads", test_threads}, {"golden", test_golden},   {"details", test_details}, {NULL, NULL},
 };
 
 extern const struct unit_suite names_suite;

@@ -249,6 +249,37 @@ static void test_resume(void)
     finish(&p);
 }
 
+static void wait_id(struct play *p, const char *name, const char *id)
+{
+    int64_t deadline = clock_deadline(30000);
+    struct mboxlist_record record = {.id = ""};
+
+    while ((mboxlist_lookup(p->list, name, p->pool, &record) != 0 || strcmp(record.id, id) != 0) &&
+           clock_left(deadline) > 0)
+        usleep(1000);
+    CU_ASSERT_STRING_EQUAL(record.id, id);
+}
+
+/* Unique ids, and mailboxes that are none of mail's. */
+static void test_details(void)
+{
+    struct play p;
+
+    begin_resuming(&p);
+    hear(&p, "U01 XUPDATE \"0\" \"0\"\r\n");
+    say(&p, "U01 XLIST \"5\" \"70\"\r\nU01 MAILBOX \"a\" \"be1!p\" \"\" \"id-a\" \"e\" \"\"\r\n"
+            "U01 MAILBOX \"b\" \"be1!p\" \"\" \"id-b\" \"c\" \"\"\r\nU01 OK \"\"\r\n");
+    wait_id(&p, "a", "id-a");
+    wait_position(&p, 5, 70);
+    CU_ASSERT_EQUAL(type_of(&p, "b"), 0);
+    say(&p, "U01 MAILBOX \"c\" \"be1!p\" \"\" \"id-a\" \"\" \"\"\r\nU01 DELETE \"a\"\r\n");
+    wait_type(&p, "a", 0);
+    wait_id(&p, "c", "id-a");
+    say(&p, "U01 MAILBOX \"c\" \"be1!p\" \"\" \"id-a\" \"c\" \"\"\r\n");
+    wait_type(&p, "c", 0);
+    finish(&p);
+}
+
 /* A master without positions (Cyrus's): what was known of ours before is forgotten. */
 static void test_foreign_master(void)
 {
@@ -449,6 +480,7 @@ static const struct unit_case cases[] = {
     {"as a source", test_source},
     {"nonsense", test_nonsense},
     {"resuming", test_resume},
+    {"details", test_details},
     {"a foreign master", test_foreign_master},
     {"bad positions", test_bad_positions},
     {NULL, NULL},

@@ -10,7 +10,19 @@
 struct question {
     enum mupdate_verb verb;
     const char *name, *location, *acl;
+    struct mupdate_details details; /* ACTIVATE's */
 };
+
+/* What the list has about a mailbox whose name is, or stays, active. */
+static struct mupdate_details details_of(struct mboxop *op, const char *name)
+{
+    struct mupdate_details details = {"", "", ""};
+    struct mboxlist_record record;
+
+    if (name != NULL && mboxlist_lookup(op->env->list, name, op->pool, &record) == 0)
+        details = (struct mupdate_details){record.id, MUPDATE_TYPE_MAIL, record.special_use};
+    return details;
+}
 
 static bool is_here(struct mboxop *op, const char *name)
 {
@@ -37,6 +49,7 @@ static struct question question_of(struct mboxop *op, enum op_stage stage, const
         q.name = c->elsewhere == NULL ? c->new_name : NULL;
         q.location = op_location(op, c->partition);
         q.acl = c->acl;
+        q.details = details_of(op, q.name);
         break;
     case STAGE_FIND:
         q.name = c->old_name;
@@ -58,6 +71,7 @@ static struct question question_of(struct mboxop *op, enum op_stage stage, const
         q.name = is_here(op, c->old_name) ? c->old_name : NULL;
         q.location = op_location(op, c->partition);
         q.acl = c->old_acl;
+        q.details = details_of(op, q.name);
         break;
     default:
         BUG_ON(true);
@@ -84,10 +98,13 @@ static void send_next(struct mboxop *op, enum op_stage stage)
 {
     struct question q = question_of(op, stage, &op->changes[op->sent]);
 
-    if (q.name != NULL)
-        op->requests[op->sent % OP_WINDOW] =
-            mupdate_send(op->env->link, q.verb, q.name, q.location, q.acl, op->wake, op->wake_context);
-    op->sent++;
+    struct mupdate_request **request = &op->requests[op->sent++ % OP_WINDOW];
+
+    if (q.name != NULL && q.verb == MUPDATE_ACTIVATE)
+        *request = mupdate_activate(op->env->link, q.name, q.location, q.acl, &q.details, op->wake,
+                                    op->wake_context);
+    else if (q.name != NULL)
+        *request = mupdate_send(op->env->link, q.verb, q.name, q.location, q.acl, op->wake, op->wake_context);
 }
 
 /* Behind the commit, and on the way back, a refusal of the master's concerns that name alone: it is logged, and

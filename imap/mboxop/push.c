@@ -106,7 +106,9 @@ static int compare(struct push *push, const struct mupdate_entry *entry)
     if (r == 0 && record.type == MBOXLIST_LOCAL) {
         mboxlist_record_location(&record, push->env->server, &location);
         r = entry->state == MUPDATE_ACTIVE && strcmp(location.data, entry->location) == 0 &&
-            strcmp(record.acl, entry->acl) == 0;
+            strcmp(record.acl, entry->acl) == 0 &&
+            (entry->details == NULL || (strcmp(record.id, entry->details->id) == 0 &&
+                                        strcmp(record.special_use, entry->details->special_use) == 0));
     } else if (r == 0) {
         r = ERR_NOTFOUND;
     }

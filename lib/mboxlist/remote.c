@@ -89,6 +89,29 @@ static bool same(const struct mboxlist_record *a, const struct mboxlist_record *
            strcmp(a->partition, b->partition) == 0 && strcmp(a->acl, b->acl) == 0;
 }
 
+/* Is a detail as it was told, if it was? */
+static bool same_detail(const char *there, const char *told)
+{
+    return told == NULL || strcmp(there, told) == 0;
+}
+
+/* A renamed mailbox comes under its new name before the old one goes: the id moves on.  What is here has its id, whatever
+ * a master says. */
+static int free_id(struct mboxlist_txn *txn, struct mboxlist_record *record)
+{
+    struct mboxlist_record other;
+    int r = mboxlist_txn_lookup_id(txn, record->id, txn->pool, &other);
+
+    if (r < 0 || strcmp(other.name, record->name) == 0)
+        return r == ERR_NOTFOUND ? 0 : r;
+    if (other.type == MBOXLIST_LOCAL) {
+        record->id = "";
+        return 0;
+    }
+    other.id = "";
+    return mboxlist_txn_put(txn, &other);
+}
+
 static int remove_remote(struct mboxlist_remote *remote, struct mboxlist_txn *txn, const char *name)
 {
     int r = mboxlist_txn_delete(txn, name, false);
@@ -107,19 +130,28 @@ static int meet_local(struct mboxlist_remote *remote, const struct mboxlist_chan
 }
 
 static int put_remote(struct mboxlist_remote *remote, struct mboxlist_txn *txn,
-                      const struct mboxlist_record *wanted, const struct mboxlist_record *old)
+                      const struct mboxlist_record *wanted, const struct mboxlist_record *old,
+                      const struct mboxlist_change *change)
 {
     struct mboxlist_record record = *wanted;
-    int r;
+    int r = 0;
 
-    if (old != NULL && same(wanted, old))
+    if (old != NULL && same(wanted, old) && same_detail(old->id, change->id) &&
+        same_detail(old->special_use, change->special_use))
         return 0;
-    if (old != NULL && strcmp(old->server, wanted->server) == 0) { /* what MUPDATE does not carry, kept */
+    if (old != NULL && strcmp(old->server, wanted->server) == 0) { /* what was not told, kept */
         record.id = old->id;
         record.special_use = old->special_use;
         record.uidvalidity = old->uidvalidity;
     }
-    r = mboxlist_txn_put(txn, &record);
+    if (change->id != NULL)
+        record.id = change->id;
+    if (change->special_use != NULL)
+        record.special_use = change->special_use;
+    if (record.id != NULL && record.id[0] != '\0')
+        r = free_id(txn, &record);
+    if (r == 0)
+        r = mboxlist_txn_put(txn, &record);
     remote->counters.written += r == 0;
     return r;
 }
@@ -142,7 +174,7 @@ static int apply(struct mboxlist_remote *remote, struct mboxlist_txn *txn,
     wanted.type = change->type == MBOXLIST_CHANGE_MAILBOX ? MBOXLIST_REMOTE : MBOXLIST_RESERVED;
     if (change->acl != NULL && change->type == MBOXLIST_CHANGE_MAILBOX)
         wanted.acl = change->acl;
-    return put_remote(remote, txn, &wanted, known ? &old : NULL);
+    return put_remote(remote, txn, &wanted, known ? &old : NULL, change);
 }
 
 /* Ends the transaction: commits when everything went well. */
@@ -201,8 +233,12 @@ int mboxlist_remote_flush(struct mboxlist_remote *remote)
 
 static bool change_ok(const struct mboxlist_change *change)
 {
-    const struct mboxlist_record record = {
-        .name = change->name, .type = MBOXLIST_REMOTE, .server = change->location, .acl = change->acl};
+    const struct mboxlist_record record = {.name = change->name,
+                                           .type = MBOXLIST_REMOTE,
+                                           .server = change->location,
+                                           .acl = change->acl,
+                                           .id = change->id,
+                                           .special_use = change->special_use};
 
     return mboxlist_record_check(&record) == 0;
 }
@@ -243,12 +279,14 @@ static int collect(struct mboxlist_remote *remote, const struct mboxlist_change 
     copy->name = pool_strdup(remote->pool, change->name);
     copy->location = pool_strdup(remote->pool, change->location == NULL ? "" : change->location);
     copy->acl = pool_strdup(remote->pool, change->acl == NULL ? "" : change->acl);
+    copy->id = change->id != NULL ? pool_strdup(remote->pool, change->id) : NULL;
+    copy->special_use = change->special_use != NULL ? pool_strdup(remote->pool, change->special_use) : NULL;
     return 0;
 }
 
 static int collect_delete(struct mboxlist_remote *remote, const char *name)
 {
-    const struct mboxlist_change change = {MBOXLIST_CHANGE_DELETE, name, NULL, NULL};
+    const struct mboxlist_change change = {.type = MBOXLIST_CHANGE_DELETE, .name = name};
 
     return collect(remote, &change); /* apply() leaves local ones alone */
 }
@@ -298,7 +336,8 @@ static bool is_settled(const struct mboxlist_remote *remote, const struct mboxli
 
     return there->type == (active ? MBOXLIST_REMOTE : MBOXLIST_RESERVED) &&
            has_location(there, change->location) && strcmp(there->server, remote->own) != 0 &&
-           strcmp(there->acl, active ? change->acl : "") == 0;
+           strcmp(there->acl, active ? change->acl : "") == 0 && same_detail(there->id, change->id) &&
+           same_detail(there->special_use, change->special_use);
 }
 
 static int add_ordered(struct mboxlist_remote *remote, const struct mboxlist_change *change)

@@ -16,6 +16,7 @@ enum mboxlist_change_type { MBOXLIST_CHANGE_MAILBOX, MBOXLIST_CHANGE_RESERVE, MB
 struct mboxlist_change {
     enum mboxlist_change_type type;
     const char *name, *location, *acl; /* location: not for DELETE; acl: for MAILBOX only */
+    const char *id, *special_use;      /* MAILBOX's; NULL: not told, what is known of the mailbox stays */
 };
 
 /* Starts applying; `own` is this server's name: what the master says is there is never written.  Changes are

@@ -40,7 +40,9 @@ struct mupdate_request {
     struct mupdate_request *next; /* in a queue */
     int verb;
     char *name, *location, *acl;
-    bool finding; /* DELETE and DEACTIVATE: the FIND before is under way */
+    bool detailed;
+    char *id, *type, *special_use; /* the details */
+    bool finding;                  /* DELETE and DEACTIVATE: the FIND before is under way */
     bool done, forgotten;
     uint64_t number; /* of its tag */
     int64_t deadline;
@@ -83,7 +85,8 @@ struct mupdate_link {
     uint64_t number;      /* of the last tag */
     int64_t heard;        /* when the server last said something */
     struct mupdate_backoff backoff;
-    char *told; /* the thread's: why the server is away, as it stands in the log; NULL: it is not */
+    bool has_details; /* the thread's: the server has X-DETAILS */
+    char *told;       /* the thread's: why the server is away, as it stands in the log; NULL: it is not */
 };
 
 /* ---- queues ---- */
@@ -122,6 +125,9 @@ static void destroy_request(struct mupdate_request *r)
     free(r->name);
     free(r->location);
     free(r->acl);
+    free(r->id);
+    free(r->type);
+    free(r->special_use);
     free(r->text);
     free(r->found_location);
     free(r->found_acl);
@@ -192,9 +198,9 @@ static void submit(struct mupdate_link *link, struct mupdate_request *r, struct 
     wake_thread(link);
 }
 
-struct mupdate_request *mupdate_send(struct mupdate_link *link, enum mupdate_verb verb, const char *name,
-                                     const char *location, const char *acl, void (*wake)(void *context),
-                                     void *context)
+static struct mupdate_request *new_change(struct mupdate_link *link, enum mupdate_verb verb, const char *name,
+                                          const char *location, const char *acl, void (*wake)(void *context),
+                                          void *context)
 {
     struct mupdate_request *r;
 
@@ -205,6 +211,29 @@ struct mupdate_request *mupdate_send(struct mupdate_link *link, enum mupdate_ver
     r->location =
         copy(location == NULL && (verb == MUPDATE_RESERVE || verb == MUPDATE_ACTIVATE) ? "" : location);
     r->acl = copy(acl == NULL && verb == MUPDATE_ACTIVATE ? "" : acl);
+    return r;
+}
+
+struct mupdate_request *mupdate_send(struct mupdate_link *link, enum mupdate_verb verb, const char *name,
+                                     const char *location, const char *acl, void (*wake)(void *context),
+                                     void *context)
+{
+    struct mupdate_request *r = new_change(link, verb, name, location, acl, wake, context);
+
+    submit(link, r, &link->waiting);
+    return r;
+}
+
+struct mupdate_request *mupdate_activate(struct mupdate_link *link, const char *name, const char *location,
+                                         const char *acl, const struct mupdate_details *details,
+                                         void (*wake)(void *context), void *context)
+{
+    struct mupdate_request *r = new_change(link, MUPDATE_ACTIVATE, name, location, acl, wake, context);
+
+    r->detailed = true;
+    r->id = xstrdup(details->id != NULL ? details->id : "");
+    r->type = xstrdup(details->type != NULL ? details->type : "");
+    r->special_use = xstrdup(details->special_use != NULL ? details->special_use : "");
     submit(link, r, &link->waiting);
     return r;
 }
@@ -322,6 +351,11 @@ static void write_request(struct mupdate_link *link, struct mupdate_request *r, 
     snprintf(tag, sizeof(tag), "X%llu", (unsigned long long)r->number);
     if (r->finding)
         mupdate_put_line(out, tag, "FIND", r->name, NULL);
+    else if (r->detailed && link->has_details)
+        mupdate_put_line(out, tag, verb_words[r->verb], r->name, r->location, r->acl, r->id, r->type,
+                         r->special_use, NULL);
+    else if (r->verb == VERB_LIST && link->has_details)
+        mupdate_put_line(out, tag, "DETAILS", r->name, NULL);
     else
         mupdate_put_line(out, tag, verb_words[r->verb], args[0], args[0] != NULL ? args[1] : NULL,
                          args[0] != NULL && args[1] != NULL ? args[2] : NULL, NULL);
@@ -396,8 +430,10 @@ static void note_found(struct mupdate_request *r, const struct mupdate_line *lin
 static void hand_out_entry(struct mupdate_link *link, struct mupdate_request *r,
                            const struct mupdate_line *line, enum mupdate_state state)
 {
+    const struct mupdate_details details = {line->args[3], line->args[4], line->args[5]};
     const struct mupdate_entry entry = {state, line->args[0], line->count > 1 ? line->args[1] : "",
-                                        line->count > 2 ? line->args[2] : ""};
+                                        line->count > 2 ? line->args[2] : "",
+                                        line->count > 5 ? &details : NULL};
     int enough;
 
     if (r->forgotten || r->entry == NULL)
@@ -602,6 +638,7 @@ static void attempt(struct mupdate_link *link)
         free(link->told);
         link->told = NULL;
         link->heard = clock_ms();
+        link->has_details = mupdate_conn_has(conn, "X-DETAILS");
         set_up(link);
         LOG(LOG_INFO, MUPDATE_LINK_UP, LOG_STR(SERVER, link->server));
         r = converse(link, conn);

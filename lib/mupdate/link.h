@@ -39,6 +39,16 @@ enum mupdate_verb {
 
 enum mupdate_state { MUPDATE_ABSENT, MUPDATE_IS_RESERVED, MUPDATE_ACTIVE };
 
+/* What a server of ours tells of a mailbox besides (X-DETAILS, doc/protocols/mupdate.md).  Each may be "" or NULL:
+ * nothing is known of it. */
+struct mupdate_details {
+    const char *id;          /* unique id */
+    const char *type;        /* MUPDATE_TYPE_MAIL */
+    const char *special_use; /* "user TAB uses TAB ...", as in the mailbox list */
+};
+#define MUPDATE_TYPE_MAIL "e"
+enum { MUPDATE_TYPE_MAX = 8 /* bytes */ };
+
 /* The process's link; made, and connecting, at the first call.  NULL when no mupdate_server is configured.  It
  * lives until mupdate_links_stop(). */
 struct mupdate_link *mupdate_link(enum mupdate_target target);
@@ -55,6 +65,11 @@ uint64_t mupdate_link_connections(struct mupdate_link *link);
 struct mupdate_request *mupdate_send(struct mupdate_link *link, enum mupdate_verb verb, const char *name,
                                      const char *location, const char *acl, void (*wake)(void *context),
                                      void *context);
+
+/* ACTIVATE with the details, as far as the server takes them. */
+struct mupdate_request *mupdate_activate(struct mupdate_link *link, const char *name, const char *location,
+                                         const char *acl, const struct mupdate_details *details,
+                                         void (*wake)(void *context), void *context);
 
 /* Done?  (Once true, it stays.) */
 bool mupdate_request_done(struct mupdate_request *request);
@@ -94,9 +109,10 @@ int mupdate_call(struct mupdate_link *link, enum mupdate_verb verb, const char *
 struct mupdate_entry {
     enum mupdate_state state; /* MUPDATE_IS_RESERVED or MUPDATE_ACTIVE */
     const char *name, *location, *acl;
+    const struct mupdate_details *details; /* NULL: the server does not have them */
 };
 
-/* LIST with a prefix of locations (NULL: all).  `fn` is called in the order of the answers, by the link's thread:
+/* LIST with a prefix of locations (NULL: all), with details from a server that has them.  `fn` is called in the order of the answers, by the link's thread:
  * it must not use this link, and returns non-zero to get no more.  0 when the list was complete. */
 int mupdate_list(struct mupdate_link *link, const char *prefix,
                  int (*fn)(const struct mupdate_entry *entry, void *context), void *context,

@@ -1,5 +1,6 @@
 #include "cunit/imap/mboxop/fake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,7 +13,7 @@ enum { ENTRIES = 100 };
 
 struct entry {
     enum mupdate_state state;
-    char name[128], location[64], acl[256];
+    char name[128], location[64], acl[256], details[256];
 };
 
 struct master {
@@ -81,6 +82,7 @@ void fake_put(const char *name, enum mupdate_state state, const char *location, 
     BUG_ON(!str_copy(e->name, sizeof(e->name), name));
     BUG_ON(!str_copy(e->location, sizeof(e->location), location));
     BUG_ON(!str_copy(e->acl, sizeof(e->acl), acl != NULL ? acl : ""));
+    e->details[0] = '\0';
 }
 
 enum mupdate_state fake_state(const char *name)
@@ -247,6 +249,26 @@ int mupdate_call(struct mupdate_link *link, enum mupdate_verb verb, const char *
     return result;
 }
 
+struct mupdate_request *mupdate_activate(struct mupdate_link *link, const char *name, const char *location,
+                                         const char *acl, const struct mupdate_details *details,
+                                         void (*wake)(void *context), void *context)
+{
+    struct mupdate_request *r = mupdate_send(link, MUPDATE_ACTIVATE, name, location, acl, wake, context);
+    struct entry *e = find(name);
+
+    if (e != NULL && r->result == 0)
+        snprintf(e->details, sizeof(e->details), "%s %s %s", details->id, details->type,
+                 details->special_use);
+    return r;
+}
+
+const char *fake_details(const char *name)
+{
+    const struct entry *e = find(name);
+
+    return e != NULL ? e->details : "";
+}
+
 int mupdate_list(struct mupdate_link *link, const char *prefix,
                  int (*fn)(const struct mupdate_entry *entry, void *context), void *context, int64_t deadline)
 {
@@ -256,7 +278,7 @@ int mupdate_list(struct mupdate_link *link, const char *prefix,
         return ERR_UNAVAILABLE;
     for (size_t i = 0; i < ENTRIES; i++) {
         const struct entry *e = &master->entries[i];
-        const struct mupdate_entry entry = {e->state, e->name, e->location, e->acl};
+        const struct mupdate_entry entry = {e->state, e->name, e->location, e->acl, NULL};
 
         if (e->state != MUPDATE_ABSENT && (prefix == NULL || str_has_prefix(e->location, prefix)) &&
             fn(&entry, context) != 0)

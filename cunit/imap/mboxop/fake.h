@@ -19,6 +19,8 @@ struct mupdate_link *fake_link(void);
 /* Puts a name as another server's. */
 void fake_put(const char *name, enum mupdate_state state, const char *location, const char *acl);
 enum mupdate_state fake_state(const char *name);
+/* "id type special-use" of the last ACTIVATE; "" when there are none. */
+const char *fake_details(const char *name);
 
 /* "name location acl" a line, sorted; reserved names with "(reserved)". */
 void fake_dump(struct buf *to);

@@ -109,6 +109,7 @@ static void test_create_wishes(void)
     CU_ASSERT_STRING_EQUAL(record.acl, "bob\tlr\t");
     CU_ASSERT_EQUAL(record.uidvalidity, 4242);
     CU_ASSERT_STRING_EQUAL(mboxlist_special_use(&record, "fred", pool), "\\Sent");
+    CU_ASSERT_STRING_EQUAL(fake_details("user.fred.s"), pool_printf(pool, "%s e fred\t\\Sent\t", record.id));
     mboxop_free(&op);
     pool_free(&pool);
     finish();

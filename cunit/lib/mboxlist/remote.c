@@ -15,7 +15,11 @@ static void add(struct mboxlist_remote *remote, char type, const char *name, con
     struct mboxlist_change change = {type == 'M'   ? MBOXLIST_CHANGE_MAILBOX
                                      : type == 'R' ? MBOXLIST_CHANGE_RESERVE
                                                    : MBOXLIST_CHANGE_DELETE,
-                                     name, location, acl};
+                                     name,
+                                     location,
+                                     acl,
+                                     NULL,
+                                     NULL};
 
     CU_ASSERT_EQUAL(mboxlist_remote_add(remote, &change), 0);
 }
@@ -204,10 +208,67 @@ static void test_ordered(void)
     }
 }
 
+static void tell(struct mboxlist_remote *remote, const char *name, const char *id, const char *uses)
+{
+    const struct mboxlist_change change = {MBOXLIST_CHANGE_MAILBOX, name, "be1!p", "", id, uses};
+
+    CU_ASSERT_EQUAL(mboxlist_remote_add(remote, &change), 0);
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+}
+
+static void expect(struct fixture *f, const char *name, const char *id, const char *uses)
+{
+    struct mboxlist_record record;
+
+    CU_ASSERT_EQUAL_FATAL(mboxlist_lookup(f->list, name, f->pool, &record), 0);
+    CU_ASSERT_STRING_EQUAL(record.id, id);
+    CU_ASSERT_STRING_EQUAL(record.special_use, uses);
+}
+
+/* What is told besides: written, kept when it is not told, moved to a new name before the old one goes. */
+static void test_details(void)
+{
+    struct mboxlist_remote_counters counters;
+    struct mboxlist_remote *remote;
+    struct mboxlist_record record;
+    struct fixture f;
+
+    fixture_open(&f);
+    remote = mboxlist_remote_new(f.list, "own");
+    for (unsigned i = 0; i < 2; i++)
+        tell(remote, "a", "id-a", "fred\t\\Sent\t");
+    expect(&f, "a", "id-a", "fred\t\\Sent\t");
+    tell(remote, "a", "id-a", ""); /* a use alone is a change */
+    mboxlist_remote_counters(remote, &counters);
+    CU_ASSERT_EQUAL(counters.written, 2);
+    tell(remote, "a", NULL, NULL);
+    expect(&f, "a", "id-a", "");
+    tell(remote, "b", "id-a", "");
+    expect(&f, "a", "", "");
+    expect(&f, "b", "id-a", "");
+    add(remote, 'D', "a", NULL, NULL);
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    CU_ASSERT_EQUAL(mboxlist_lookup_id(f.list, "id-a", f.pool, &record), 0);
+    CU_ASSERT_STRING_EQUAL(record.name, "b");
+    fixture_put(&f, "local", "");
+    CU_ASSERT_EQUAL(mboxlist_lookup(f.list, "local", f.pool, &record), 0);
+    CU_ASSERT(record.id[0] != '\0');
+    tell(remote, "c", record.id, ""); /* what is here keeps its id */
+    expect(&f, "c", "", "");
+    expect(&f, "local", record.id, "");
+    mboxlist_remote_full_begin(remote, true);
+    tell(remote, "b", "id-b", "");
+    tell(remote, "c", "", "");
+    CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+    expect(&f, "b", "id-b", "");
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
 /* What the list has come past is gone; what lies before it, or behind where it broke off, is not. */
 static void test_ordered_broken(void)
 {
-    struct mboxlist_change out_of_order = {MBOXLIST_CHANGE_MAILBOX, "d", "be1!p", ""};
+    struct mboxlist_change out_of_order = {MBOXLIST_CHANGE_MAILBOX, "d", "be1!p", "", NULL, NULL};
     struct mboxlist_remote *remote;
     struct fixture f;
 
@@ -357,6 +418,7 @@ static const struct unit_case cases[] = {
     {"the same", test_same_is_not_written},
     {"a full list", test_full},
     {"an ordered list", test_ordered},
+    {"details", test_details},
     {"an ordered list that breaks", test_ordered_broken},
     {"a conflict forgets the position", test_conflict_forgets_position},
     {"many", test_many},

@@ -35,6 +35,8 @@ static void answer(struct buf *out, const struct mupdate_line *line)
         mupdate_put_line(out, tag, "RESERVE", name, "be2!p", NULL);
     if (strcmp(name, "user.slow") == 0)
         usleep(250000); /* of the 300 ms that an answer may take */
+    if (str_ieq(line->word, "DETAILS"))
+        mupdate_put_line(out, tag, "MAILBOX", "a", "be1!p", "x\tl\t", "id", "e", "u", NULL);
     if (str_ieq(line->word, "LIST")) {
         mupdate_put_line(out, tag, "MAILBOX", "a", "be1!p", "x\tl\t", NULL);
         mupdate_put_line(out, tag, "RESERVE", "b", "be1!p", NULL);
@@ -60,7 +62,10 @@ static bool serve_line(struct server *server, const struct mupdate_line *line)
     bool go_on = line->count == 0 || strcmp(line->args[0], "user.die") != 0;
 
     pthread_mutex_lock(&server->script->mutex);
-    buf_printf(&server->script->heard, "%s %s;", line->word, line->count > 0 ? line->args[0] : "");
+    buf_printf(&server->script->heard, "%s %s", line->word, line->count > 0 ? line->args[0] : "");
+    for (size_t i = 3; i < line->count; i++) /* details */
+        buf_printf(&server->script->heard, " %s", line->args[i]);
+    buf_puts(&server->script->heard, ";");
     pthread_mutex_unlock(&server->script->mutex);
     if (str_ieq(line->word, "NOOP")) {
         atomic_fetch_add(&server->script->noops, 1);
@@ -123,6 +128,18 @@ static struct mupdate_link *start_patient(struct script *script, int64_t answer_
         .retry_most_ms = 200,
         .answer_ms = answer_ms,
         .idle_ms = idle_ms};
+
+    *script = (struct script){.mutex = PTHREAD_MUTEX_INITIALIZER};
+    return mupdate_link_new(&config);
+}
+
+static struct mupdate_link *start_announcing(struct script *script, const char *announced)
+{
+    const struct mupdate_link_config config = {
+        .conn = {.server = "script", .connect = connect_script, .context = script, .announced = announced},
+        .retry_most_ms = 200,
+        .answer_ms = 30000,
+        .idle_ms = 60000};
 
     *script = (struct script){.mutex = PTHREAD_MUTEX_INITIALIZER};
     return mupdate_link_new(&config);
@@ -209,6 +226,9 @@ static void test_find(void)
 static int collect(const struct mupdate_entry *entry, void *context)
 {
     buf_printf(context, "%d:%s:%s:%s ", entry->state, entry->name, entry->location, entry->acl);
+    if (entry->details != NULL)
+        buf_printf(context, "(%s %s %s) ", entry->details->id, entry->details->type,
+                   entry->details->special_use);
     return 0;
 }
 
@@ -223,6 +243,30 @@ static void test_list(void)
     CU_ASSERT_STRING_EQUAL(buf_cstr(&script.heard), "LIST be1!;");
     buf_free(&entries);
     end(&link, &script);
+}
+
+/* Details go to who announces that he takes them. */
+static void test_details(void)
+{
+    const struct mupdate_details details = {"id", MUPDATE_TYPE_MAIL, NULL};
+
+    for (unsigned takes = 0; takes < 2; takes++) {
+        struct buf entries = BUF_INIT;
+        struct mupdate_request *r;
+        struct script script;
+        struct mupdate_link *link = start_announcing(&script, takes ? "X-DETAILS" : NULL);
+
+        r = mupdate_activate(link, "user.a", "be1!p", "x\tl\t", &details, NULL, NULL);
+        CU_ASSERT(mupdate_request_wait(r, soon()));
+        CU_ASSERT_EQUAL(mupdate_request_result(r), 0);
+        mupdate_request_free(&r);
+        CU_ASSERT_EQUAL(mupdate_list(link, "be1!", collect, &entries, soon()), 0);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&script.heard),
+                               takes ? "ACTIVATE user.a id e ;DETAILS be1!;" : "ACTIVATE user.a;LIST be1!;");
+        CU_ASSERT_EQUAL(strcmp(buf_cstr(&entries), "2:a:be1!p:x\tl\t (id e u) ") == 0, takes == 1);
+        buf_free(&entries);
+        end(&link, &script);
+    }
 }
 
 static void count_wake(void *context)
@@ -424,13 +468,21 @@ static void test_backoff(void)
 }
 
 static const struct unit_case cases[] = {
-    {"verbs", test_verbs},      {"FIND", test_find},
-    {"LIST", test_list},        {"order", test_order},
-    {"barrier", test_barrier},  {"a second barrier", test_second_barrier},
-    {"lost", test_lost},        {"mute", test_mute},
-    {"slow", test_slow},        {"idle", test_idle},
-    {"away", test_away},        {"forgotten", test_forgotten},
-    {"back-off", test_backoff}, {NULL, NULL},
+    {"verbs", test_verbs},
+    {"FIND", test_find},
+    {"LIST", test_list},
+    {"details", test_details},
+    {"order", test_order},
+    {"barrier", test_barrier},
+    {"a second barrier", test_second_barrier},
+    {"lost", test_lost},
+    {"mute", test_mute},
+    {"slow", test_slow},
+    {"idle", test_idle},
+    {"away", test_away},
+    {"forgotten", test_forgotten},
+    {"back-off", test_backoff},
+    {NULL, NULL},
 };
 
 extern const struct unit_suite link_suite;
