@@ -233,6 +233,27 @@ def test_quota(served):
     served.imap("bob").no('GETQUOTA "Other Users/fred"')
 
 
+def test_what_expunge_would_give_back(served):
+    """RFC 9208 4.1.4: DELETED and DELETED-STORAGE, of STATUS and of LIST."""
+    c = served.imap("fred")
+    said = c.ok("CAPABILITY").untagged[0].split()
+    assert {b"QUOTASET", b"QUOTA=RES-STORAGE", b"QUOTA=RES-MESSAGE", b"QUOTA=RES-MAILBOX"} <= set(said)
+    assert not [w for w in said if w.startswith(b"QUOTA=") and w[6:] not in (b"RES-STORAGE", b"RES-MESSAGE", b"RES-MAILBOX")]
+    texts = [message(body="x" * (100 * i) + "\r\n") for i in range(1, 4)]
+    for text in texts:
+        c.append("INBOX", text)
+    status = "STATUS INBOX (DELETED-STORAGE MESSAGES DELETED)"
+    assert c.ok(status).untagged == [b"* STATUS INBOX (MESSAGES 3 DELETED 0 DELETED-STORAGE 0)"]
+    c.select("INBOX")
+    c.ok("STORE 1,3 +FLAGS (\\Deleted)")
+    for expected in (len(texts[0]) + len(texts[2]), len(texts[2])):
+        n = 2 if expected > len(texts[2]) else 1
+        told = b"* STATUS INBOX (DELETED %d DELETED-STORAGE %d)" % (n, expected)
+        assert told in c.ok("STATUS INBOX (DELETED DELETED-STORAGE)").untagged
+        assert told in c.ok('LIST "" INBOX RETURN (STATUS (DELETED DELETED-STORAGE))').untagged
+        c.ok("UID EXPUNGE 1")
+
+
 def test_quota_of_mailboxes(served):
     """RFC 9208: the resource MAILBOX, what SETQUOTA says and takes, roots of mailboxes that are not there."""
     c, admin = served.imap("fred"), served.imap()

@@ -280,6 +280,37 @@ def test_what_the_server_knows(site, users):
     assert get(c, "INBOX", VENDOR + "sharedseen") == {VENDOR + "sharedseen": "false"}
 
 
+def test_special_use(site, users):
+    """RFC 6154 section 4: the entry is what LIST shows."""
+    c, other, admin = site.imap(users[0]), site.imap(users[1]), site.imap()
+    entry = "/private/specialuse"
+    for name in ("Sent", "Old", "Odd"):
+        c.ok("CREATE " + name)
+    assert get(c, "Sent", entry) == {entry: None}
+    c.ok('SETMETADATA Sent (%s "\\\\sent" /private/comment "c")' % entry)
+    c.ok('SETMETADATA Odd (%s "\\\\Junk \\\\Trash")' % entry)
+    assert get(c, "Sent (DEPTH infinity)", "/private") == {entry: "\\Sent", "/private/comment": "c"}
+    if not hasattr(site, "murder") or b" SPECIAL-USE" in c.ok("CAPABILITY").untagged[0]:
+        r = c.ok('LIST "" * RETURN (SPECIAL-USE)')
+        r.one(rb"^\* LIST \([^)]*\\Sent[^)]*\) \S+ Sent$")
+        r.one(rb"^\* LIST \([^)]*\\Junk \\Trash[^)]*\) \S+ Odd$")
+    # what it cannot be, and nothing else of the command is done then
+    for name, uses in (("Old", "\\\\Sent"), ("Old", "\\\\Nonesuch"), ("Old", "\\\\All"), ("Old", "Sent"), ("INBOX", "\\\\Drafts")):
+        said = c.no('SETMETADATA %s (/private/comment "x" %s "%s")' % (name, entry, uses)).text
+        assert said.startswith("[USEATTR] "), (name, uses, said)
+        assert get(c, name, "(%s /private/comment)" % entry) == {entry: None, "/private/comment": None}
+    # it goes with the mailbox, and is its owner's alone
+    c.ok("RENAME Sent Sent2")
+    c.ok("SETACL Sent2 %s lrswip" % users[1])
+    theirs = '"Other Users/%s/Sent2"' % users[0]
+    assert get(other, theirs, entry) == {entry: None}
+    assert "NOPERM" in other.no('SETMETADATA %s (%s "\\\\Sent")' % (theirs, entry)).text
+    assert get(admin, "user/%s/Sent2" % users[0], entry) == {entry: "\\Sent"}
+    admin.ok("SETMETADATA user/%s/Sent2 (%s NIL)" % (users[0], entry))
+    c.ok('SETMETADATA Old (%s "\\\\Sent")' % entry)
+    assert get(c, "Sent2", entry) == {entry: None} and get(c, "Old", entry) == {entry: "\\Sent"}
+
+
 def test_shared_seen(site, users):
     """What one has read all have read; without it each reader has his own."""
     anna, ben = (site.imap(u) for u in users)

@@ -18,6 +18,7 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/quota.c \
 	imap/local/search.c imap/local/search.h imap/local/search-parse.c imap/local/search-return.c \
 	imap/local/select.c \
+	imap/local/specialuse.c \
 	imap/local/status.c \
 	imap/local/subs.c
 LOCAL_LIBS = imap/local/liblocal.a $(SESSION_LIBS) $(MBOXOP_LIBS) $(STORE_LIBS) $(MUPDATE_LIBS)

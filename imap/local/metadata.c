@@ -15,6 +15,7 @@
 #include "lib/imapwire/out.h"
 #include "lib/mail/date.h"
 #include "lib/mboxlist/annotations.h"
+#include "lib/mboxlist/special-use.h"
 #include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
@@ -115,6 +116,17 @@ static int value_of_index(struct command *cmd, struct place *place, enum metadat
     return 0;
 }
 
+/* NULL: none. */
+static const char *special_uses(struct command *cmd, const struct place *place)
+{
+    const char *holder = specialuse_holder(cmd->client->identity, place->m.record.name, cmd->pool), *uses;
+
+    if (holder == NULL)
+        return NULL;
+    uses = mboxlist_special_use(&place->m.record, holder, cmd->pool);
+    return *uses != '\0' ? uses : NULL;
+}
+
 static int value_of_kind(struct command *cmd, struct place *place, enum metadata_kind kind,
                          const char **value_r)
 {
@@ -132,6 +144,9 @@ static int value_of_kind(struct command *cmd, struct place *place, enum metadata
     case METADATA_UNIQUEID:
         *value_r = place->id;
         return 0;
+    case METADATA_SPECIALUSE:
+        *value_r = special_uses(cmd, place);
+        return 0;
     default:
         return value_of_index(cmd, place, kind, value_r);
     }
@@ -147,7 +162,7 @@ static int get_value(struct command *cmd, struct place *place, const char *name,
     *annotation_r = (struct annotation){.entry = name};
     if (def != NULL && def->kind > METADATA_KEPT) {
         r = value_of_kind(cmd, place, def->kind, &annotation_r->value);
-        annotation_r->len = r == 0 ? strlen(annotation_r->value) : 0;
+        annotation_r->len = r == 0 && annotation_r->value != NULL ? strlen(annotation_r->value) : 0;
         return r;
     }
     r = annotation_get(cmd->client->list, place->id, owner_of(cmd, is_private), name, cmd->pool,
@@ -355,12 +370,13 @@ enum step local_getmetadata(struct command *cmd)
 
 /* ---- SETMETADATA ---- */
 
-/* What setting comes to: options of the mailbox, and annotations, in this order. */
+/* What setting comes to: options of the mailbox, and what the mailbox list has, in this order. */
 struct set {
     struct metadata_request request;
     struct place place;
     uint64_t options, mask;
-    bool keeps; /* there are annotations too */
+    const char *holder, *uses; /* special uses; NULL: as they are */
+    bool keeps;                /* something stands in the mailbox list too */
 };
 
 static enum step refuse(struct command *cmd, const char *text)
@@ -402,6 +418,25 @@ static void set_option(struct set *s, const struct metadata_entry *e, uint64_t b
 }
 
 /* 0; or the answer has been made. */
+static int check_uses(struct command *cmd, struct set *s, const struct metadata_entry *e)
+{
+    const char *name = s->place.m.record.name;
+    int r = ERR_DENIED;
+
+    s->holder = specialuse_holder(cmd->client->identity, name, cmd->pool);
+    if (s->holder != NULL)
+        r = specialuse_check(cmd->client->list, name, s->holder, e->value != NULL ? e->value : "", e->len,
+                             cmd->pool, &s->uses);
+    if (r == ERR_INVALID)
+        command_no(cmd, "USEATTR", "The mailbox cannot have that special use");
+    else if (r == ERR_EXISTS)
+        command_no(cmd, "USEATTR", "Another mailbox has that special use");
+    else if (r < 0)
+        command_error(cmd, r);
+    return r;
+}
+
+/* 0; or the answer has been made. */
 static int check_entry(struct command *cmd, struct set *s, const struct metadata_entry *e)
 {
     const struct metadata_def *def = metadata_find(e->name, s->place.where, e->is_private ? PRIVATE : SHARED);
@@ -426,6 +461,8 @@ static int check_entry(struct command *cmd, struct set *s, const struct metadata
         refuse(cmd, "Invalid value");
         return ERR_INVALID;
     }
+    if (kind == METADATA_SPECIALUSE && check_uses(cmd, s, e) < 0)
+        return ERR_INVALID;
     if (kind == METADATA_DUPDELIVER || kind == METADATA_SHAREDSEEN)
         set_option(s, e, kind == METADATA_DUPDELIVER ? MAILBOX_OPT_DUPDELIVER : MAILBOX_OPT_SHARED_SEEN);
     else
@@ -440,16 +477,28 @@ static bool is_option(const struct set *s, const struct metadata_entry *e)
     return def != NULL && def->kind > METADATA_KEPT;
 }
 
+/* The mailbox may have been deleted meanwhile. */
+static int keep_record(struct command *cmd, struct mboxlist_txn *txn, const struct set *s)
+{
+    struct mboxlist_record record;
+    int r = mboxlist_txn_lookup_id(txn, s->place.id, cmd->pool, &record);
+
+    if (r < 0 || s->uses == NULL)
+        return r;
+    record.special_use = special_use_replace(record.special_use, s->holder, s->uses, cmd->pool);
+    record.mtime = 0;
+    return mboxlist_txn_put(txn, &record);
+}
+
 static int keep(struct command *cmd, const struct set *s)
 {
     struct mboxlist_txn *txn;
-    struct mboxlist_record record;
     int r = mboxlist_begin(cmd->client->list, &txn);
 
     if (r < 0)
         return r;
-    if (s->place.where == OF_MAILBOX) /* it may have been deleted meanwhile */
-        r = mboxlist_txn_lookup_id(txn, s->place.id, cmd->pool, &record);
+    if (s->place.where == OF_MAILBOX)
+        r = keep_record(cmd, txn, s);
     for (size_t i = 0; r == 0 && i < s->request.count; i++) {
         const struct metadata_entry *e = &s->request.entries[i];
 

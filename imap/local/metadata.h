@@ -7,7 +7,10 @@
 #include <stdint.h>
 
 #include "lib/imapwire/args.h"
+#include "lib/name/identity.h"
 #include "lib/name/acl.h"
+
+struct mboxlist;
 
 enum { METADATA_ENTRIES_MAX = 100 /* in a command */ };
 
@@ -59,6 +62,8 @@ enum metadata_kind {
     /* options of the mailbox */
     METADATA_DUPDELIVER,
     METADATA_SHAREDSEEN,
+    /* in the mailbox list */
+    METADATA_SPECIALUSE,
     METADATA_SET, /* those before can be set */
     /* what is as it is */
     METADATA_FREE_MOST,
@@ -96,6 +101,17 @@ int metadata_define(const char *text, unsigned *line_r);
 /* Reads the file that the option annotation_definitions names: before the first client.  What is wrong with it is logged,
  * and what stands before that counts. */
 void metadata_setup(void);
+
+/* ---- specialuse.c: /private/specialuse (RFC 6154 section 4) ---- */
+
+/* Whose uses of a mailbox are meant: the user's, if it is his; to an administrator its owner's.  NULL: nobody's; else in the
+ * pool. */
+const char *specialuse_holder(const struct identity *who, const char *mailbox, struct pool *pool);
+
+/* May a mailbox (of that holder) get these uses?  0 with their canonical form in the pool; ERR_INVALID: they are none, or
+ * none for mailboxes; ERR_EXISTS: another of his mailboxes has one of them; or the list's error. */
+int specialuse_check(struct mboxlist *list, const char *mailbox, const char *holder, const char *value,
+                     size_t len, struct pool *pool, const char **uses_r);
 
 /* ---- freespace.c ---- */
 

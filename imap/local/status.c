@@ -26,8 +26,14 @@ static unsigned parse(struct command *cmd)
     return 0;
 }
 
-static int64_t value_of(const struct mailbox_status *s, enum status_item item)
+struct known {
+    struct mailbox_status status;
+    uint64_t deleted_storage; /* if asked for */
+};
+
+static int64_t value_of(const struct known *known, enum status_item item)
 {
+    const struct mailbox_status *s = &known->status;
     int64_t max = opt_bytes(OPT_MAXMESSAGESIZE);
 
     switch (item) {
@@ -45,6 +51,8 @@ static int64_t value_of(const struct mailbox_status *s, enum status_item item)
         return max > 0 ? max : NONE;
     case STATUS_DELETED:
         return s->deleted;
+    case STATUS_DELETED_STORAGE:
+        return (int64_t)known->deleted_storage;
     case STATUS_SIZE:
         return (int64_t)s->size;
     case STATUS_ITEMS:
@@ -61,7 +69,7 @@ static void put_value(struct buf *to, int64_t value)
         buf_printf(to, "%lld", (long long)value);
 }
 
-static void tell(struct command *cmd, const char *internal, unsigned wanted, const struct mailbox_status *s)
+static void tell(struct command *cmd, const char *internal, unsigned wanted, const struct known *known)
 {
     const char *separator = "";
     struct buf line = BUF_INIT;
@@ -71,7 +79,7 @@ static void tell(struct command *cmd, const char *internal, unsigned wanted, con
         if ((wanted & 1u << item) == 0)
             continue;
         buf_printf(&line, "%s%s ", separator, status_item_name(item));
-        put_value(&line, value_of(s, item));
+        put_value(&line, value_of(known, item));
         separator = " ";
     }
     buf_puts(&line, ")\r\n");
@@ -81,7 +89,7 @@ static void tell(struct command *cmd, const char *internal, unsigned wanted, con
 
 static int status_of(struct command *cmd, struct local_leg *l, const char *internal, unsigned wanted)
 {
-    struct mailbox_status status;
+    struct known known = {.deleted_storage = 0};
     struct mailbox_reader reader;
     struct local_mailbox m;
     struct mailbox *mailbox;
@@ -92,10 +100,12 @@ static int status_of(struct command *cmd, struct local_leg *l, const char *inter
     if (r < 0)
         return r;
     reader = local_reader(l, m.record.name, mailbox_header(mailbox));
-    r = mailbox_status(mailbox, &reader, &status);
+    r = mailbox_status(mailbox, &reader, &known.status);
+    if (r == 0 && (wanted & 1u << STATUS_DELETED_STORAGE) != 0)
+        r = mailbox_deleted_storage(mailbox, &known.deleted_storage);
     mailbox_close(&mailbox);
     if (r == 0)
-        tell(cmd, m.record.name, wanted, &status);
+        tell(cmd, m.record.name, wanted, &known);
     return r;
 }
 

@@ -298,6 +298,24 @@ int mailbox_status(struct mailbox *m, const struct mailbox_reader *reader, struc
     return count_after(m, h->recent_uid, &status_r->recent);
 }
 
+int mailbox_deleted_storage(struct mailbox *m, uint64_t *bytes_r)
+{
+    struct mailbox_record batch[RECORD_BATCH];
+    uint32_t records = m->header.deleted > 0 ? m->header.records : 0;
+    int r = 0;
+
+    *bytes_r = 0;
+    for (uint32_t at = 0; r == 0 && at < records; at += RECORD_BATCH) {
+        uint32_t n = records - at < RECORD_BATCH ? records - at : RECORD_BATCH;
+
+        r = mailbox_read_records(m, at, n, batch);
+        for (uint32_t i = 0; r == 0 && i < n; i++)
+            if ((batch[i].system & (RECORD_DELETED | RECORD_EXPUNGED)) == RECORD_DELETED)
+                *bytes_r += batch[i].size;
+    }
+    return r;
+}
+
 /* ---- header fields that others own ---- */
 
 static int begin(struct mailbox *m)

@@ -105,6 +105,10 @@ struct mailbox_status {
 int mailbox_status(struct mailbox *mailbox, const struct mailbox_reader *reader,
                    struct mailbox_status *status_r);
 
+/* Bytes of the messages that are \Deleted: what EXPUNGE would give back (RFC 9208 4.1.4).  One pass over the records
+ * if the header counts any; does not refresh it.  As mailbox_read_records(). */
+int mailbox_deleted_storage(struct mailbox *mailbox, uint64_t *bytes_r);
+
 /* ---- keywords ---- */
 
 /* The names of the user flags by number; NULL where a slot is free.  Strings live as long as the handle. */
