@@ -1,4 +1,5 @@
-"""LIST in all its forms: RFC 5258 (options, patterns, CHILDINFO), RFC 5819 (STATUS), RFC 8440 (MYRIGHTS), RFC 8438 (SIZE)."""
+"""LIST in all its forms: RFC 5258 (options, patterns, CHILDINFO), RFC 5819 (STATUS), RFC 8440 (MYRIGHTS), RFC 8438 (SIZE), RFC 6154
+(special uses)."""
 
 import re
 import shutil
@@ -254,6 +255,98 @@ def test_myrights(garden):
     assert {m.group(1) for m in r.find(rb"^\* MYRIGHTS (\S+)")} == {b"INBOX", b"Vegetable"}
 
 
+def uses(c, command='LIST (SPECIAL-USE) "" *'):
+    """{name: its special uses}."""
+    known = {"\\Archive", "\\Drafts", "\\Important", "\\Junk", "\\Memos", "\\Scheduled", "\\Sent", "\\Snoozed", "\\Trash"}
+    word = command.split()[0].encode()
+    return {name: " ".join(sorted(a & known)) for name, (a, _) in lines(c, command, word).items() if a & known}
+
+
+def test_special_use(listed, users):
+    c = listed.imap(users[0])
+    c.ok("CREATE Plain")
+    c.ok("CREATE Out (USE (\\Sent))")
+    c.ok("CREATE Plain/Both (USE (\\trash \\Drafts))")
+    c.ok("CREATE Nothing (use ())")
+    c.ok("CREATE Vital (USE (\\Important))")
+    everything = {"Out": "\\Sent", "Plain/Both": "\\Drafts \\Trash", "Vital": "\\Important"}
+    assert uses(c) == everything and set(lines(c, 'LIST (SPECIAL-USE) "" *')) == set(everything)
+    assert uses(c, 'LIST "" * RETURN (SPECIAL-USE)') == everything
+    assert "Nothing" in lines(c, 'LIST "" * RETURN (SPECIAL-USE)')
+    assert uses(c, 'LIST (SPECIAL-USE) "" % RETURN (CHILDREN)') == {"Out": "\\Sent", "Vital": "\\Important"}
+    assert "Plain" not in lines(c, 'LIST (SPECIAL-USE) "" %')
+    c.ok("SUBSCRIBE Out")
+    c.ok("SUBSCRIBE Plain")
+    assert set(lines(c, 'LIST (SPECIAL-USE SUBSCRIBED) "" *')) == {"Out"}
+    told = lines(c, 'LIST (SUBSCRIBED) "" * RETURN (SPECIAL-USE)')
+    assert told["Out"][0] == {"\\Subscribed", "\\HasNoChildren", "\\Sent"} and "\\Sent" not in told["Plain"][0]
+    # what Gmail had
+    told = lines(c, 'XLIST "" *', b"XLIST")
+    assert "\\Inbox" in told["INBOX"][0] and uses(c, 'XLIST "" *') == everything
+    assert c.ok('XLIST "" ""').untagged == [b'* XLIST (\\Noselect) "/" ""']
+    # they are this user's alone, and go with the mailbox
+    c.ok("SETACL Out %s lr" % users[1])
+    bob = listed.imap(users[1])
+    assert uses(bob) == {} and "Other Users/%s/Out" % users[0] in bob.list("", "*")
+    c.ok("RENAME Out Gone")
+    assert uses(c)["Gone"] == "\\Sent"
+    c.ok("DELETE Gone")
+    assert "Gone" not in uses(c)
+    c.ok("CREATE Out (USE (\\Sent))")
+
+
+def test_special_use_refused(listed, users):
+    c, admin = listed.imap(users[0]), listed.imap()
+    c.ok("CREATE Out (USE (\\Sent))")
+    for use in ("\\Sent", "\\Junk \\SENT", "\\All", "\\Flagged", "\\Frob", "\\HasChildren"):
+        assert c.no("CREATE Second (USE (%s))" % use).text.startswith("[USEATTR]")
+    assert c.no('CREATE "Other Users/%s/x" (USE (\\Junk))' % users[1]).text.startswith("[NOPERM]")
+    assert c.no("CREATE Out (USE (\\Junk))").text.startswith("[ALREADYEXISTS]")
+    assert "Second" not in c.list("", "*")
+    admin.command("CREATE shared")
+    assert admin.no("CREATE shared/%s (USE (\\Junk))" % users[0]).text.startswith("[USEATTR]")
+    admin.ok("CREATE user/%s/Spam (USE (\\Junk))" % users[0])
+    assert uses(c) == {"Out": "\\Sent", "Spam": "\\Junk"}
+    for wrong in (
+        "(USE \\Junk)",
+        "(USE(\\Junk))",
+        "(USE (Junk))",
+        "(USE (\\Junk)",
+        "(USE (\\Junk )",
+        "(USE ( \\Junk))",
+        "(FROB (\\Junk))",
+        "()",
+        "(USE (\\Junk)) x",
+        "(USE (%s))" % " ".join(["\\Junk"] * 33),
+    ):
+        c.bad("CREATE new " + wrong)
+
+
+def test_special_use_of_one_among_many_at_once(listed, users):
+    """However many ask at a time, a use is one mailbox's."""
+    sessions = [listed.imap(users[0]) for _ in range(4)]
+    tags = [s.start("CREATE m%d (USE (\\Archive))" % n) for n, s in enumerate(sessions)]
+    assert sorted(s.finish(t).status for s, t in zip(sessions, tags)) == ["NO", "NO", "NO", "OK"]
+    assert list(uses(sessions[0]).values()) == ["\\Archive"]
+    assert len(sessions[0].list("", "m*")) == 1
+
+
+def test_special_uses_without_being_asked(make_imapd):
+    imapd = make_imapd()
+    c = imapd.imap("fred")
+    c.ok("CREATE Out (USE (\\Sent))")
+    c.ok("SUBSCRIBE Out")
+    c.ok('LIST "" *').one(rb'^\* LIST \(\\HasNoChildren \\Sent\) "/" Out$')
+    c.ok('LSUB "" *').one(rb'^\* LSUB \(\\Sent\) "/" Out$')
+    imapd.stop()
+    imapd.conf["specialusealways"] = "no"
+    imapd.start()
+    c = imapd.imap("fred")
+    c.ok('LIST "" *').one(rb'^\* LIST \(\\HasNoChildren\) "/" Out$')
+    c.ok('LSUB "" *').one(rb'^\* LSUB \(\) "/" Out$')
+    assert uses(c) == {"Out": "\\Sent"}
+
+
 def test_many(listed, users):
     """More mailboxes than are asked about at a time, each told once."""
     c = listed.imap(users[0])
@@ -272,6 +365,7 @@ def test_many(listed, users):
 def test_capabilities(listed, users):
     words = listed.imap(users[0]).ok("CAPABILITY").untagged[0].decode().split()
     assert {"LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS", "STATUS=SIZE", "CHILDREN"} <= set(words)
+    assert {"SPECIAL-USE", "CREATE-SPECIAL-USE", "XLIST"} <= set(words)
 
 
 def test_suppressed(make_imapd):

@@ -3,10 +3,13 @@
 
 #include "imap/local/local-private.h"
 #include "imap/mboxop/mboxop.h"
+#include "imap/session/create-args.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/options.h"
 #include "lib/engine/engine.h"
+#include "lib/mboxlist/special-use.h"
+#include "lib/name/identity.h"
 #include "lib/name/mboxname.h"
 #include "lib/stream/stream.h"
 
@@ -100,18 +103,15 @@ static int skip_mailbox(struct command *cmd, struct imap_args *args)
     return imap_args_mailbox(args, &ignored);
 }
 
-/* The third argument: "partition", "server", "server!partition".  NULL: none is meant.  ERR_INVALID: another
- * server, or no such partition here. */
-static int local_partition(struct command *cmd, struct imap_args *args, const char **partition_r)
+/* The third argument: "partition", "server", "server!partition" (NULL: none).  *partition_r NULL: none is meant.
+ * ERR_INVALID: another server, or no such partition here. */
+static int local_partition(struct command *cmd, const char *where, const char **partition_r)
 {
-    const char *where, *bang;
+    const char *bang = where != NULL ? strchr(where, '!') : NULL;
 
     *partition_r = NULL;
-    if (!imap_args_skip(args, ' '))
+    if (where == NULL)
         return 0;
-    if (imap_args_astring(args, &where) < 0)
-        return ERR_SYNTAX;
-    bang = strchr(where, '!');
     if (bang != NULL) {
         if (strcmp(pool_strndup(cmd->pool, where, (size_t)(bang - where)), config_servername()) != 0)
             return ERR_INVALID;
@@ -125,25 +125,47 @@ static int local_partition(struct command *cmd, struct imap_args *args, const ch
     return config_partition(where) != NULL ? 0 : ERR_INVALID;
 }
 
+/* RFC 6154 section 3: uses that mailboxes can have, of a mailbox of the user's own (or of another user's, for an
+ * administrator), not of INBOX.  In canonical form; NULL: none.  ERR_SPECIAL_USE. */
+static int local_uses(struct command *cmd, const char *given, const char **uses_r)
+{
+    const struct identity *identity = cmd->client->identity;
+
+    *uses_r = NULL;
+    if (given == NULL || *given == '\0')
+        return 0;
+    if (special_use_read(given, cmd->pool, uses_r) < 0 || !special_use_is_settable(*uses_r)) {
+        cmd->failure = "[USEATTR] No mailbox can have this special use";
+        return ERR_SPECIAL_USE;
+    }
+    if (mboxname_is_inbox(cmd->mailbox) || !mboxname_is_user(cmd->mailbox) ||
+        !(identity->is_admin || mboxname_is_owner(name_config(), cmd->mailbox, identity->userid))) {
+        cmd->failure = "[USEATTR] Special uses are of a user's own mailboxes";
+        return ERR_SPECIAL_USE;
+    }
+    return 0;
+}
+
 enum step local_create(struct command *cmd)
 {
     const struct mboxop_env *env = local_of(cmd)->env->mboxop;
+    const char *partition, *uses;
+    struct create_args create;
     struct imap_args args;
-    const char *partition = NULL;
-    int r = skip_mailbox(cmd, &args);
+    int r;
 
-    if (r == 0)
-        r = local_partition(cmd, &args, &partition);
-    if (r == ERR_INVALID)
-        return command_no(cmd, "CANNOT", "No such partition or server");
-    if (r < 0 || imap_args_end(&args) < 0)
+    if (skip_mailbox(cmd, &args) < 0 || create_args_read(&args, &create) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
-    if (partition != NULL && !cmd->client->identity->is_admin)
-        return command_error(cmd, ERR_DENIED);
-    r = mboxop_may_create(env, cmd->client->identity, cmd->mailbox);
+    if (local_partition(cmd, create.place, &partition) < 0)
+        return command_no(cmd, "CANNOT", "No such partition or server");
+    r = partition != NULL && !cmd->client->identity->is_admin ? ERR_DENIED : 0;
+    if (r == 0)
+        r = mboxop_may_create(env, cmd->client->identity, cmd->mailbox);
+    if (r == 0)
+        r = local_uses(cmd, create.uses, &uses);
     if (r < 0)
         return command_error(cmd, r);
-    return local_run_operation(cmd, mboxop_create(env, cmd->mailbox, partition, NULL, NULL, 0, NULL));
+    return local_run_operation(cmd, mboxop_create(env, cmd->mailbox, partition, NULL, NULL, 0, uses));
 }
 
 enum step local_delete(struct command *cmd)
@@ -165,16 +187,16 @@ enum step local_rename(struct command *cmd)
     const struct mboxop_env *env = local_of(cmd)->env->mboxop;
     struct client *c = cmd->client;
     struct imap_args args;
-    const char *external, *to, *partition;
+    const char *external, *to, *where = NULL, *partition;
     int r;
 
     if (skip_mailbox(cmd, &args) < 0 || imap_args_space(&args) < 0 || imap_args_mailbox(&args, &external) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
-    r = local_partition(cmd, &args, &partition);
-    if (r == ERR_INVALID)
-        return command_no(cmd, "CANNOT", "Mailboxes cannot be moved to another server yet");
+    r = imap_args_skip(&args, ' ') ? imap_args_astring(&args, &where) : 0;
     if (r < 0 || imap_args_end(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
+    if (local_partition(cmd, where, &partition) < 0)
+        return command_no(cmd, "CANNOT", "Mailboxes cannot be moved to another server yet");
     r = client_name_in(c, cmd->pool, external, &to);
     if (r == 0 && partition != NULL && !c->identity->is_admin)
         r = ERR_DENIED;

@@ -5,6 +5,7 @@
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/mboxlist/special-use.h"
 
 struct mboxop *mboxop_create(const struct mboxop_env *env, const char *name, const char *partition,
                              const char *acl, const char *uniqueid, uint32_t uidvalidity,
@@ -57,6 +58,24 @@ static int check_absent(struct mboxop *op)
     return MBOXLIST_TYPE_BIT(record.type) & MBOXLIST_TYPES_ACTIVE ? ERR_EXISTS : 0;
 }
 
+/* A use is of one mailbox of its user. */
+static int check_special_use(const struct mboxop *op)
+{
+    struct buf owner = BUF_INIT, inbox = BUF_INIT;
+    const char *holder;
+    int r = ERR_NOTFOUND;
+
+    if (op->special_use != NULL && mboxname_owner(op->env->config, op->name, &owner) &&
+        mboxname_inbox(op->env->config, buf_cstr(&owner), &inbox) == 0)
+        r = special_use_holder(op->env->list, buf_cstr(&inbox), buf_cstr(&owner), op->special_use, NULL,
+                               op->pool, &holder);
+    buf_free(&owner);
+    buf_free(&inbox);
+    if (r == 0)
+        return ERR_SPECIAL_USE;
+    return r == ERR_NOTFOUND ? 0 : r;
+}
+
 /* What the new mailbox has from its ancestor or by the configuration. */
 static void inherit(struct mboxop *op, struct change *c)
 {
@@ -82,6 +101,8 @@ static int create_prepare(struct mboxop *op)
     struct change *c;
     int r = check_absent(op);
 
+    if (r == 0)
+        r = check_special_use(op);
     if (r != 0)
         return r;
     c = op_add_change(op);
@@ -149,9 +170,12 @@ static int put_record(struct mboxop *op, struct mboxlist_txn *txn, unsigned flag
     return mboxlist_txn_put(txn, &record);
 }
 
+/* Whoever writes is alone: nobody has taken the special use since, or does now. */
 static int create_commit(struct mboxop *op, struct mboxlist_txn *txn)
 {
-    return put_record(op, txn, 0);
+    int r = check_special_use(op);
+
+    return r == 0 ? put_record(op, txn, 0) : r;
 }
 
 /* Where there is no master there is nothing to wait for. */

@@ -48,7 +48,8 @@ enum mboxop_flags {
 };
 
 /* CREATE.  `partition` NULL: the parent's, else by partition_select_mode; `acl` NULL: inherited;
- * `uniqueid` NULL and uidvalidity 0: new ones; special_use: of the owner ("\\Sent"), may be NULL. */
+ * `uniqueid` NULL and uidvalidity 0: new ones; special_use: of the owner ("\\Sent"), may be NULL.
+ * ERR_SPECIAL_USE: another mailbox of his has it. */
 struct mboxop *mboxop_create(const struct mboxop_env *env, const char *name, const char *partition,
                              const char *acl, const char *uniqueid, uint32_t uidvalidity,
                              const char *special_use);

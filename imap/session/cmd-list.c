@@ -120,18 +120,20 @@ static enum step begin_walk(struct command *cmd)
 
 static enum step specials_step(struct command *cmd)
 {
-    return list_specials_run(cmd) == ERR_AGAIN ? STEP_WAIT : begin_walk(cmd);
+    struct list *l = cmd->state;
+
+    return specials_run(&l->specials) == ERR_AGAIN ? STEP_WAIT : begin_walk(cmd);
 }
 
 /* Only who asks for special uses is kept waiting for other servers' word of them. */
 static enum step begin_specials(struct command *cmd)
 {
-    const struct list *l = cmd->state;
+    struct list *l = cmd->state;
     int r;
 
     if (!l->options.special || (!l->options.extended && cmd->def->id == COMMAND_LIST))
         return begin_walk(cmd);
-    r = list_specials_begin(cmd);
+    r = specials_begin(&l->specials, cmd, NULL);
     if (r < 0)
         return command_error(cmd, r);
     cmd->step = specials_step;
@@ -187,7 +189,7 @@ static void list_cleanup(struct command *cmd)
     list_walk_free(l);
     list_status_free(l);
     hash_free(&l->subscribed);
-    hash_free(&l->specials);
+    specials_free(&l->specials);
     free(l->subs);
     buf_free(&l->name);
 }

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "imap/session/commands.h"
+#include "imap/session/create-args.h"
 #include "imap/session/route.h"
+#include "imap/session/specials.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/imapwire/args.h"
@@ -46,7 +48,9 @@ enum step cmd_select(struct command *cmd)
 /* ---- CREATE ---- */
 
 struct create {
-    const char *wanted; /* the third argument: a server, a partition, or server!partition */
+    struct create_args args;
+    const char *server;       /* where it goes */
+    struct specials specials; /* of the user's mailboxes on other servers */
 };
 
 static enum step start_at(struct command *cmd, const char *server)
@@ -55,6 +59,46 @@ static enum step start_at(struct command *cmd, const char *server)
     if (cmd->leg == NULL)
         return command_error(cmd, ERR_UNAVAILABLE);
     return cmd->leg->ops->start(cmd->leg, cmd);
+}
+
+static void create_cleanup(struct command *cmd)
+{
+    struct create *create = cmd->state;
+
+    specials_free(&create->specials);
+}
+
+/* RFC 6154 section 3: a use is one mailbox's.  Its own server looks for itself. */
+static enum step specials_step(struct command *cmd)
+{
+    struct create *create = cmd->state;
+
+    if (specials_run(&create->specials) == ERR_AGAIN)
+        return STEP_WAIT;
+    if (specials_have(&create->specials, create->args.uses))
+        return command_error(cmd, ERR_SPECIAL_USE);
+    create_cleanup(cmd);
+    cmd->cleanup = NULL;
+    cmd->state = NULL;
+    return start_at(cmd, create->server);
+}
+
+static enum step place_at(struct command *cmd, const char *server)
+{
+    struct create *create = cmd->state;
+    int r;
+
+    cmd->state = NULL;
+    if (create->args.uses == NULL || *create->args.uses == '\0')
+        return start_at(cmd, server);
+    cmd->state = create;
+    cmd->cleanup = create_cleanup;
+    create->server = server;
+    r = specials_begin(&create->specials, cmd, client_leg(cmd->client, server));
+    if (r < 0)
+        return command_error(cmd, r);
+    cmd->step = specials_step;
+    return specials_step(cmd);
 }
 
 /* Does an administrator want it on another server than its parent's? */
@@ -77,20 +121,19 @@ static enum step place_step(struct command *cmd)
     int r;
 
     r = route_ancestor(cmd, cmd->mailbox, &ancestor);
-    if (r == 0 && is_apart(create->wanted, &ancestor))
+    if (r == 0 && is_apart(create->args.place, &ancestor))
         return command_no(cmd, "CANNOT", "The parent is on another server");
     if (r == 0)
-        return start_at(cmd, ancestor.type == MBOXLIST_LOCAL ? NULL : ancestor.server);
+        return place_at(cmd, ancestor.type == MBOXLIST_LOCAL ? NULL : ancestor.server);
     if (r != ERR_NOTFOUND)
         return command_error(cmd, r);
     if (program->place != NULL)
-        r = program->place(cmd->client, cmd, cmd->mailbox, create->wanted, &server);
+        r = program->place(cmd->client, cmd, cmd->mailbox, create->args.place, &server);
     if (r == ERR_AGAIN)
         return STEP_WAIT;
     if (r < 0 && program->place != NULL)
         return command_error(cmd, r);
-    cmd->state = NULL;
-    return start_at(cmd, server);
+    return place_at(cmd, server);
 }
 
 /* A name that is there already is refused here; one that is not must be missing behind the barrier. */
@@ -113,14 +156,11 @@ enum step cmd_create(struct command *cmd)
 {
     struct create *create = pool_alloc(cmd->pool, sizeof(*create));
     struct imap_args args;
-    int r = 0;
 
     command_args(cmd, &args);
     if (read_name(cmd, &args, &cmd->mailbox) < 0)
         return STEP_DONE;
-    if (imap_args_skip(&args, ' '))
-        r = imap_args_astring(&args, &create->wanted);
-    if (r < 0 || imap_args_end(&args) < 0)
+    if (create_args_read(&args, &create->args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
     cmd->state = create;
     cmd->step = create_step;

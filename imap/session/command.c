@@ -177,6 +177,7 @@ static const struct {
     {ERR_TOOBIG, "LIMIT", "Too large"},
     {ERR_BADNAME, "CANNOT", "Invalid mailbox name"},
     {ERR_UNAVAILABLE, "UNAVAILABLE", "Server is unavailable"},
+    {ERR_SPECIAL_USE, "USEATTR", "Another mailbox has this special use"},
     {ERR_EXPUNGED, "EXPUNGEISSUED", "Some of the messages no longer exist"},
     {ERR_READONLY, NULL, "Mailbox is open read-only"},
     {ERR_UNSUPPORTED, "CANNOT", "Not supported"},

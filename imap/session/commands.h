@@ -16,7 +16,7 @@ enum step cmd_enable(struct command *cmd);     /* RFC 5161 */
 enum step cmd_getacl(struct command *cmd);     /* RFC 4314 3.3 */
 enum step cmd_id(struct command *cmd);         /* RFC 2971 */
 enum step cmd_idle(struct command *cmd);       /* RFC 2177 */
-enum step cmd_list(struct command *cmd);       /* with RFC 3348 */
+enum step cmd_list(struct command *cmd);       /* and XLIST; RFC 3348, 5258 */
 enum step cmd_listrights(struct command *cmd); /* RFC 4314 3.4 */
 enum step cmd_logout(struct command *cmd);
 enum step cmd_lsub(struct command *cmd);

@@ -6,6 +6,7 @@
 #define IMAP_SESSION_LIST_PRIVATE_H
 
 #include "imap/session/list.h"
+#include "imap/session/specials.h"
 #include "imap/session/spread.h"
 
 struct mboxlist_iter;
@@ -43,9 +44,9 @@ struct list {
     struct list_entry held;
     bool is_held, held_beside; /* held_beside: what follows it in the list is not below it */
 
-    struct hash *specials; /* of mailboxes of other servers: internal name -> uses */
-    struct spread spread;  /* servers that are being asked, or are to be */
-    size_t asked_count;    /* mailboxes whose STATUS they are to tell */
+    struct specials specials;
+    struct spread spread; /* servers that are being asked, or are to be */
+    size_t asked_count;   /* mailboxes whose STATUS they are to tell */
 };
 
 /* Each walks on: 1: call again; 0: all is listed; an error. */
@@ -76,10 +77,5 @@ int list_status_add(struct command *cmd, const struct mboxlist_record *record);
 /* Asks the servers of the mailboxes noted, and forgets them.  0; ERR_AGAIN: call again. */
 int list_status_run(struct command *cmd);
 void list_status_free(struct list *l);
-
-/* Learns the special uses of the user's own mailboxes on other servers, into l->specials.  0; ERR_AGAIN: call again.  A
- * server that is away has none. */
-int list_specials_begin(struct command *cmd);
-int list_specials_run(struct command *cmd);
 
 #endif

@@ -1,14 +1,7 @@
-/* list-status.c: what only a mailbox's server knows of it, for LIST: its STATUS (RFC 5819), its special uses. */
-#include <string.h>
-
+/* list-status.c: STATUS of the mailboxes that LIST lists (RFC 5819). */
 #include "imap/session/list-private.h"
 #include "imap/session/route.h"
 #include "lib/base/error.h"
-#include "lib/base/hash.h"
-#include "lib/base/mem.h"
-#include "lib/mboxlist/mboxlist.h"
-#include "lib/name/mboxname.h"
-#include "lib/name/namespace.h"
 
 /* ---- STATUS ---- */
 
@@ -30,9 +23,9 @@ int list_status_add(struct command *cmd, const struct mboxlist_record *record)
     return 0;
 }
 
-static int ask_status(struct command *cmd, struct spread_part *part)
+static int ask_status(struct command *cmd, struct spread_part *part, void *context)
 {
-    struct list *l = cmd->state;
+    const struct list *l = context;
 
     return part->leg->ops->status_many(part->leg, cmd, &part->batch, l->options.status);
 }
@@ -40,7 +33,7 @@ static int ask_status(struct command *cmd, struct spread_part *part)
 int list_status_run(struct command *cmd)
 {
     struct list *l = cmd->state;
-    int r = spread_run(&l->spread, cmd, ask_status);
+    int r = spread_run(&l->spread, cmd, ask_status, l);
 
     if (r == ERR_AGAIN)
         return r;
@@ -52,50 +45,4 @@ int list_status_run(struct command *cmd)
 void list_status_free(struct list *l)
 {
     spread_reset(&l->spread);
-}
-
-/* ---- special uses ---- */
-
-int list_specials_begin(struct command *cmd)
-{
-    struct list *l = cmd->state;
-    struct client *c = cmd->client;
-    const struct mboxlist_record *record;
-    struct mboxlist_iter *iter;
-    struct leg *leg;
-    int r = 0;
-
-    l->specials = hash_new(NULL);
-    if (*c->ns->inbox == '\0')
-        return 0;
-    iter = mboxlist_iter_all(c->list, c->ns->inbox, MBOXLIST_TYPE_BIT(MBOXLIST_REMOTE));
-    while ((r = mboxlist_iter_next(iter, &record)) == 1)
-        if ((strcmp(record->name, c->ns->inbox) == 0 || mboxname_is_below(record->name, c->ns->inbox)) &&
-            (leg = route_leg(c, record)) != NULL)
-            spread_part(&l->spread, leg);
-    mboxlist_iter_free(&iter);
-    return r;
-}
-
-static void take_special(const char *internal, const char *uses, void *context)
-{
-    struct command *cmd = context;
-    struct list *l = cmd->state;
-
-    hash_set(l->specials, internal, pool_strdup(cmd->pool, uses));
-}
-
-static int ask_specials(struct command *cmd, struct spread_part *part)
-{
-    return part->leg->ops->specials(part->leg, cmd, take_special, cmd);
-}
-
-int list_specials_run(struct command *cmd)
-{
-    struct list *l = cmd->state;
-    int r = spread_run(&l->spread, cmd, ask_specials);
-
-    if (r == 0)
-        spread_reset(&l->spread);
-    return r;
 }

@@ -112,15 +112,14 @@ bool list_level_has_children(struct command *cmd, const char *external)
 
 const char *list_special(struct command *cmd, const struct mboxlist_record *record, struct pool *pool)
 {
-    struct list *l = cmd->state;
-    const char *uses;
+    const struct list *l = cmd->state;
+    const char *userid = cmd->client->identity->userid;
 
-    if (!l->options.special || record == NULL)
+    /* what a mailbox was to him before it was renamed to somewhere else, it is no longer */
+    if (!l->options.special || record == NULL || !mboxname_is_owner(name_config(), record->name, userid))
         return "";
-    if (record->type == MBOXLIST_LOCAL)
-        return mboxlist_special_use(record, cmd->client->identity->userid, pool);
-    uses = l->specials != NULL ? hash_get(l->specials, record->name) : NULL;
-    return uses != NULL ? uses : "";
+    return record->type == MBOXLIST_LOCAL ? mboxlist_special_use(record, userid, pool)
+                                          : specials_of(&l->specials, record->name);
 }
 
 static int tell_held(struct command *cmd, const char *next_internal)

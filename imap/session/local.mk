@@ -15,6 +15,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/cmd-subs.c \
 	imap/session/command.c imap/session/command.h \
 	imap/session/commands.def imap/session/commands.h \
+	imap/session/create-args.c imap/session/create-args.h \
 	imap/session/dispatch.c imap/session/dispatch.h \
 	imap/session/front.c imap/session/front.h \
 	imap/session/input.c imap/session/input.h \
@@ -26,6 +27,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/list-walk.c \
 	imap/session/process.c imap/session/process.h \
 	imap/session/route.c imap/session/route.h \
+	imap/session/specials.c imap/session/specials.h \
 	imap/session/spread.c imap/session/spread.h \
 	imap/session/status-items.c imap/session/status-items.h imap/session/status-items.def
 SESSION_LIBS = imap/session/libsession.a $(LOGIN_LIBS) $(MUPDATE_LIBS) $(MBOXLIST_LIBS) $(IMAPWIRE_LIBS)

@@ -38,12 +38,12 @@ struct spread_part *spread_part(struct spread *s, struct leg *leg)
 
 /* What a part waits for is told in cmd->wake_at: the earliest counts. */
 static int run_part(struct command *cmd, struct spread_part *part, int64_t *wake_at,
-                    int (*ask)(struct command *cmd, struct spread_part *part))
+                    int (*ask)(struct command *cmd, struct spread_part *part, void *context), void *context)
 {
     int r;
 
     cmd->wake_at = CLOCK_NEVER;
-    r = ask(cmd, part);
+    r = ask(cmd, part, context);
     if (r == ERR_AGAIN) {
         if (cmd->wake_at < *wake_at)
             *wake_at = cmd->wake_at;
@@ -56,13 +56,13 @@ static int run_part(struct command *cmd, struct spread_part *part, int64_t *wake
 }
 
 int spread_run(struct spread *s, struct command *cmd,
-               int (*ask)(struct command *cmd, struct spread_part *part))
+               int (*ask)(struct command *cmd, struct spread_part *part, void *context), void *context)
 {
     int64_t wake_at = CLOCK_NEVER;
     unsigned running = 0;
 
     for (size_t i = 0; i < s->count && running < SPREAD_AT_ONCE; i++)
-        if (!s->parts[i].done && run_part(cmd, &s->parts[i], &wake_at, ask) == ERR_AGAIN)
+        if (!s->parts[i].done && run_part(cmd, &s->parts[i], &wake_at, ask, context) == ERR_AGAIN)
             running++;
     cmd->wake_at = wake_at;
     return running > 0 ? ERR_AGAIN : 0;

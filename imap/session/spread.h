@@ -30,7 +30,7 @@ struct spread_part *spread_part(struct spread *s, struct leg *leg);
 /* Calls `ask` for each part until it gives something else than ERR_AGAIN.  0: all are done; ERR_AGAIN: sources and
  * cmd->wake_at are set. */
 int spread_run(struct spread *s, struct command *cmd,
-               int (*ask)(struct command *cmd, struct spread_part *part));
+               int (*ask)(struct command *cmd, struct spread_part *part, void *context), void *context);
 
 /* Forgets all parts and frees their names. */
 void spread_reset(struct spread *s);

@@ -77,17 +77,26 @@ bool special_use_is_settable(const char *uses)
     return true;
 }
 
-static bool shares_one(const struct mboxlist_record *record, const char *userid, unsigned wanted)
+bool special_use_overlap(const char *a, const char *b)
+{
+    unsigned bits_a, bits_b;
+
+    read_bits(a, &bits_a);
+    read_bits(b, &bits_b);
+    return (bits_a & bits_b) != 0;
+}
+
+static bool shares_one(const struct mboxlist_record *record, const char *userid, const char *uses)
 {
     struct pool *pool;
-    unsigned bits;
+    bool yes;
 
     if (*record->special_use == '\0')
         return false;
     pool = pool_new(0);
-    read_bits(mboxlist_special_use(record, userid, pool), &bits);
+    yes = special_use_overlap(mboxlist_special_use(record, userid, pool), uses);
     pool_free(&pool);
-    return (bits & wanted) != 0;
+    return yes;
 }
 
 int special_use_holder(struct mboxlist *list, const char *tree, const char *userid, const char *uses,
@@ -96,13 +105,11 @@ int special_use_holder(struct mboxlist *list, const char *tree, const char *user
     static const char *const nobody[] = {NULL};
     const struct mboxlist_record *record;
     struct mboxlist_iter *it;
-    unsigned wanted;
     int r;
 
-    read_bits(uses, &wanted);
     it = mboxlist_iter_visible(list, NULL, tree, nobody, MBOXLIST_TYPES_ACTIVE);
     while ((r = mboxlist_iter_next(it, &record)) == 1)
-        if (shares_one(record, userid, wanted) && (except == NULL || strcmp(record->name, except) != 0))
+        if (shares_one(record, userid, uses) && (except == NULL || strcmp(record->name, except) != 0))
             break;
     if (r == 1)
         *name_r = pool_strdup(pool, record->name);

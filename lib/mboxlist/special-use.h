@@ -21,6 +21,9 @@ int special_use_read(const char *text, struct pool *pool, const char **uses_r);
 /* May mailboxes be given all of these uses?  Not \All and \Flagged: those are no mailboxes but searches. */
 bool special_use_is_settable(const char *uses);
 
+/* Have two lists a use in common? */
+bool special_use_overlap(const char *a, const char *b);
+
 /* Which mailbox of the user's tree (the internal name of his INBOX, and what is below) has one of these uses, other than
  * `except` (NULL: none)?  0 with its name in the pool; ERR_NOTFOUND; a database's error. */
 int special_use_holder(struct mboxlist *list, const char *tree, const char *userid, const char *uses,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cunit/unit.h"
+#include "imap/session/create-args.h"
 #include "imap/session/status-items.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -181,6 +182,52 @@ static void test_patterns(void)
     pool_free(&pool);
 }
 
+/* ---- CREATE ---- */
+
+static void test_create_args(void)
+{
+    static const struct {
+        const char *text;
+        int result;
+        const char *place, *uses;
+    } rows[] = {
+        {"", 0, NULL, NULL},
+        {" ", 0, NULL, NULL},
+        {" be1!p", 0, "be1!p", NULL},
+        {" \"part\"", 0, "part", NULL},
+        {" (USE ())", 0, NULL, ""},
+        {" (use (\\Sent))", 0, NULL, "\\Sent"},
+        {" (USE (\\Drafts \\Sent))", 0, NULL, "\\Drafts \\Sent"},
+        {" (USE (Sent))", ERR_SYNTAX, NULL, NULL},
+        {" (USE (\\))", ERR_SYNTAX, NULL, NULL},
+        {" (USE (\\Sent)", ERR_SYNTAX, NULL, NULL},
+        {" (USE (\\Sent", ERR_SYNTAX, NULL, NULL},
+        {" (USE (\\Sent)) x", ERR_SYNTAX, NULL, NULL},
+        {" (USE)", ERR_SYNTAX, NULL, NULL},
+        {" (FROB ())", ERR_SYNTAX, NULL, NULL},
+        {" a b", ERR_SYNTAX, NULL, NULL},
+        {"x", ERR_SYNTAX, NULL, NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct pool *pool = pool_new(0);
+        struct create_args create;
+        struct imap_args args;
+        int r;
+
+        imap_args_init(&args, pool, rows[i].text, strlen(rows[i].text));
+        r = create_args_read(&args, &create);
+        CU_ASSERT_EQUAL(r, rows[i].result);
+        if (r == 0) {
+            CU_ASSERT_STRING_EQUAL(create.place != NULL ? create.place : "-",
+                                   rows[i].place != NULL ? rows[i].place : "-");
+            CU_ASSERT_STRING_EQUAL(create.uses != NULL ? create.uses : "-",
+                                   rows[i].uses != NULL ? rows[i].uses : "-");
+        }
+        pool_free(&pool);
+    }
+}
+
 /* ---- STATUS ---- */
 
 static void test_status_items(void)
@@ -218,6 +265,7 @@ static void test_status_items(void)
 static const struct unit_case cases[] = {{"select", test_select},
                                          {"return", test_return},
                                          {"patterns", test_patterns},
+                                         {"create args", test_create_args},
                                          {"status items", test_status_items},
                                          {NULL, NULL}};
 

@@ -34,6 +34,7 @@ static void test_read(void)
         CU_ASSERT_STRING_EQUAL(uses, rows[i].uses);
         CU_ASSERT_EQUAL(special_use_is_settable(rows[i].text), rows[i].settable);
     }
+    CU_ASSERT(special_use_overlap("\\Sent \\Junk", "\\junk") && !special_use_overlap("\\Sent", "\\Junk"));
     CU_ASSERT(special_use_is_known("\\trash") && !special_use_is_known("\\Marked"));
     pool_free(&pool);
 }
