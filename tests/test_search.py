@@ -1,4 +1,4 @@
-"""SEARCH with its extensions: charsets (RFC 5255), ESEARCH (4731), SEARCHRES (5182), WITHIN (5032)."""
+"""SEARCH, SORT and THREAD: charsets (RFC 5255), ESEARCH (4731), SEARCHRES (5182), WITHIN (5032), SORT (5256, 5957), ESORT (5267)."""
 
 import base64
 import re
@@ -213,3 +213,141 @@ def test_other_sessions(site, ten):
         assert c.ok("UID SEARCH RETURN (COUNT) ALL").find(rb"^\* 3 EXPUNGE")
         assert hits(c, "SEARCH SUBJECT s4") == [3]
         assert ask(c, "SEARCH RETURN (COUNT) $") == {"COUNT": 9}
+
+
+# ---- SORT, THREAD ----
+
+
+def raw(n, subject="", sender="x@example.org", to="y@example.org", date="1 Jan 2026 00:00:00 +0000", headers=""):
+    text = "From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <m%d@x>\r\n%s\r\n%s\r\n"
+    return (text % (sender, to, subject, date, n, headers, "x" * 10 * n)).encode()
+
+
+def numbers(c, command, word="SORT"):
+    m = c.ok(command).one(rb"^\* " + word.encode() + rb"(.*)$")
+    return [int(n) for n in m.group(1).split()]
+
+
+@pytest.fixture
+def box(c):
+    rows = [
+        (("Zebra", "carl@example.org", "anna@x", "3 Jan 2026 10:00:00 +0000"), "05-Feb-2026 00:00:00 +0000"),
+        (("=?utf-8?q?=C3=84pfel?=", '"Zoe" <adam@example.org>', "ben@x", "3 Jan 2026 10:30:00 +0100"), "04-Feb-2026 00:00:00 +0000"),
+        (("Re: apple", "=?utf-8?q?=C3=81bel?= <zed@example.org>", "cara@x", "1 Jan 2026 00:00:00 +0000"), "03-Feb-2026 00:00:00 +0000"),
+        (("[list] Fwd: APPLE (fwd)", "Bert <BERT@example.org>", "", "5 Jan 2026 00:00:00 +0000"), "02-Feb-2026 00:00:00 +0000"),
+        (("", "noone", "Team: ;", "nonsense"), "01-Feb-2026 00:00:00 +0000"),
+    ]  # fmt: skip
+    for i, (fields, arrival) in enumerate(rows):
+        c.ok(['APPEND INBOX (%s) "%s" ' % ("\\Flagged" if i % 2 else "", arrival), raw(5 - i, *fields, headers="Cc: c%d@x\r\n" % (i % 2))])
+    c.select("INBOX")
+    return c
+
+
+def test_sort(box):
+    cases = {
+        "(ARRIVAL)": [5, 4, 3, 2, 1], "(REVERSE ARRIVAL)": [1, 2, 3, 4, 5], "(SIZE)": [5, 1, 3, 4, 2],
+        "(DATE)": [3, 2, 1, 4, 5], "(SUBJECT)": [5, 3, 4, 2, 1], "(REVERSE SUBJECT)": [1, 2, 3, 4, 5],
+        "(SUBJECT REVERSE DATE)": [5, 4, 3, 2, 1], "(FROM)": [2, 4, 1, 5, 3], "(TO)": [4, 1, 2, 3, 5],
+        "(CC)": [1, 3, 5, 2, 4], "(CC REVERSE ARRIVAL)": [1, 3, 5, 2, 4], "(REVERSE CC ARRIVAL)": [4, 2, 5, 3, 1],
+        "(DISPLAYFROM)": [3, 4, 1, 5, 2], "(DISPLAYTO)": [4, 1, 2, 3, 5], "(reverse displayfrom)": [2, 5, 1, 4, 3],
+    }  # fmt: skip
+    sizes = {int(m.group(1)): int(m.group(2)) for m in box.ok("FETCH 1:* RFC822.SIZE").find(rb"^\* (\d+) FETCH \(RFC822.SIZE (\d+)")}
+    cases["(SIZE)"] = sorted(sizes, key=lambda n: (sizes[n], n))
+    for criteria, expected in cases.items():
+        assert numbers(box, "SORT %s UTF-8 ALL" % criteria) == expected, criteria
+    assert numbers(box, "SORT (SUBJECT) US-ASCII FLAGGED") == [4, 2]
+    assert numbers(box, 'SORT (ARRIVAL) "utf-8" TEXT "not in mailbox"') == []
+    assert numbers(box, ["SORT (SUBJECT) UTF-8 SUBJECT ", "äpf".encode()]) == [2]
+    for bad in ("SORT SUBJECT UTF-8 ALL", "SORT () UTF-8 ALL", "SORT (NONSENSE) UTF-8 ALL", "SORT (REVERSE) UTF-8 ALL", "SORT (SUBJECT) UTF-8 ",
+                "SORT (SUBJECT) UTF-8", "SORT (SUBJECT SUBJECT  DATE) UTF-8 ALL", "SORT (%s) UTF-8 ALL" % " ".join(["DATE"] * 17)):  # fmt: skip
+        box.bad(bad)
+    assert "BADCHARSET" in box.no("SORT (SUBJECT) X-UNHEARD-OF ALL").text
+
+
+def test_extended(box):
+    def ask(command):
+        tag = box.start(command)
+        r = box.finish(tag)
+        assert r.status == "OK", r
+        m = r.one(rb'^\* ESEARCH \(TAG "([^"]+)"\)(.*)$')
+        assert m.group(1).decode() == tag
+        return m.group(2).decode().strip()
+
+    assert ask("SORT RETURN () (REVERSE ARRIVAL) UTF-8 ALL") == "ALL 1:5"
+    assert ask("SORT RETURN (ALL) (ARRIVAL) UTF-8 ALL") == "ALL 5,4,3,2,1"
+    assert ask("UID SORT RETURN (MIN MAX COUNT) (SUBJECT) UTF-8 ALL") == "UID MIN 5 MAX 1 COUNT 5"
+    assert ask("SORT RETURN (MIN COUNT ALL) (SUBJECT) UTF-8 SUBJECT nowhere") == "COUNT 0"
+    assert ask("SORT RETURN (SAVE MIN MAX) (SUBJECT) UTF-8 ALL") == "MIN 5 MAX 1"
+    assert hits(box, "SEARCH $") == [1, 5]
+    assert not box.ok("UID SORT RETURN (SAVE) (DATE) UTF-8 FLAGGED").find(rb"S(EARCH|ORT)")
+    assert numbers(box, "SORT (ARRIVAL) UTF-8 $") == [4, 2]
+    box.bad("SORT RETURN (PARTIAL 1:2) (SUBJECT) UTF-8 ALL")
+    box.bad("SORT RETURN (MIN (SUBJECT) UTF-8 ALL")
+
+
+def test_many(c):
+    """More rows than are sorted at once, by COPY of some; equal ones stay in the mailbox's order."""
+    for i in range(8):
+        c.append("INBOX", raw(i, "s%d" % (i * 5 % 8)))
+    c.select("INBOX")
+    for _ in range(9):
+        c.ok("COPY 1:* INBOX")
+    total = 8 * 2**9
+    assert c.select("INBOX") == total
+    expected = [n for s in range(8) for n in range(1, total + 1) if ((n - 1) % 8) * 5 % 8 == s]
+    assert numbers(c, "SORT (SUBJECT) UTF-8 ALL") == expected
+    assert numbers(c, "UID SORT (REVERSE SUBJECT DATE) UTF-8 ALL")[: total // 8] == [n for n in range(1, total + 1) if ((n - 1) % 8) * 5 % 8 == 7]
+    m = c.ok("THREAD REFS UTF-8 ALL").one(rb"^\* THREAD (.*)$")
+    assert len(re.findall(rb"\d+", m.group(1))) == total
+
+
+def test_thread(c):
+    mail = [
+        ("Lunch", "1 Jan 2026 10:00:00 +0000", ""),
+        ("Re: Lunch", "1 Jan 2026 12:00:00 +0000", "References: <m1@x>\r\n"),
+        ("Re: Lunch", "1 Jan 2026 11:00:00 +0000", "In-Reply-To: <\"m1\"@x> from somebody <z@x>\r\n"),
+        ("Budget", "2 Jan 2026 10:00:00 +0000", ""),
+        ("re: lunch", "1 Jan 2026 13:00:00 +0000", "References:\r\n <m1@x>\r\n <m2@x>\r\n"),
+        ("Fwd: BUDGET", "3 Jan 2026 10:00:00 +0000", ""),
+        ("Other", "3 Jan 2026 11:00:00 +0000", "References: <gone@x>\r\n"),
+        ("Another", "3 Jan 2026 12:00:00 +0000", "References: <gone@x>\r\n"),
+    ]
+    for i, (subject, date, headers) in enumerate(mail):
+        c.ok(['APPEND INBOX "0%d-Mar-2026 00:00:00 +0000" ' % (9 - i), raw(i + 1, subject, date=date, headers=headers)])
+    c.select("INBOX")
+
+    def thread(arguments):
+        return c.ok(arguments).one(rb"^\* THREAD ?(.*)$").group(1).decode()
+
+    assert thread("THREAD REFERENCES UTF-8 ALL") == "(1 (3)(2 5))(4 6)((7)(8))"
+    assert thread("THREAD REFS UTF-8 ALL") == "((7)(8))(6)(4)(1 (3)(2 5))"
+    assert thread("THREAD ORDEREDSUBJECT US-ASCII ALL") == "(1 (3)(2)(5))(4 6)(7)(8)"
+    assert thread("THREAD REFERENCES UTF-8 SUBJECT nowhere") == ""
+    # messages that do not match are as if they were not there
+    assert thread("THREAD REFERENCES UTF-8 NOT 1 NOT 8") == "((3)(2 5))(4 6)(7)"
+    c.ok("STORE 1 +FLAGS (\\Deleted)")
+    c.ok("EXPUNGE")
+    assert thread("UID THREAD REFS UTF-8 UID 4:*") == "((7)(8))(6)(5)(4)"
+    for bad in ("THREAD", "THREAD NONSENSE UTF-8 ALL", "THREAD REFS UTF-8", "THREAD REFS UTF-8 FOO", "THREAD RETURN () REFS UTF-8 ALL"):
+        c.bad(bad)
+    assert "BADCHARSET" in c.no("THREAD REFS X-UNHEARD-OF ALL").text
+
+
+def test_announced_words(c):
+    words = set(c.ok("CAPABILITY").one(rb"^\* CAPABILITY (.*)$").group(1).decode().split())
+    assert {"ESEARCH", "ESORT", "I18NLEVEL=1", "SEARCHRES", "SORT", "SORT=DISPLAY", "THREAD=ORDEREDSUBJECT",
+            "THREAD=REFERENCES", "THREAD=REFS", "WITHIN"} <= words  # fmt: skip
+    assert not {"CONTEXT=SEARCH", "CONTEXT=SORT"} & words
+
+
+def test_suppressed(make_imapd):
+    words = "ESORT SORT=DISPLAY THREAD=REFS WITHIN SEARCHRES"
+    with make_imapd(conf={"suppress_capabilities": words}).imap("fred") as s:
+        s.append("INBOX", message())
+        s.select("INBOX")
+        for bad in ("SORT RETURN (MIN) (SUBJECT) UTF-8 ALL", "SORT (DISPLAYTO) UTF-8 ALL", "THREAD REFS UTF-8 ALL", "SEARCH OLDER 5",
+                    "SEARCH RETURN (SAVE) ALL"):  # fmt: skip
+            s.bad(bad)
+        s.ok("SORT (SUBJECT) UTF-8 ALL")
+        s.ok("THREAD REFERENCES UTF-8 ALL")
+        s.ok("SEARCH RETURN (MIN) ALL")

@@ -60,9 +60,11 @@ static enum step (*const starts[COMMAND_END])(struct command *cmd) = {
     [COMMAND_SETACL] = local_setacl,
     [COMMAND_SETMETADATA] = local_setmetadata,
     [COMMAND_SETQUOTA] = local_setquota,
+    [COMMAND_SORT] = local_sort,
     [COMMAND_STATUS] = local_status,
     [COMMAND_STORE] = local_store,
     [COMMAND_SUBSCRIBE] = local_subscribe,
+    [COMMAND_THREAD] = local_thread,
     [COMMAND_UNSELECT] = local_close_mailbox,
     [COMMAND_UNSUBSCRIBE] = local_subscribe,
 };

@@ -119,12 +119,15 @@ enum step local_select(struct command *cmd);
 enum step local_setacl(struct command *cmd); /* SETACL, DELETEACL */
 enum step local_setmetadata(struct command *cmd);
 enum step local_setquota(struct command *cmd);
+enum step local_sort(struct command *cmd);
 enum step local_status(struct command *cmd);
 enum step local_store(struct command *cmd);
 enum step local_subscribe(struct command *cmd);
 
 /* The QUOTA response to SETQUOTA: what the root's limits are now (RFC 9208 4.1.3). */
 void local_tell_limits(struct command *cmd);
+
+enum step local_thread(struct command *cmd);
 
 /* Runs an operation on names to the command's answer. */
 enum step local_run_operation(struct command *cmd, struct mboxop *op);

@@ -9,5 +9,6 @@ lib_mail_libmail_a_SOURCES = \
 	lib/mail/message.c lib/mail/message.h \
 	lib/mail/section.c lib/mail/section.h \
 	lib/mail/text.c lib/mail/text.h \
+	lib/mail/thread.c lib/mail/thread.h \
 	lib/mail/wire.c lib/mail/wire.h
 MAIL_LIBS = lib/mail/libmail.a $(CHARSET_LIBS) $(BASE_LIBS)

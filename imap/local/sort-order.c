@@ -1,0 +1,378 @@
+/* sort-order.c: rows and their order. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "imap/local/sort.h"
+#include "imap/session/capability.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/charset/fold.h"
+#include "lib/charset/words.h"
+#include "lib/mail/address.h"
+#include "lib/mail/header.h"
+#include "lib/mail/text.h"
+
+enum { RUN = 1024 /* rows sorted at once */, STEP_ROWS = 16 * 1024 /* moved in a step */ };
+
+/* ---- criteria ---- */
+
+static const struct {
+    const char *name;
+    enum sort_key key;
+    const char *field; /* of a string; NULL: a number */
+    const char *capability;
+} keys[] = {
+    [SORT_ARRIVAL] = {"ARRIVAL", SORT_ARRIVAL, NULL, NULL},
+    [SORT_CC] = {"CC", SORT_CC, "Cc", NULL},
+    [SORT_DATE] = {"DATE", SORT_DATE, NULL, NULL},
+    [SORT_DISPLAYFROM] = {"DISPLAYFROM", SORT_DISPLAYFROM, "From", "SORT=DISPLAY"},
+    [SORT_DISPLAYTO] = {"DISPLAYTO", SORT_DISPLAYTO, "To", "SORT=DISPLAY"},
+    [SORT_FROM] = {"FROM", SORT_FROM, "From", NULL},
+    [SORT_SIZE] = {"SIZE", SORT_SIZE, NULL, NULL},
+    [SORT_SUBJECT] = {"SUBJECT", SORT_SUBJECT, "Subject", NULL},
+    [SORT_TO] = {"TO", SORT_TO, "To", NULL},
+};
+
+static int fail(struct imap_args *args, const char *text)
+{
+    args->error = text;
+    return ERR_SYNTAX;
+}
+
+static int parse_key(struct imap_args *args, enum sort_key *key_r)
+{
+    const char *name;
+
+    if (imap_args_atom(args, &name) < 0)
+        return ERR_SYNTAX;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (!str_ieq(name, keys[i].name) ||
+            (keys[i].capability != NULL && capability_is_suppressed(keys[i].capability)))
+            continue;
+        *key_r = keys[i].key;
+        return 0;
+    }
+    return fail(args, "Unknown sort criterion");
+}
+
+int sort_parse(struct imap_args *args, struct sort_criteria *criteria)
+{
+    *criteria = (struct sort_criteria){0};
+    if (imap_args_char(args, '(') < 0)
+        return ERR_SYNTAX;
+    do {
+        struct sort_criterion *c = &criteria->items[criteria->count];
+
+        if (criteria->count == SORT_CRITERIA_MAX)
+            return fail(args, "Too many sort criteria");
+        if (criteria->count > 0 && imap_args_space(args) < 0)
+            return ERR_SYNTAX;
+        c->reverse = imap_args_word(args, "REVERSE");
+        if ((c->reverse && imap_args_space(args) < 0) || parse_key(args, &c->key) < 0)
+            return ERR_SYNTAX;
+        criteria->count++;
+    } while (!imap_args_skip(args, ')'));
+    return 0;
+}
+
+enum search_wants sort_wants(const struct sort_criteria *criteria)
+{
+    enum search_wants wants = SEARCH_RECORDS;
+
+    for (unsigned i = 0; i < criteria->count; i++) {
+        if (keys[criteria->items[i].key].field != NULL)
+            wants = SEARCH_MESSAGES;
+    }
+    return wants;
+}
+
+/* ---- rows ---- */
+
+/* A number in a form that compares as unsigned; or a string's first eight bytes, and where all of it is. */
+struct value {
+    uint64_t prefix;
+    uint32_t at, len;
+};
+
+struct sorter {
+    struct sort_criteria criteria;
+    uint32_t *numbers;    /* of each row */
+    struct value *values; /* criteria.count of each row */
+    size_t count, room;
+    struct buf texts;
+    uint32_t *order, *other; /* rows; runs of `run` of them are in order, and are merged into the other */
+    size_t run, done;        /* rows merged in this pass */
+    size_t left, right;      /* merging: the next of either run */
+    struct buf scratch, folded;
+};
+
+struct sorter *sorter_new(const struct sort_criteria *criteria)
+{
+    struct sorter *s = xcalloc(1, sizeof(*s));
+
+    s->criteria = *criteria;
+    return s;
+}
+
+void sorter_free(struct sorter **sp)
+{
+    struct sorter *s = *sp;
+
+    if (s == NULL)
+        return;
+    free(s->numbers);
+    free(s->values);
+    free(s->order);
+    free(s->other);
+    buf_free(&s->texts);
+    buf_free(&s->scratch);
+    buf_free(&s->folded);
+    free(s);
+    *sp = NULL;
+}
+
+/* ---- the strings ---- */
+
+void sort_fold(const char *text, size_t n, struct buf *to)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+
+    if (memmem(text, n, replacement, 3) == NULL && str_is_utf8(text, n)) {
+        fold_text(FOLD_UNICODE, text, n, to);
+        return;
+    }
+    buf_putc(to, '\xff'); /* is in no UTF-8 */
+    buf_append(to, text, n);
+}
+
+/* The text of an address for a criterion, raw or decoded. */
+static void put_address(const struct mail_address *a, bool display, struct buf *to)
+{
+    if (display && a->name != NULL)
+        words_decode(a->name, strlen(a->name), to);
+    if (to->len > 0 || a->mailbox == NULL)
+        return;
+    if (display && a->host != NULL)
+        buf_printf(to, "%s@%s", a->mailbox, a->host);
+    else
+        words_decode(a->mailbox, strlen(a->mailbox), to);
+}
+
+static void put_first_address(const struct mail_field *field, bool display, struct buf *to)
+{
+    struct pool *pool = pool_new(0);
+    const struct mail_address *a = mail_addresses_parse(pool, field->value, field->value_len, 1);
+
+    if (a != NULL)
+        put_address(a, display, to);
+    pool_free(&pool);
+}
+
+/* What a message has for a criterion, folded, in s->folded. */
+static int read_text(struct sorter *s, struct message *message, enum sort_key key)
+{
+    struct mail_field field;
+    const char *data;
+    size_t len;
+    int r = message_item(message, CACHE_HEADERS, &data, &len);
+
+    buf_reset(&s->scratch);
+    buf_reset(&s->folded);
+    if (r == ERR_EXPUNGED)
+        return 0; /* its file and its cache entry are gone: as if the field were absent */
+    if (r < 0 || !mail_header_find(data, len, keys[key].field, &field))
+        return r;
+    if (key == SORT_SUBJECT)
+        mail_base_subject(field.value, field.value_len, &s->scratch, NULL);
+    else
+        put_first_address(&field, key == SORT_DISPLAYFROM || key == SORT_DISPLAYTO, &s->scratch);
+    sort_fold(buf_cstr(&s->scratch), s->scratch.len, &s->folded);
+    if (s->folded.len > SORT_TEXT_MAX)
+        buf_truncate(&s->folded, SORT_TEXT_MAX);
+    return 0;
+}
+
+/* The first eight bytes as a number that compares as they do. */
+static uint64_t prefix_of(const char *s, size_t n)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        v = v << 8 | (i < n ? (unsigned char)s[i] : 0);
+    return v;
+}
+
+/* Signed numbers in the order of unsigned ones. */
+static uint64_t biased(int64_t n)
+{
+    return (uint64_t)n ^ UINT64_C(1) << 63;
+}
+
+static int make_value(struct sorter *s, const struct search_hit *hit, enum sort_key key,
+                      struct value *value_r)
+{
+    const struct mailbox_record *record = &hit->seen->record;
+    int r;
+
+    *value_r = (struct value){0};
+    switch (key) {
+    case SORT_ARRIVAL:
+        value_r->prefix = biased(record->internal_date);
+        return 0;
+    case SORT_DATE:
+        value_r->prefix = biased(record->sent_date);
+        return 0;
+    case SORT_SIZE:
+        value_r->prefix = record->size;
+        return 0;
+    default:
+        break;
+    }
+    r = read_text(s, hit->message, key);
+    if (r < 0)
+        return r;
+    value_r->prefix = prefix_of(buf_cstr(&s->folded), s->folded.len);
+    value_r->at = (uint32_t)s->texts.len;
+    value_r->len = (uint32_t)s->folded.len;
+    buf_append(&s->texts, buf_cstr(&s->folded), s->folded.len);
+    return 0;
+}
+
+static void make_room(struct sorter *s)
+{
+    if (s->count < s->room)
+        return;
+    s->room = s->room * 2 + 256;
+    s->numbers = xreallocarray(s->numbers, s->room, sizeof(*s->numbers));
+    s->values = xreallocarray(s->values, s->room, s->criteria.count * sizeof(*s->values));
+}
+
+int sorter_add(struct sorter *s, const struct search_hit *hit, uint32_t number)
+{
+    size_t row = sizeof(*s->numbers) * 3 + sizeof(*s->values) * s->criteria.count;
+    int r = 0;
+
+    if (s->count * row + s->texts.len > SORT_MEMORY_MAX)
+        return ERR_LIMIT;
+    make_room(s);
+    s->numbers[s->count] = number;
+    for (unsigned i = 0; r == 0 && i < s->criteria.count; i++)
+        r = make_value(s, hit, s->criteria.items[i].key, &s->values[s->count * s->criteria.count + i]);
+    s->count++;
+    return r;
+}
+
+/* ---- the order ---- */
+
+static int compare_texts(const struct sorter *s, const struct value *a, const struct value *b)
+{
+    size_t n = a->len < b->len ? a->len : b->len;
+    int r = n > 8 ? memcmp(s->texts.data + a->at + 8, s->texts.data + b->at + 8, n - 8) : 0;
+
+    return r != 0 ? r : (a->len > b->len) - (a->len < b->len);
+}
+
+/* Rows that are equal stay in the mailbox's order, which is that of their numbers. */
+static int compare_rows(const struct sorter *s, uint32_t a, uint32_t b)
+{
+    const struct value *va = &s->values[(size_t)a * s->criteria.count];
+    const struct value *vb = &s->values[(size_t)b * s->criteria.count];
+
+    for (unsigned i = 0; i < s->criteria.count; i++, va++, vb++) {
+        int r = (va->prefix > vb->prefix) - (va->prefix < vb->prefix);
+
+        if (r == 0)
+            r = compare_texts(s, va, vb);
+        if (r != 0)
+            return s->criteria.items[i].reverse ? -r : r;
+    }
+    return (a > b) - (a < b);
+}
+
+static int compare(const void *a, const void *b, void *context)
+{
+    return compare_rows(context, *(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+/* Runs of RUN rows, STEP_ROWS in all. */
+static void sort_runs(struct sorter *s)
+{
+    size_t end = s->done + STEP_ROWS < s->count ? s->done + STEP_ROWS : s->count;
+
+    for (; s->done < end; s->done += RUN) {
+        size_t n = s->count - s->done < RUN ? s->count - s->done : RUN;
+
+        for (size_t i = 0; i < n; i++)
+            s->order[s->done + i] = (uint32_t)(s->done + i);
+        qsort_r(s->order + s->done, n, sizeof(*s->order), compare, s);
+    }
+    if (s->done < s->count)
+        return;
+    s->run = RUN;
+    s->done = 0;
+}
+
+/* Merges some rows of the two runs that begin at `begin`; true when both are used up. */
+static bool merge_some(struct sorter *s, size_t begin, size_t *moved)
+{
+    size_t middle = begin + s->run < s->count ? begin + s->run : s->count;
+    size_t end = middle + s->run < s->count ? middle + s->run : s->count;
+
+    while (s->done < end && *moved < STEP_ROWS) {
+        bool from_left = s->left < middle &&
+                         (s->right >= end || compare_rows(s, s->order[s->left], s->order[s->right]) < 0);
+
+        s->other[s->done++] = s->order[from_left ? s->left++ : s->right++];
+        ++*moved;
+    }
+    return s->done == end;
+}
+
+static void merge_runs(struct sorter *s)
+{
+    size_t moved = 0;
+
+    while (s->done < s->count && moved < STEP_ROWS) {
+        size_t begin = s->done / (2 * s->run) * (2 * s->run);
+
+        if (s->done == begin) {
+            s->left = begin;
+            s->right = begin + s->run;
+        }
+        merge_some(s, begin, &moved);
+    }
+    if (s->done == s->count) {
+        uint32_t *swap = s->order;
+
+        s->order = s->other;
+        s->other = swap;
+        s->run *= 2;
+        s->done = 0;
+    }
+}
+
+int sorter_step(struct sorter *s)
+{
+    if (s->count == 0)
+        return 0;
+    if (s->order == NULL) {
+        s->order = xreallocarray(NULL, s->count, sizeof(*s->order));
+        s->other = xreallocarray(NULL, s->count, sizeof(*s->other));
+    }
+    if (s->run == 0)
+        sort_runs(s);
+    else
+        merge_runs(s);
+    return s->run == 0 || s->run < s->count ? 1 : 0;
+}
+
+size_t sorter_count(const struct sorter *s)
+{
+    return s->count;
+}
+
+uint32_t sorter_number(const struct sorter *s, size_t i)
+{
+    return s->numbers[s->order[i]];
+}
