@@ -146,7 +146,10 @@ static enum step search_some(struct command *cmd)
 
     if (r < 0)
         return failed(cmd, r);
-    return r > 0 ? STEP_MORE : answer(cmd);
+    if (r == 0)
+        return answer(cmd);
+    command_progress(cmd, cmd->done + SEARCH_BATCH, 0);
+    return STEP_MORE;
 }
 
 static int parse(struct command *cmd, struct search_state *s, struct imap_args *args)

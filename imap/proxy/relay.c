@@ -10,6 +10,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/engine/engine.h"
+#include "lib/imapwire/args.h"
 
 /* A tagged answer.  What answers a command that nobody waits for is dropped. */
 static enum reply tagged(struct proxy_leg *p, const struct imap_response *response)
@@ -70,11 +71,33 @@ static bool is_leaving(const struct proxy_leg *p)
     return cmd != NULL && (cmd->def->id == COMMAND_CLOSE || cmd->def->id == COMMAND_UNSELECT);
 }
 
+/* Its tag is not the client's; how far it is counts for the client's command. */
+static void take_progress(struct proxy_leg *p, const struct imap_response *r)
+{
+    struct command *cmd = p->leg.client->command;
+    struct pool *pool = pool_new(0);
+    struct imap_args args;
+    uint32_t done, goal = 0;
+    const char *tag;
+
+    imap_args_init(&args, pool, r->code_args.s, r->code_args.n);
+    if (cmd != NULL && p->open != 0 && imap_args_char(&args, '(') == 0 &&
+        imap_args_nstring(&args, &tag) == 0 && imap_args_space(&args) == 0 &&
+        imap_args_number(&args, &done) == 0 && imap_args_space(&args) == 0 &&
+        (imap_args_word(&args, "NIL") || imap_args_number(&args, &goal) == 0))
+        command_progress(cmd, done, goal);
+    pool_free(&pool);
+}
+
 static enum reply untagged(struct proxy_leg *p, const struct imap_response *r)
 {
     /* Capabilities are those of the connection between the servers: not for the client. */
     if (p->ignore != 0 || imap_slice_is(r->word, "CAPABILITY") || imap_slice_is(r->code, "CAPABILITY"))
         return REPLY_IGNORED;
+    if (imap_slice_is(r->code, "INPROGRESS")) {
+        take_progress(p, r);
+        return REPLY_IGNORED;
+    }
     if (is_of_selection(r) && !shows_selection(p))
         return REPLY_IGNORED;
     if (r->has_number && imap_slice_is(r->word, "EXPUNGE") && !may_tell_expunge(p))
@@ -239,7 +262,7 @@ enum reply proxy_collect(struct proxy_leg *p, struct imap_response *response_r)
 void proxy_pass_piece(struct proxy_leg *p, const struct imap_piece *piece)
 {
     stream_write(p->leg.client->stream, piece->data, piece->len);
-    p->passing = !piece->last;
+    p->passing = p->leg.client->mid_response = !piece->last;
 }
 
 void proxy_pass_line(struct proxy_leg *p)

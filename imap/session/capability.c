@@ -228,6 +228,11 @@ static void add_mupdate(struct buf *to)
     buf_free(&name);
 }
 
+static bool is_configured(const char *name)
+{
+    return strcmp(name, "INPROGRESS") != 0 || opt_duration_ms(OPT_IMAP_INPROGRESS_INTERVAL) > 0;
+}
+
 static bool is_due(const struct client *c, enum when when)
 {
     bool authenticated = c->state != CLIENT_NOAUTH;
@@ -253,7 +258,7 @@ void capability_list(struct client *c, struct buf *to)
     struct buf list = BUF_INIT;
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-        if (is_due(c, table[i].when) && !is_lacked(c, i))
+        if (is_due(c, table[i].when) && is_configured(table[i].name) && !is_lacked(c, i))
             add(&list, table[i].name);
         if (i == 0)
             add(&list, opt_switch(OPT_LITERALMINUS) ? "LITERAL-" : "LITERAL+");

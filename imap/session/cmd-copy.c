@@ -26,6 +26,7 @@ struct copy {
     uint64_t written;
     struct seqset together;           /* those in the sink */
     unsigned count;                   /* of them */
+    unsigned begun;                   /* of all */
     bool has_message;                 /* `message` is read, and not in the sink yet */
     struct seqset from_uids, to_uids; /* those that are safe */
     uint32_t uidvalidity;
@@ -206,6 +207,7 @@ static enum step part_step(struct command *cmd)
         return fail(cmd, r);
     seqset_add(&cp->together, cp->message.uid);
     cp->count++;
+    command_progress(cmd, ++cp->begun - 1, 0);
     cp->has_message = false;
     cp->pending_len = 0;
     cp->written = 0;

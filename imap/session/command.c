@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imap/session/capability.h"
 #include "imap/session/client.h"
 #include "imap/session/commands.h"
+#include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
@@ -92,6 +94,53 @@ void command_counters(enum command_id id, struct command_counter *out)
     out->runs = atomic_load_explicit(&counters[id].runs, memory_order_relaxed);
     out->failed = atomic_load_explicit(&counters[id].failed, memory_order_relaxed);
     out->microseconds = atomic_load_explicit(&counters[id].microseconds, memory_order_relaxed);
+}
+
+/* ---- progress ---- */
+
+static void set_progress(struct command *cmd)
+{
+    int64_t interval = opt_duration_ms(OPT_IMAP_INPROGRESS_INTERVAL);
+
+    cmd->progress_at = interval > 0 ? clock_deadline(interval) : CLOCK_NEVER;
+    cmd->bytes_out = stream_bytes_out(cmd->client->stream);
+}
+
+static void put_progress(struct command *cmd)
+{
+    struct stream *to = cmd->client->stream;
+
+    stream_printf(to, "* OK [INPROGRESS (\"%s\" ", cmd->tag);
+    if (cmd->done == 0 && cmd->goal == 0)
+        stream_puts(to, "NIL NIL");
+    else if (cmd->goal <= cmd->done)
+        stream_printf(to, "%u NIL", cmd->done);
+    else
+        stream_printf(to, "%u %u", cmd->done, cmd->goal);
+    stream_puts(to, ")] Still working\r\n");
+}
+
+int64_t command_progress_due(struct command *cmd)
+{
+    struct client *c = cmd->client;
+
+    if (cmd->progress_at == 0)
+        set_progress(cmd);
+    if (clock_left(cmd->progress_at) != 0)
+        return cmd->progress_at;
+    /* who hears something knows that it goes on; who reads nothing needs no more */
+    if (!c->mid_response && stream_unsent(c->stream) == 0 && stream_bytes_out(c->stream) == cmd->bytes_out &&
+        !capability_is_suppressed("INPROGRESS"))
+        put_progress(cmd);
+    set_progress(cmd);
+    return cmd->progress_at;
+}
+
+void command_progress(struct command *cmd, uint32_t done, uint32_t goal)
+{
+    cmd->done = done > cmd->done ? done : cmd->done;
+    cmd->goal = goal;
+    command_progress_due(cmd);
 }
 
 /* ---- answers ---- */

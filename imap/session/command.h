@@ -129,12 +129,25 @@ struct command {
     bool failed;        /* the answer was NO or BAD */
     bool literal_over;  /* the message literal and its line's end have been taken */
     int64_t began_us;
+    int64_t progress_at; /* when the client should hear that it goes on (RFC 9585); CLOCK_NEVER */
+    uint64_t bytes_out;  /* the client's, when that was set */
+    uint32_t done, goal; /* what command_progress() has said */
 };
 
 /* Begins to read the arguments, within the bounds of the options maxword and maxquoted. */
 void command_args(const struct command *cmd, struct imap_args *args);
 /* The same for a text that came behind a message literal. */
 void command_args_of(const struct command *cmd, const char *text, size_t len, struct imap_args *args);
+
+/* ---- progress (RFC 9585) ---- */
+
+/* A command that may take long says how far it is, at a place where a response may be written: `done` of `goal` (0: not
+ * known), in whatever it counts.  The client is told every imap_inprogress_interval at most, and only while it gets
+ * nothing else. */
+void command_progress(struct command *cmd, uint32_t done, uint32_t goal);
+
+/* Dispatch's own, for a command that waits: tells the client if it is time; when it will be. */
+int64_t command_progress_due(struct command *cmd);
 
 /* ---- ending: each returns STEP_DONE ---- */
 

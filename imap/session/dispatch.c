@@ -165,6 +165,7 @@ static struct command *new_command(struct client *c, const struct head *head, co
     cmd->args_len = head->args_len;
     cmd->wake_at = CLOCK_NEVER;
     cmd->began_us = clock_us();
+    command_progress_due(cmd); /* counts from here */
     cmd->text = buf_steal(&c->input.text);
     c->command = cmd;
     return cmd;
@@ -464,11 +465,16 @@ static enum engine_verdict park(struct client *c, bool want_input, int64_t deadl
 static bool wait_command(struct client *c, enum engine_verdict *verdict_r)
 {
     bool want_input = c->command->wants_input;
+    int64_t due, deadline = c->command->wake_at;
     int r = want_input ? fill(c, &want_input) : 0;
 
     if (r > 0)
         return true;
-    *verdict_r = r < 0 ? ENGINE_CLOSE : park(c, want_input, c->command->wake_at);
+    if (!c->command->wants_input) {
+        due = command_progress_due(c->command);
+        deadline = due < deadline ? due : deadline;
+    }
+    *verdict_r = r < 0 ? ENGINE_CLOSE : park(c, want_input, deadline);
     return false;
 }
 
