@@ -1,6 +1,7 @@
 # imap/proxy: a leg over a backend connection, and proxyd.
 noinst_LIBRARIES += imap/proxy/libproxy.a
 imap_proxy_libproxy_a_SOURCES = \
+	imap/proxy/choose.c \
 	imap/proxy/conn.c \
 	imap/proxy/exchange.c \
 	imap/proxy/lacking.c \

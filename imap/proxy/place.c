@@ -5,7 +5,6 @@
 #include "imap/proxy/proxy-private.h"
 #include "imap/session/client.h"
 #include "lib/base/clock.h"
-#include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
@@ -52,17 +51,15 @@ int proxy_place(struct client *c, struct command *cmd, const char *mailbox, cons
 {
     struct str_list list = servers(cmd->pool);
     const char *server = wanted_server(cmd->pool, wanted);
-    uint32_t chance;
+    int r;
 
     (void)mailbox;
     if (!c->identity->is_admin)
         return ERR_DENIED;
     if (server == NULL)
         server = opt_string(OPT_DEFAULTSERVER);
-    if (server == NULL && list.count > 0) {
-        digest_random(&chance, sizeof(chance));
-        server = list.items[chance % list.count];
-    }
+    if (server == NULL && list.count > 0 && (r = proxy_choose(cmd, &list, &server)) < 0)
+        return r;
     *server_r = NULL;
     if (server == NULL && leg_program()->local != NULL)
         return 0; /* a unified node: here */

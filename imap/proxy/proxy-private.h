@@ -10,6 +10,7 @@
 #include "imap/session/client.h"
 #include "lib/backend/backend.h"
 #include "lib/base/buf.h"
+#include "lib/base/str.h"
 #include "lib/imapwire/response.h"
 #include "lib/stream/stream.h"
 
@@ -163,8 +164,16 @@ bool proxy_does_without(struct proxy_leg *p, struct command *cmd, enum step *ste
 /* Does a word, where a backend would take a partition, name a server?  A Cyrus would begin to move the mailbox. */
 bool proxy_is_server(const char *word);
 
+/* ---- choose.c ---- */
+
+/* One of the servers, by serverlist_select_mode and serverlist_select_soft_usage_limit: they are asked one after the
+ * other, those that are away left out.  0; ERR_AGAIN; ERR_UNAVAILABLE: all are away. */
+int proxy_choose(struct command *cmd, const struct str_list *servers, const char **server_r);
+
 /* ---- exchange.c: small commands of our own, IDLE ---- */
 
+/* Connects, and sends a command's text (no tag, no CRLF) unless one is under way.  As proxy_connect(). */
+int proxy_begin_once(struct proxy_leg *p, struct command *cmd, const char *text);
 /* Runs a command text (no tag, no CRLF) to its answer, over several calls with the same text.  Results as
  * proxy_answer(). */
 int proxy_exchange(struct proxy_leg *p, struct command *cmd, struct stream *to, const char **ok_r,

@@ -21,7 +21,7 @@ struct leg *proxy_leg_new(struct client *c, const char *server);
 
 /* A new mailbox without a parent: the server that an administrator named ("server", "server!partition"), if it
  * is in `serverlist`; else
- * `defaultserver`; else one of `serverlist`, by chance; else this machine, if it is a backend too.  ERR_DENIED
+ * `defaultserver`; else one of `serverlist` by serverlist_select_mode; else this machine, if it is a backend too.  ERR_DENIED
  * for others than administrators; ERR_CONFIG: nothing of that. */
 int proxy_place(struct client *c, struct command *cmd, const char *mailbox, const char *wanted,
                 const char **server_r);

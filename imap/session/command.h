@@ -119,6 +119,8 @@ struct command {
      * Mailbox does not exist"); NULL: by the error code (command_error). */
     const char *failure;
 
+    void *placing; /* leg_program.place's own, in the pool */
+
     /* Dispatch's own. */
     char *text;         /* the whole command; args points into it */
     char *final;        /* the answer behind the tag, malloc'ed */

@@ -1,0 +1,90 @@
+"""Where a mailbox goes that nothing else places: serverlist_select_mode, serverlist_select_soft_usage_limit."""
+
+import pytest
+
+from iatlas.fake import GREETING, Fake, Hangup
+from iatlas.node import ADMIN
+
+PREFIX = "/shared/vendor/cmu/cyrus-imapd/freespace/"
+MANY, PERCENT = "total", "percent/most"
+
+
+class Space(Fake):
+    """A backend that says how much is free: {entry: "free;total"}; None: it goes away at the question."""
+
+    def __init__(self, address, space):
+        self.space, self.made = space, []
+        super().__init__(address, self.handle, GREETING)
+
+    def handle(self, s, tag, text):
+        if text.startswith("GETMETADATA"):
+            if self.space is None:
+                raise Hangup
+            entry = text.split('"')[3]
+            assert entry.startswith(PREFIX), text
+            value = self.space.get(entry[len(PREFIX) :])
+            if value == "BAD":
+                s.send("%s BAD what\r\n" % tag)
+                return True
+            s.send('* METADATA "" ("%s" %s)\r\n' % (entry, '"%s"' % value if value else "NIL"))
+        elif text.startswith("CREATE"):
+            self.made.append(text.split()[1])
+            s.no(tag, "enough seen")
+            return True
+        else:
+            return None
+        s.ok(tag)
+        return True
+
+
+@pytest.fixture
+def placing(make_murder, network):
+    """placing(a, b, **conf): which of two servers with such space gets a mailbox: 0, 1."""
+    murder = make_murder(backends=1)
+    fakes, count = [], [0]
+
+    def place(*spaces, **conf):
+        made = [Space(network.address(), s) for s in spaces]
+        fakes.extend(made)
+        fe = murder.fe[0]
+        fe.stop()
+        fe.conf.update(conf, defaultserver=None, serverlist=" ".join(f.name for f in made))
+        fe.start()
+        murder._wait_synced(fe)
+        count[0] += 1
+        with murder.imap(ADMIN) as c:
+            answer = c.no("CREATE place%d" % count[0]).text
+        got = [i for i, f in enumerate(made) if f.made]
+        assert len(got) <= 1
+        return got[0] if got else answer
+
+    yield place
+    for f in fakes:
+        f.close()
+    assert [e for f in fakes for e in f.errors] == []
+
+
+def test_select_mode(placing):
+    much, little = {MANY: "900;1000", PERCENT: "10;1000"}, {MANY: "800;1000", PERCENT: "90;100"}
+    assert placing(much, little) == 0  # freespace-most is the default
+    assert placing(little, much, serverlist_select_mode="freespace-most") == 1
+    assert placing(much, little, serverlist_select_mode="freespace-percent-most") == 1
+    assert placing(little, {MANY: "BAD", PERCENT: "BAD"}, serverlist_select_mode="freespace-most") == 0
+    # nonsense, and no answer at all, is worse than little
+    for odd in ("x", "5", "9;5", ";", None, "99999999999999999999;99999999999999999999"):
+        assert placing({MANY: odd}, little) == 1
+    # a server that is away is left out; if all are, nothing is made
+    assert placing(None, little) == 1
+    assert "UNAVAILABLE" in placing(None, None)
+    # one server is not asked
+    assert placing({MANY: "BAD"}) == 0
+
+
+def test_soft_usage_limit(placing):
+    full, free = {MANY: "9000;100000", PERCENT: "9;100"}, {MANY: "500;1000", PERCENT: "50;100"}
+    limit = {"serverlist_select_soft_usage_limit": "90"}
+    assert placing(full, free) == 0
+    assert placing(full, free, **limit) == 1
+    assert placing(full, {MANY: "1;1000"}, **limit) == 0  # all are beyond it: the best of them
+    assert placing(full, free, serverlist_select_mode="random", **limit) == 1
+    assert placing(free, free, serverlist_select_mode="random") in (0, 1)
