@@ -113,6 +113,7 @@ def test_pipelined(imapd):
             c.finish("w")
 
 
+@pytest.mark.slow  # under the sanitizers freed memory is kept
 def test_many_turns_cost_nothing(imapd):
     """A thousand users over one connection: memory and entries in proc do not grow."""
 

@@ -172,8 +172,6 @@ int proxy_choose(struct command *cmd, const struct str_list *servers, const char
 
 /* ---- exchange.c: small commands of our own, IDLE ---- */
 
-/* Connects, and sends a command's text (no tag, no CRLF) unless one is under way.  As proxy_connect(). */
-int proxy_begin_once(struct proxy_leg *p, struct command *cmd, const char *text);
 /* Runs a command text (no tag, no CRLF) to its answer, over several calls with the same text.  Results as
  * proxy_answer(). */
 int proxy_exchange(struct proxy_leg *p, struct command *cmd, struct stream *to, const char **ok_r,
