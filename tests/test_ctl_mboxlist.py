@@ -141,6 +141,30 @@ def test_usage(murder):
     assert murder.m.command("ctl_mboxlist", "-m", check=False).returncode == 78
 
 
+def test_a_list_that_shrank_stops(murder):
+    """A list that was lost, or restored from long ago, is not what the master shall believe."""
+    be, own = murder.be[0], murder.names[0]
+    with master(murder) as c:
+        for i in range(21):  # with anna's three mailboxes: 21 of 24
+            c.ok('ACTIVATE "user.lost%d" "%s!default" ""' % (i, own))
+        c.ok('DELETE "user.anna.Sent"')
+        assert len(push(murder, "-w").stdout.splitlines()) == 22
+        r = push(murder, check=False)
+        assert r.returncode == 65 and "mupdate_remove_max" in r.stderr
+        assert 'mboxop.shrunk count=21 total=23' in be.log()
+        assert c.find("user.lost0") and not c.find("user.anna.Sent")  # nothing is done
+        be.conf["mupdate_remove_max"] = "92"
+        be.write_configuration()
+        push(murder)
+        assert not c.find("user.lost0") and c.find("user.anna.Sent")
+        be.conf["mupdate_remove_max"] = "0"
+        be.write_configuration()
+        for i in range(20):  # so few may always go
+            c.ok('ACTIVATE "user.lost%d" "%s!default" ""' % (i, own))
+        push(murder)
+        assert not c.find("user.lost0")
+
+
 def test_a_renamed_server_stops(murder):
     """Under another servername every mailbox would be another server's: nothing may be moved."""
     be = murder.be[0]

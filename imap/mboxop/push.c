@@ -12,8 +12,13 @@
 #include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 
-enum { RUN_MAX = 256 /* names of one tree that are pushed at a time */, LIST_WAIT_MS = 30 * 60 * 1000 };
+enum {
+    RUN_MAX = 256, /* names of one tree that are pushed at a time */
+    LIST_WAIT_MS = 30 * 60 * 1000,
+    REMOVE_ALWAYS = 20 /* names that may go, whatever share of the list they are */
+};
 
 /* ---- the names that the master has as we have them: their hashes, sorted ---- */
 
@@ -65,6 +70,7 @@ struct push {
     struct known known;
     const char **there; /* names that only the master has */
     size_t there_count, there_room;
+    uint64_t total, gone;     /* active names that the master has as ours; of them those that are not here */
     const char *run[RUN_MAX]; /* names of one tree that differ */
     size_t run_count;
     struct pool *run_pool;
@@ -123,6 +129,8 @@ static int take_entry(const struct mupdate_entry *entry, void *context)
     struct push *push = context;
     int r = compare(push, entry);
 
+    push->total += entry->state == MUPDATE_ACTIVE;
+    push->gone += entry->state == MUPDATE_ACTIVE && r == ERR_NOTFOUND;
     if (r == 1)
         know(&push->known, entry->name);
     if (r != ERR_NOTFOUND)
@@ -342,6 +350,19 @@ static int push_ours(struct push *push)
 
 enum { SERVERNAME_MAX = 1024 };
 
+/* A list that was lost or restored from long ago must not be what the master believes.  Who is asked about each name
+ * (-i) may do it. */
+static int check_shrunk(const struct push *push)
+{
+    int64_t most = opt_int(OPT_MUPDATE_REMOVE_MAX);
+
+    if (push->options->show_only || push->options->ask != NULL || push->gone <= REMOVE_ALWAYS ||
+        most >= 100 || push->gone * 100 <= push->total * (uint64_t)(most < 0 ? 0 : most))
+        return 0;
+    LOG(LOG_ERR, MBOXOP_SHRUNK, LOG_INT(COUNT, push->gone), LOG_INT(TOTAL, push->total));
+    return ERR_LIMIT;
+}
+
 static int check_servername(const struct mboxop_env *env, const struct push_options *options)
 {
     struct buf path = BUF_INIT, before = BUF_INIT;
@@ -377,6 +398,8 @@ int mboxop_push(const struct mboxop_env *env, const struct push_options *options
     push.pool = pool_new(0);
     push.run_pool = pool_new(0);
     r = list_master(&push);
+    if (r == 0)
+        r = check_shrunk(&push);
     for (size_t i = 0; i < push.there_count && r == 0; i++)
         r = withdraw(&push, push.there[i]);
     if (r == 0)

@@ -35,7 +35,8 @@ struct push_options {
 /* Waits for the master as long as it takes: for tools and the keeper's thread.  counts_r (may be NULL): how
  * many of each.  0; ERR_UNAVAILABLE: no master, or it went away in the middle; ERR_CONFIG: the list was last
  * pushed under another servername (logged; <configdirectory>/mupdate.servername, to be removed by who means it:
- * every mailbox would be taken for another server's and set aside); ERR_BUSY, ERR_CONFLICT...: some
+ * every mailbox would be taken for another server's and set aside); ERR_LIMIT: too large a share of what the
+ * master has of this server is not here (logged; mupdate_remove_max), and nothing was done; ERR_BUSY, ERR_CONFLICT...: some
  * names were left out (all others were dealt with); or an error of the list.  It may be repeated. */
 int mboxop_push(const struct mboxop_env *env, const struct push_options *options,
                 uint64_t counts_r[PUSH_FINDINGS]);

@@ -81,6 +81,16 @@ static int away(const char *why)
     return 0;
 }
 
+static int shrunk(void)
+{
+    fprintf(stderr,
+            "%s: too many of the mailboxes that the MUPDATE master has of this server are not here; nothing "
+            "was pushed "
+            "(-w lists them; mupdate_remove_max, -i)\n",
+            program);
+    return EX_DATAERR;
+}
+
 static int push(const struct request *request, struct mboxop_env *env)
 {
     const struct push_options options = {
@@ -102,6 +112,8 @@ static int push(const struct request *request, struct mboxop_env *env)
         r = mboxop_push(env, &options, NULL);
     if (r == ERR_UNAVAILABLE || r == ERR_TIMEOUT || r == ERR_AUTH)
         status = away(why.len > 0 ? buf_cstr(&why) : error_text(r));
+    else if (r == ERR_LIMIT)
+        status = shrunk();
     else if (r != 0 && r != ERR_BUSY) /* who works on a name tells the master himself */
         status = failed(r, buf_cstr(&why));
     buf_free(&why);
