@@ -24,8 +24,9 @@ imap_lmtp_local_liblmtp_local_a_SOURCES = \
 	imap/lmtp/local/choose.c \
 	imap/lmtp/local/deliver.c \
 	imap/lmtp/local/duplicate.c imap/lmtp/local/duplicate.h \
-	imap/lmtp/local/local.c imap/lmtp/local/local.h imap/lmtp/local/local-private.h
-LMTP_LOCAL_LIBS = imap/lmtp/local/liblmtp-local.a $(LMTP_ENGINE_LIBS) $(STORE_LIBS)
+	imap/lmtp/local/local.c imap/lmtp/local/local.h imap/lmtp/local/local-private.h \
+	imap/lmtp/local/scripts.c
+LMTP_LOCAL_LIBS = imap/lmtp/local/liblmtp-local.a $(LMTP_ENGINE_LIBS) $(SIEVEHOST_LIBS) $(STORE_LIBS)
 EXTRA_DIST += doc/formats/duplicates.md doc/formats/part-table.md
 
 noinst_LIBRARIES += imap/lmtp/unified/liblmtp-unified.a

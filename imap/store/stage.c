@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "imap/store/stage-private.h"
@@ -93,6 +94,28 @@ int64_t stage_read(struct stage *s, uint64_t offset, void *to, size_t n)
     if (offset >= s->info.size)
         return 0;
     return file_pread_some(s->fd, to, n, (int64_t)offset);
+}
+
+int stage_map(const struct stage *s, const char **data_r, size_t *n_r)
+{
+    void *data;
+
+    BUG_ON(!s->finished);
+    *data_r = "";
+    *n_r = s->info.size;
+    if (s->info.size == 0)
+        return 0;
+    data = mmap(NULL, s->info.size, PROT_READ, MAP_SHARED, s->fd, 0);
+    if (data == MAP_FAILED)
+        return ERR_IO;
+    *data_r = data;
+    return 0;
+}
+
+void stage_unmap(const char *data, size_t n)
+{
+    if (n > 0)
+        munmap((void *)data, n);
 }
 
 static void unpublish(struct stage *s)

@@ -42,6 +42,11 @@ int stage_encode_binary(struct stage **stage, struct stage_info *info_r);
  * only at the end; or ERR_IO. */
 int64_t stage_read(struct stage *stage, uint64_t offset, void *to, size_t n);
 
+/* The bytes of a finished stage as memory, which outlives the stage: stage_unmap() when nobody reads it any more.  0,
+ * ERR_IO. */
+int stage_map(const struct stage *stage, const char **data_r, size_t *n_r);
+void stage_unmap(const char *data, size_t n);
+
 /* Gives everything back; what was not appended is gone.  *stage may be NULL. */
 void stage_free(struct stage **stage);
 

@@ -76,7 +76,8 @@ void backend_lines_mechs(const struct backend *b, struct buf *to);
 bool backend_initial_always(const struct backend *b);
 bool backend_lines_has(const struct backend *b, const char *word);
 
-extern const struct backend_ops backend_imap_ops, backend_lmtp_ops, backend_mupdate_ops, backend_sieve_ops;
+extern const struct backend_ops backend_imap_ops, backend_lmtp_ops, backend_mupdate_ops, backend_sieve_ops,
+    backend_smtp_ops;
 
 /* ---- the connection ---- */
 

@@ -19,9 +19,8 @@
 #include "lib/stream/tls.h"
 
 static const struct backend_ops *const ops_of[] = {
-    [BACKEND_IMAP] = &backend_imap_ops,
-    [BACKEND_LMTP] = &backend_lmtp_ops,
-    [BACKEND_MUPDATE] = &backend_mupdate_ops,
+    [BACKEND_IMAP] = &backend_imap_ops,   [BACKEND_LMTP] = &backend_lmtp_ops,
+    [BACKEND_SMTP] = &backend_smtp_ops,   [BACKEND_MUPDATE] = &backend_mupdate_ops,
     [BACKEND_SIEVE] = &backend_sieve_ops,
 };
 

@@ -20,7 +20,7 @@
 
 struct backend;
 
-enum backend_protocol { BACKEND_IMAP, BACKEND_LMTP, BACKEND_MUPDATE, BACKEND_SIEVE };
+enum backend_protocol { BACKEND_IMAP, BACKEND_LMTP, BACKEND_MUPDATE, BACKEND_SIEVE, BACKEND_SMTP };
 
 enum backend_status {
     BACKEND_DONE = 0, /* connected, authenticated as asked */
@@ -40,7 +40,7 @@ struct backend_config {
     const char *authname; /* NULL: by the options (proxy_authname; MUPDATE: mupdate_authname), */
     const char *password; /* likewise (<host>_password, proxy_password; mupdate_password), */
     const char *realm;    /* likewise */
-    bool anonymous;       /* do not authenticate (LMTP, MUPDATE on a Unix socket) */
+    bool anonymous;       /* do not authenticate (SMTP; LMTP, MUPDATE on a Unix socket) */
     bool pooled;          /* a connection that waits in the pool will do (IMAP, credentials by the options) */
     bool eager;         /* try, even if it did not answer a moment ago: a thread with a back-off of its own */
     int64_t timeout_ms; /* for everything; 0: the option client_timeout for each step of it */
@@ -80,8 +80,8 @@ int backend_connect_wait(const struct backend_config *config, int64_t deadline, 
 
 /* When done: the stream (owned by b), positioned after the last answer of the login. */
 struct stream *backend_stream(struct backend *b);
-/* The capability words after login, blank-separated as the server gave them (LMTP: the lines
- * after LHLO, one a LF; MUPDATE: likewise, without "* "; ManageSieve: likewise, without quotes);
+/* The capability words after login, blank-separated as the server gave them (LMTP, SMTP: the lines
+ * after LHLO or EHLO, one a LF; MUPDATE: likewise, without "* "; ManageSieve: likewise, without quotes);
  * "" before. */
 const char *backend_capabilities(const struct backend *b);
 /* Is it among the words (IMAP: ASCII case ignored; the others: first word of a line)? */

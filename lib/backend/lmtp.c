@@ -1,4 +1,4 @@
-/* lmtp.c: LMTP before the first transaction (RFC 2033, RFC 3207, RFC 4954). */
+/* lmtp.c: LMTP and SMTP before the first transaction (RFC 2033, RFC 5321, RFC 3207, RFC 4954). */
 #include <string.h>
 
 #include "lib/backend/backend-private.h"
@@ -31,6 +31,14 @@ static int greeting(struct backend *b)
 static void ask_capability(struct backend *b)
 {
     stream_printf(b->stream, "LHLO %s\r\n", config_servername());
+}
+
+/* RFC 5321 4.1.1.1: a domain, without the port that a server's name may carry here. */
+static void say_ehlo(struct backend *b)
+{
+    const char *name = config_servername();
+
+    stream_printf(b->stream, "EHLO %.*s\r\n", (int)strcspn(name, ":"), name);
 }
 
 static int capability(struct backend *b)
@@ -81,6 +89,23 @@ const struct backend_ops backend_lmtp_ops = {
     .starttls_answer = starttls_answer,
     .auth_answer = auth_answer,
     .ask_capability = ask_capability,
+    .mechs = backend_lines_mechs,
+    .initial_response = backend_initial_always,
+    .authenticate = authenticate,
+    .has = backend_lines_has,
+};
+
+const struct backend_ops backend_smtp_ops = {
+    .service = "smtp",
+    .port = 25,
+    .starttls = "STARTTLS\r\n",
+    .cancel = "*\r\n",
+    .logout = "QUIT\r\n",
+    .greeting = greeting,
+    .capability = capability,
+    .starttls_answer = starttls_answer,
+    .auth_answer = auth_answer,
+    .ask_capability = say_ehlo,
     .mechs = backend_lines_mechs,
     .initial_response = backend_initial_always,
     .authenticate = authenticate,

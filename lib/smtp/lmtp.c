@@ -28,8 +28,9 @@ enum state {
 
 struct rcpt {
     char *address;
-    bool accepted; /* RCPT said 2xx */
-    bool final;    /* the result is known */
+    char *original; /* NULL: not known */
+    bool accepted;  /* RCPT said 2xx */
+    bool final;     /* the result is known */
     struct lmtp_result result;
 };
 
@@ -134,6 +135,11 @@ int lmtp_begin(struct lmtp *c, const struct lmtp_message *m)
 
 int lmtp_rcpt(struct lmtp *c, const char *address)
 {
+    return lmtp_rcpt_from(c, address, NULL);
+}
+
+int lmtp_rcpt_from(struct lmtp *c, const char *address, const char *original)
+{
     MAGIC_CHECK(c, LMTP_MAGIC);
     if (!is_clean(address))
         return ERR_INVALID;
@@ -143,7 +149,10 @@ int lmtp_rcpt(struct lmtp *c, const char *address)
         c->size = c->size > 0 ? c->size * 2 : 8;
         c->rcpts = xreallocarray(c->rcpts, c->size, sizeof(*c->rcpts));
     }
-    c->rcpts[c->count] = (struct rcpt){.address = pool_strdup(c->pool, address)};
+    c->rcpts[c->count] = (struct rcpt){
+        .address = pool_strdup(c->pool, address),
+        .original = original != NULL ? pool_strdup(c->pool, original) : NULL,
+    };
     c->total = COMMAND_RCPT + c->count + 1;
     return (int)c->count++;
 }
@@ -291,6 +300,18 @@ static void write_mail(struct lmtp *c)
     stream_puts(c->s, "\r\n");
 }
 
+/* ORCPT: RFC 3461 4.2, 6533 3 */
+static void write_rcpt(struct lmtp *c, const struct rcpt *rcpt)
+{
+    stream_printf(c->s, "RCPT TO:<%s>%s", rcpt->address,
+                  c->message.ignore_quota && c->caps.ignorequota ? " IGNOREQUOTA" : "");
+    if (rcpt->original != NULL && c->caps.xorcpt) {
+        stream_puts(c->s, " ORCPT=rfc822;");
+        write_xtext(c->s, rcpt->original);
+    }
+    stream_puts(c->s, "\r\n");
+}
+
 static void write_command(struct lmtp *c, unsigned command)
 {
     if (command == COMMAND_RSET)
@@ -298,8 +319,7 @@ static void write_command(struct lmtp *c, unsigned command)
     else if (command == COMMAND_MAIL)
         write_mail(c);
     else
-        stream_printf(c->s, "RCPT TO:<%s>%s\r\n", c->rcpts[command - COMMAND_RCPT].address,
-                      c->message.ignore_quota && c->caps.ignorequota ? " IGNOREQUOTA" : "");
+        write_rcpt(c, &c->rcpts[command - COMMAND_RCPT]);
 }
 
 /* RFC 2920: the envelope in one go; else a command at a time. */
@@ -444,9 +464,13 @@ static int replies(struct lmtp *c)
         return r == 0 ? LMTP_WAIT : r;
     if (c->reply.code < 400 && !is_ok(c))
         return because(c, ERR_PROTOCOL);
-    rcpt = &c->rcpts[c->next_final];
-    set_result(c, rcpt, &c->reply);
-    rcpt->result.accepted = is_ok(c);
+    do {
+        rcpt = &c->rcpts[c->next_final++];
+        if (rcpt->final)
+            continue;
+        set_result(c, rcpt, &c->reply);
+        rcpt->result.accepted = is_ok(c);
+    } while (c->message.one_reply && c->next_final < c->count);
     return LMTP_MORE;
 }
 

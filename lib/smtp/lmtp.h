@@ -1,4 +1,4 @@
-/* lmtp.h: the client side of LMTP (RFC 2033) over a stream: one message to many recipients,
+/* lmtp.h: the client side of LMTP (RFC 2033), and of SMTP, over a stream: one message to many recipients,
  * a reply for each.
  *
  * Step-wise: lmtp_step() never waits for the peer.  Each step of the dialogue has a time
@@ -29,6 +29,7 @@ struct lmtp_message {
                         * socket announces none; NULL: none */
     bool auth_empty;   /* AUTH=<> where AUTH is announced */
     bool ignore_quota; /* IGNOREQUOTA on each RCPT where announced */
+    bool one_reply;    /* SMTP: the reply to the message is one, for all recipients (RFC 5321 3.3) */
     uint64_t size;     /* SIZE= where announced; 0: unknown */
     /* The message, CRLF lines, not dot-stuffed: up to n bytes from `offset` into `to`; the number (0 at
      * the end), or an error: the connection is then dropped without the final dot. */
@@ -49,6 +50,8 @@ int lmtp_begin(struct lmtp *c, const struct lmtp_message *m);
  * likewise; ERR_LIMIT beyond LMTP_RCPTS_MAX. */
 enum { LMTP_RCPTS_MAX = 10000 };
 int lmtp_rcpt(struct lmtp *c, const char *address);
+/* The same, telling a server that announces XORCPT (doc/protocols/lmtp.md) what the address was at first: ORCPT=. */
+int lmtp_rcpt_from(struct lmtp *c, const char *address, const char *original);
 
 /* A piece of the work.  LMTP_DONE: each recipient has its final reply, the connection can be used again; or
  * (sticky) ERR_UNAVAILABLE: the server said 421, or refused the greeting or RSET; ERR_EOF, ERR_IO,

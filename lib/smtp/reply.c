@@ -114,6 +114,7 @@ static void parse_line(struct smtp_caps *caps, const char *line)
         {"AUTH", offsetof(struct smtp_caps, auth_param)},
         {"SIZE", offsetof(struct smtp_caps, size)},
         {"SMTPUTF8", offsetof(struct smtp_caps, smtputf8)},
+        {"XORCPT", offsetof(struct smtp_caps, xorcpt)},
     };
     size_t n = strcspn(line, " \t=");
 

@@ -1,5 +1,6 @@
 #include "cunit/unit.h"
 
-extern const struct unit_suite sievehost_scripts_suite;
+extern const struct unit_suite sievehost_compose_suite, sievehost_memory_suite, sievehost_scripts_suite;
 
-const struct unit_suite *const unit_suites[] = {&sievehost_scripts_suite, NULL};
+const struct unit_suite *const unit_suites[] = {&sievehost_scripts_suite, &sievehost_compose_suite,
+                                                &sievehost_memory_suite, NULL};

@@ -130,7 +130,7 @@ static const struct smtp_caps all = {.pipelining = true,
                                      .auth_param = true,
                                      .smtputf8 = true,
                                      .size = true};
-static const struct smtp_caps none = {0};
+static const struct smtp_caps none = {0}, ours = {.xorcpt = true}, smtp = {0};
 
 static const struct {
     const char *what;
@@ -142,6 +142,36 @@ static const struct {
     const char *enhanced[4];
     const char *script[24];
 } dialogues[] = {
+    {"SMTP: one reply, for those who were not refused",
+     &smtp,
+     "s",
+     TEXT,
+     {"a", "b", "c"},
+     0,
+     {250, 550, 250},
+     {"2.0.0", "", "2.0.0"},
+     {"<MAIL FROM:<s>\r\n", ">250 x\r\n", "<RCPT TO:<a>\r\n", ">250 a\r\n", "<RCPT TO:<b>\r\n", ">550 b\r\n",
+      "<RCPT TO:<c>\r\n", ">250 c\r\n", "<DATA\r\n", ">354 go\r\n", "<" STUFFED, ">250 2.0.0 queued\r\n"}},
+    {"SMTP: refused as a whole",
+     &smtp,
+     "s",
+     TEXT,
+     {"a", "b"},
+     0,
+     {554, 554},
+     {"5.7.1", "5.7.1"},
+     {"<MAIL FROM:<s>\r\n", ">250 x\r\n", "<RCPT TO:<a>\r\n", ">250 a\r\n", "<RCPT TO:<b>\r\n", ">250 b\r\n",
+      "<DATA\r\n", ">354 go\r\n", "<" STUFFED, ">554 5.7.1 spam\r\n"}},
+    {"ORCPT to who announces it",
+     &ours,
+     "s",
+     TEXT,
+     {"a@internal"},
+     0,
+     {250},
+     {""},
+     {"<MAIL FROM:<s>\r\n", ">250 x\r\n", "<RCPT TO:<a@internal> ORCPT=rfc822;a+2Bb@x\r\n", ">250 a\r\n",
+      "<DATA\r\n", ">354 go\r\n", "<" STUFFED, ">250 ok\r\n"}},
     {"everything announced",
      &all,
      "sender@example.org",
@@ -334,6 +364,7 @@ static unsigned give(struct lmtp *c, size_t i, struct source *source)
                              .utf8 = true,
                              .auth_empty = true,
                              .ignore_quota = true,
+                             .one_reply = dialogues[i].caps == &smtp,
                              .size = 77,
                              .read = read_source,
                              .context = source,
@@ -343,7 +374,7 @@ static unsigned give(struct lmtp *c, size_t i, struct source *source)
     *source = (struct source){.text = dialogues[i].text, .n = strlen(dialogues[i].text)};
     CU_ASSERT_EQUAL(lmtp_begin(c, &m), 0);
     for (n = 0; n < 4 && dialogues[i].rcpts[n] != NULL; n++)
-        CU_ASSERT_EQUAL(lmtp_rcpt(c, dialogues[i].rcpts[n]), (int)n);
+        CU_ASSERT_EQUAL(lmtp_rcpt_from(c, dialogues[i].rcpts[n], n == 0 ? "a+b@x" : NULL), (int)n);
     return n;
 }
 

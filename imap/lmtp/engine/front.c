@@ -88,7 +88,7 @@ static enum lmtpd_progress cmd_lhlo(struct lmtpd_front *f, const char *args)
         buf_puts(&b, "\nSTARTTLS");
     if (mechanisms[0] != '\0')
         buf_printf(&b, "\nAUTH %s", mechanisms);
-    buf_puts(&b, "\nIGNOREQUOTA");
+    buf_puts(&b, "\nXORCPT\nIGNOREQUOTA");
     lmtpd_reply(f, 250, "", buf_cstr(&b));
     buf_free(&b);
     return LMTPD_GO_ON;

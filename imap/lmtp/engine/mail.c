@@ -183,18 +183,38 @@ enum lmtpd_progress lmtpd_mail(struct lmtpd_front *f, const char *args)
     return LMTPD_GO_ON;
 }
 
+/* ORCPT=rfc822;xtext (RFC 3461 4.2): believed of frontends, which have changed the address. */
+static int take_original(struct lmtpd_front *f, struct lmtpd_rcpt *rcpt, const char *value, size_t n)
+{
+    const char *semicolon = memchr(value, ';', n), *original;
+
+    if (semicolon == NULL)
+        return 501;
+    original = xtext_decode(f->txn->pool, semicolon + 1, (size_t)(value + n - semicolon - 1));
+    if (original == NULL || *original == '\0' || !str_is_utf8(original, strlen(original)) ||
+        strpbrk(original, "\r\n<>") != NULL)
+        return 501;
+    if (f->trusted && word_is(value, (size_t)(semicolon - value), "rfc822"))
+        rcpt->original = original;
+    return 0;
+}
+
 /* 0, or the code that refuses a parameter. */
-static int take_rcpt_params(struct lmtpd_rcpt *rcpt, const char *params)
+static int take_rcpt_params(struct lmtpd_front *f, struct lmtpd_rcpt *rcpt, const char *params)
 {
     const char *name, *value;
     size_t name_len, n;
+    int code = 0;
 
-    while (next_param(&params, &name, &name_len, &value, &n)) {
-        if (!word_is(name, name_len, "IGNOREQUOTA") || n > 0)
-            return 555;
-        rcpt->ignore_quota = true;
+    while (code == 0 && next_param(&params, &name, &name_len, &value, &n)) {
+        if (word_is(name, name_len, "ORCPT"))
+            code = take_original(f, rcpt, value, n);
+        else if (!word_is(name, name_len, "IGNOREQUOTA") || n > 0)
+            code = 555;
+        else
+            rcpt->ignore_quota = true;
     }
-    return 0;
+    return code;
 }
 
 enum lmtpd_progress lmtpd_rcpt(struct lmtpd_front *f, const char *args)
@@ -216,7 +236,8 @@ enum lmtpd_progress lmtpd_rcpt(struct lmtpd_front *f, const char *args)
     rcpt = pool_alloc(f->txn->pool, sizeof(*rcpt));
     rcpt->address = pool_memdup(f->txn->pool, buf_cstr(&path), path.len);
     buf_free(&path);
-    code = take_rcpt_params(rcpt, params);
+    rcpt->original = rcpt->address;
+    code = take_rcpt_params(f, rcpt, params);
     if (code != 0)
         return refuse_param(f, code);
     if (!characters_allowed(f->txn, rcpt->address))

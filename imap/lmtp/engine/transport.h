@@ -33,7 +33,8 @@ enum lmtpd_verdict { LMTPD_DONE, LMTPD_MORE, LMTPD_WAIT };
 
 struct lmtpd_rcpt {
     struct lmtpd_rcpt *next;
-    const char *address; /* as the client wrote it, without brackets */
+    const char *address;  /* as the client wrote it, without brackets */
+    const char *original; /* as the frontend's client wrote it; else the same */
     struct lmtpd_names names;
     bool ignore_quota;
     void *target; /* the transport's */

@@ -108,21 +108,20 @@ static int check_quota(const struct lmtpd_txn *txn, const struct local_state *s,
     return r == ERR_OVERQUOTA ? r : 0;
 }
 
-/* The target of that mailbox: two recipients may mean one. */
-static struct target *add_target(struct lmtpd_txn *txn, struct local_state *s,
-                                 const struct mboxlist_record *record)
+struct target *local_target(struct local_state *s, const char *name, const char *partition, const char *id,
+                            struct edition *edition)
 {
     struct target **at = &s->targets;
 
-    while (*at != NULL && strcmp((*at)->id, record->id) != 0)
+    while (*at != NULL && (strcmp((*at)->id, id) != 0 || (*at)->edition != edition))
         at = &(*at)->next;
     if (*at == NULL) {
-        *at = pool_alloc(txn->pool, sizeof(**at));
-        (*at)->name = record->name;
-        (*at)->partition = record->partition;
-        (*at)->id = record->id;
+        *at = pool_alloc(s->pool, sizeof(**at));
+        (*at)->name = name;
+        (*at)->partition = partition;
+        (*at)->id = id;
+        (*at)->edition = edition;
         (*at)->state = s;
-        s->target_count++;
     }
     return *at;
 }
@@ -130,7 +129,7 @@ static struct target *add_target(struct lmtpd_txn *txn, struct local_state *s,
 void local_choose(struct lmtpd_txn *txn, struct local_state *s, struct lmtpd_rcpt *rcpt)
 {
     struct mboxlist_record record;
-    struct target *target;
+    struct addressee *addressee;
     int r = find_recipient(txn, s, &rcpt->names, &record);
 
     if (r == 0 && !rcpt->ignore_quota)
@@ -139,8 +138,8 @@ void local_choose(struct lmtpd_txn *txn, struct local_state *s, struct lmtpd_rcp
         lmtpd_answer_error(txn, rcpt, r);
         return;
     }
-    target = add_target(txn, s, &record);
-    target->ignore_quota |= rcpt->ignore_quota;
-    rcpt->target = target;
+    rcpt->target = addressee = pool_alloc(txn->pool, sizeof(*addressee));
+    addressee->own = local_target(s, record.name, record.partition, record.id, NULL);
+    addressee->own->ignore_quota |= rcpt->ignore_quota;
     lmtpd_answer(txn, rcpt, 250, "2.1.5", "ok");
 }

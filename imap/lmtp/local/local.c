@@ -4,6 +4,7 @@
 
 #include "imap/lmtp/local/duplicate.h"
 #include "imap/lmtp/local/local-private.h"
+#include "imap/sievehost/sievehost.h"
 #include "imap/store/stage.h"
 #include "imap/store/store.h"
 #include "lib/base/clock.h"
@@ -11,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/name/identity.h"
+#include "lib/name/name-config.h"
 
 enum { EXPIRE_MS = 60 * 60 * 1000 };
 
@@ -22,8 +24,10 @@ int lmtpd_local_open(struct lmtpd_local **local_r, char **error_r)
 
     store_options_configured(&options);
     r = store_open(&options, &local->store, error_r);
+    if (r == 0)
+        r = sievehost_open(local->store, name_config(), &local->sieve, error_r);
     if (r < 0) {
-        free(local);
+        lmtpd_local_close(&local);
         return r;
     }
     *local_r = local;
@@ -34,7 +38,9 @@ void lmtpd_local_close(struct lmtpd_local **local)
 {
     if (*local == NULL)
         return;
-    store_close(&(*local)->store);
+    sievehost_close(&(*local)->sieve);
+    if ((*local)->store != NULL)
+        store_close(&(*local)->store);
     free(*local);
     *local = NULL;
 }
@@ -51,6 +57,7 @@ void lmtpd_local_tick(void *context)
     r = duplicate_expire(store_volatile(local->store), clock_wall() - DUPLICATE_KEEP_S);
     if (r < 0)
         LOG(LOG_ERR, LMTP_DUPLICATES, LOG_ERROR(r));
+    sievehost_expire(local->sieve);
 }
 
 /* ---- the transport ---- */
@@ -70,6 +77,7 @@ static enum lmtpd_verdict rcpt(struct lmtpd_txn *txn, struct lmtpd_rcpt *r)
 
         s->magic = LOCAL_STATE_MAGIC;
         s->local = txn->context;
+        s->pool = txn->pool;
     }
     local_choose(txn, state_of(txn), r);
     return LMTPD_DONE;
@@ -90,20 +98,22 @@ static int write_piece(struct lmtpd_txn *txn, const void *data, size_t n)
 
 static enum lmtpd_verdict deliver_message(struct lmtpd_txn *txn)
 {
-    local_deliver(txn, state_of(txn));
-    return LMTPD_DONE;
+    return local_deliver(txn, state_of(txn));
 }
 
 static int64_t deadline(const struct lmtpd_txn *txn)
 {
     (void)txn;
-    return CLOCK_NEVER;
+    return CLOCK_NEVER; /* the scripts' work is bounded, and wakes the session */
 }
 
 static void end(struct lmtpd_txn *txn)
 {
     if (txn->state == NULL)
         return;
+    sieve_job_free(&state_of(txn)->job);
+    for (struct edition *e = state_of(txn)->editions; e != NULL; e = e->next)
+        stage_free(&e->stage);
     stage_free(&state_of(txn)->stage);
     identity_free(&state_of(txn)->poster);
     txn->state = NULL;

@@ -136,7 +136,7 @@ static void begin_talk(struct lmtpd_txn *txn, struct relay_state *s, struct leg 
     lmtp_begin(leg->link.lmtp, &message);
     for (const struct lmtpd_rcpt *r = txn->rcpts; r != NULL; r = r->next) {
         if (serves(leg, r))
-            lmtp_rcpt(leg->link.lmtp, r->names.forward);
+            lmtp_rcpt_from(leg->link.lmtp, r->names.forward, r->original);
     }
     leg->phase = LEG_TALKING;
 }

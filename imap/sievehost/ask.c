@@ -1,0 +1,134 @@
+/* ask.c: a script at work: what it asks of the world. */
+#include <string.h>
+
+#include "config.h"
+#include "imap/sievehost/compiled.h"
+#include "imap/sievehost/host-private.h"
+#include "imap/sievehost/memory.h"
+#include "lib/base/clock.h"
+#include "lib/base/config.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/base/options.h"
+#include "lib/base/str.h"
+
+static int include(void *context, const char *name, bool global, const struct sieve_script **script_r)
+{
+    struct sieve_recipient *r = context;
+    struct buf errors = BUF_INIT;
+    struct included *included;
+    struct compiled *script;
+    int result = compiled_named(r->job->host->names, r->userid, name, global, &errors, &script);
+
+    buf_free(&errors);
+    if (result < 0)
+        return result;
+    included = pool_alloc(r->pool, sizeof(*included));
+    *included = (struct included){r->included, script};
+    r->included = included;
+    *script_r = compiled_script(script);
+    return 0;
+}
+
+static int mailbox(void *context, enum sieve_mailbox_fact fact, const char *name)
+{
+    struct sieve_recipient *r = context;
+    struct mboxlist_record record;
+    int result;
+
+    if (fact == SIEVE_MAILBOX_HAS_ID) {
+        result = mboxlist_lookup_id(r->job->host->list, name, r->pool, &record);
+        if (result < 0)
+            return result == ERR_NOTFOUND ? 0 : result;
+        name = record.name;
+    } else {
+        name = mailbox_internal(r, name);
+    }
+    result = name != NULL ? mailbox_find(r, name, &record) : PLACE_NOWHERE;
+    return result < 0 ? result : result != PLACE_NOWHERE;
+}
+
+static int special_use(void *context, const char *name, const char *flag)
+{
+    struct sieve_recipient *r = context;
+    struct mboxlist_record record;
+    int result;
+
+    if (name == NULL)
+        return mailbox_of_use(r, flag, &record);
+    name = mailbox_internal(r, name);
+    result = name != NULL ? mailbox_find(r, name, &record) : PLACE_NOWHERE;
+    return result > 0 ? mailbox_has_use(r, &record, flag) : result;
+}
+
+/* RFC 5183 4.1 */
+static int environment(void *context, const char *item, struct buf *value)
+{
+    const struct sieve_recipient *r = context;
+    const char *host = config_servername();
+    size_t host_len = strcspn(host, ":");
+    const char *dot = memchr(host, '.', host_len);
+
+    if (str_ieq(item, "name"))
+        buf_puts(value, "iatlas");
+    else if (str_ieq(item, "version"))
+        buf_puts(value, PACKAGE_VERSION);
+    else if (str_ieq(item, "location"))
+        buf_puts(value, "MDA");
+    else if (str_ieq(item, "phase"))
+        buf_puts(value, "during");
+    else if (str_ieq(item, "host"))
+        buf_append(value, host, host_len);
+    else if (str_ieq(item, "domain") && dot != NULL)
+        buf_append(value, dot + 1, (size_t)(host + host_len - dot - 1));
+    else if (str_ieq(item, "remote-ip") && *r->job->envelope.peer != '\0')
+        buf_puts(value, r->job->envelope.peer);
+    else
+        return 0;
+    return 1;
+}
+
+static int is_duplicate(void *context, const struct sieve_string *id)
+{
+    const struct sieve_recipient *r = context;
+
+    return memory_knows(r->job->host->memory, MEMORY_DUPLICATE, r->userid, id->data, id->len, clock_wall());
+}
+
+static void log_failure(const struct sieve_recipient *r)
+{
+    const char *id = r->job->envelope.message_id;
+
+    LOG(LOG_WARNING, SIEVE_FAILED, LOG_STR(USER, r->userid), LOG_STR(MSGID, id != NULL ? id : ""),
+        LOG_STR(ERROR, r->result.error));
+}
+
+void recipient_run(struct sieve_recipient *r)
+{
+    const struct sieve_envelope *envelope = &r->job->envelope;
+    const struct sieve_message message = {
+        .data = envelope->data,
+        .len = envelope->len,
+        .from = envelope->from,
+        .to = r->address,
+        .auth = envelope->auth,
+    };
+    const struct sieve_host host = {
+        .context = r,
+        .include = include,
+        .mailbox = mailbox,
+        .special_use = special_use,
+        .environment = environment,
+        .is_duplicate = is_duplicate,
+        .addresses = r->addresses,
+        .vacation_least_s = (unsigned)(opt_duration_ms(OPT_SIEVE_VACATION_MIN_RESPONSE) / 1000),
+        .vacation_most_s = (unsigned)(opt_duration_ms(OPT_SIEVE_VACATION_MAX_RESPONSE) / 1000),
+    };
+    int result = sieve_run(compiled_script(r->script), &message, &host, r->pool, &r->result);
+
+    r->undecided = result == ERR_AGAIN;
+    r->has_run = !r->undecided;
+    if (r->has_run && r->result.error != NULL)
+        log_failure(r);
+}

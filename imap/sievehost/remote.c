@@ -1,0 +1,116 @@
+#include "imap/sievehost/remote.h"
+
+#include <string.h>
+
+#include "lib/backend/backend.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/str.h"
+#include "lib/imapwire/out.h"
+#include "lib/stream/stream.h"
+
+#define TAG "S1"
+
+enum { LINE_MAX = 64 * 1024, LINES_MAX = 1000 };
+
+/* The next line that matters: "+" (1) or the tagged answer (0, or what it means); untagged ones are passed over. */
+static int read_answer(struct stream *s, int64_t deadline, struct buf *why)
+{
+    const char *line;
+    size_t n;
+
+    for (int i = 0; i < LINES_MAX; i++) {
+        int r = stream_line_wait(s, LINE_MAX, deadline, &line, &n);
+
+        if (r < 0)
+            return r == ERR_EOF ? ERR_UNAVAILABLE : r;
+        if (n > 0 && *line == '+')
+            return 1;
+        if (n <= strlen(TAG " ") || memcmp(line, TAG " ", strlen(TAG " ")) != 0)
+            continue;
+        line += strlen(TAG " ");
+        n -= strlen(TAG " ");
+        if (n >= 2 && str_ieq_n(line, "OK", 2))
+            return 0;
+        buf_append(why, line, n < 300 ? n : 300);
+        return ERR_REFUSED;
+    }
+    return ERR_PROTOCOL;
+}
+
+static int write_all(struct stream *s, const char *data, size_t n, int64_t deadline)
+{
+    int r = 0;
+
+    while (n > 0 && r == 0) {
+        size_t piece = n < STREAM_OUT_HIGH ? n : STREAM_OUT_HIGH;
+
+        stream_write(s, data, piece);
+        r = stream_flush_wait(s, deadline);
+        data += piece;
+        n -= piece;
+    }
+    return r;
+}
+
+/* The command up to its literal.  0, ERR_UNSUPPORTED: a name that cannot be sent. */
+static int write_command(struct backend *b, const struct remote_message *m, bool plus)
+{
+    struct buf command = BUF_INIT;
+    int r;
+
+    buf_puts(&command, TAG " APPEND ");
+    r = imap_put_argument(&command, m->mailbox, plus);
+    if (r == 0) {
+        if (m->flags != NULL && *m->flags != NULL) {
+            buf_putc(&command, ' ');
+            imap_put_flags(&command, m->flags);
+        }
+        buf_printf(&command, " {%zu%s}\r\n", m->header_len + m->body_len, plus ? "+" : "");
+        stream_write(backend_stream(b), command.data, command.len);
+    }
+    buf_free(&command);
+    return r;
+}
+
+static int append(struct backend *b, const struct remote_message *m, int64_t deadline, struct buf *why)
+{
+    struct stream *s = backend_stream(b);
+    bool plus = backend_literal_plus(b, m->header_len + m->body_len);
+    int r = write_command(b, m, plus);
+
+    if (r == 0)
+        r = stream_flush_wait(s, deadline);
+    if (r == 0 && !plus) {
+        r = read_answer(s, deadline, why);
+        if (r == 0) /* OK before there was a message */
+            r = ERR_PROTOCOL;
+        else if (r == 1)
+            r = 0;
+    }
+    if (r == 0)
+        r = write_all(s, m->header, m->header_len, deadline);
+    if (r == 0)
+        r = write_all(s, m->body, m->body_len, deadline);
+    if (r == 0)
+        r = write_all(s, "\r\n", 2, deadline);
+    if (r == 0)
+        r = read_answer(s, deadline, why);
+    return r == 1 ? ERR_PROTOCOL : r;
+}
+
+int remote_append(const struct remote_message *m, int64_t deadline, struct buf *why)
+{
+    const struct backend_config config = {
+        .protocol = BACKEND_IMAP, .server = m->server, .authzid = m->userid};
+    struct backend *b = NULL;
+    int r = backend_connect_wait(&config, deadline, &b, why);
+
+    if (r == 0) {
+        r = append(b, m, deadline, why);
+        if (r < 0 && why->len == 0)
+            buf_puts(why, error_text(r));
+    }
+    backend_free(&b);
+    return r;
+}

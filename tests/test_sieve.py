@@ -1,0 +1,364 @@
+"""Sieve at delivery: what scripts decide is done, direct and through lmtpproxyd."""
+
+import os
+import re
+import shutil
+import tempfile
+import threading
+from email import message_from_string
+
+import pytest
+
+from iatlas import Murder, net, node, scripts
+from iatlas.clients import Imap, Lmtp, message
+from iatlas.direct import wait_for
+from iatlas.node import ADMIN, PASSWORD, PROXY
+
+FOLDERS = ("work", "work/deep", "Junk mail")
+
+
+class Place:
+    """Users with scripts, on a standalone server or on the first backend behind lmtpproxyd."""
+
+    def __init__(self, kind, directory, network):
+        self.sendmail = scripts.Sendmail(directory)
+        conf = {
+            "sievedir": os.path.join(directory, "scripts"),
+            "lmtptxn_timeout": "60s",
+            "proxy_authname": PROXY,
+            "proxy_password": PASSWORD,
+            "sieve_vacation_min_response": "1d",
+            **self.sendmail.conf(),
+        }
+        self.count = 0
+        if kind == "direct":
+            self.made = self.home = node.standalone(os.path.join(directory, "s"), network.address(), conf=conf)
+            self.made.start()
+            self.address = self.home.address
+        else:
+            self.made = Murder(directory, network, conf=conf)
+            self.made.start()
+            self.home = self.made.be[0]
+            self.address = self.made.fe[0].address
+        self.kind = kind
+
+    def imap(self, user=ADMIN):
+        return Imap(self.address).login(user)
+
+    def user(self, *folders, name=None):
+        """A new user with these folders; his name."""
+        self.count += 1
+        name = name or "user%d" % self.count
+        for n in [self.home] if self.kind == "direct" else self.made.nodes:
+            n.add_user(name)
+        with self.imap() as c:
+            where = "" if self.kind == "direct" else " " + self.home.servername
+            c.ok("CREATE user/%s%s" % (name, where))
+            for f in folders:
+                c.ok('CREATE "user/%s/%s"' % (name, f))
+        return name
+
+    def script(self, user, text, **kw):
+        scripts.put(self.home, user, text, **kw)
+
+    def deliver(self, users, data=None, sender="sender@example.org"):
+        """The codes and texts of the answers."""
+        users = [users] if isinstance(users, str) else users
+        with Lmtp(self.address) as c:
+            return c.deliver(sender, users, data if data is not None else message("a message"))
+
+    def has(self, user, mailbox="INBOX"):
+        with self.imap(user) as c:
+            c.select('"%s"' % mailbox)
+            return [c.body(u) for u in c.uids()]
+
+    def counts(self, user, *mailboxes):
+        return [len(self.has(user, m)) for m in mailboxes]
+
+    def log(self):
+        return self.home.log()
+
+
+@pytest.fixture(scope="module", params=["direct", "lmtpproxyd"])
+def place(request):
+    directory, network, made = tempfile.mkdtemp(prefix="ia-"), net.Network(), None
+    try:
+        made = Place(request.param, directory, network)
+        yield made
+    finally:
+        if made:
+            made.made.cleanup()
+        network.close()
+        if not os.environ.get("IATLAS_KEEP"):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_sent(request):
+    if "place" in request.fixturenames:
+        request.getfixturevalue("place").sendmail.take()
+
+
+def ok(replies):
+    assert [r[0] for r in replies] == [250] * len(replies), replies
+
+
+def flags_of(c, uid):
+    return set(re.search(rb"FLAGS \(([^)]*)\)", b"".join(c.ok("UID FETCH %d FLAGS" % uid).untagged)).group(1).split()) - {rb"\Recent"}
+
+
+# ---- filing ----
+
+
+def test_fileinto(place):
+    u = place.user(*FOLDERS)
+    place.script(
+        u,
+        """
+        require ["fileinto", "copy", "imap4flags", "variables"];
+        if header :contains "subject" "work" { fileinto :flags ["\\\\Seen", "$urgent"] "work"; }
+        elsif header :contains "subject" "both" { fileinto :copy "work/deep"; }
+        elsif header :contains "subject" "blank" { fileinto "Junk mail"; }
+        elsif header :contains "subject" "gone" { discard; }
+        elsif header :contains "subject" "inbox" { fileinto "INBOX"; keep :flags "\\\\Flagged"; }
+        elsif header :contains "subject" "nowhere" { fileinto "nowhere"; }
+        """,
+    )
+    for subject in ("work", "both", "blank", "gone", "inbox", "nowhere", "other"):
+        ok(place.deliver(u, message(subject)))
+    assert place.counts(u, "INBOX", "work", "work/deep", "Junk mail") == [4, 1, 1, 1]
+    assert [re.search(rb"Subject: (\w+)", m).group(1) for m in place.has(u)] == [b"both", b"inbox", b"nowhere", b"other"]
+    with place.imap(u) as c:
+        c.select("work")
+        assert flags_of(c, 1) == {rb"\Seen", b"$urgent"}
+        c.select("INBOX")
+        assert flags_of(c, 2) == {rb"\Flagged"}
+    assert 'sieve.trouble user="%s" name="fileinto" value="nowhere"' % u in place.log()
+
+
+def test_no_script_and_broken_ones(place):
+    u = place.user("work")
+    ok(place.deliver(u))
+    place.script(u, "require [\"fileinto\"]; fileinto \"work\"", active=True)  # no semicolon
+    ok(place.deliver(u))
+    assert "sieve.script user=\"%s\"" % u in place.log() and "line 1:" in place.log()
+    place.script(u, 'require ["ihave", "fileinto"]; fileinto "work"; error "oh no";')
+    ok(place.deliver(u))
+    assert "oh no" in place.log()
+    assert place.counts(u, "INBOX", "work") == [3, 0]
+    place.script(u, 'require "fileinto"; fileinto "work";')  # and mended: seen at once
+    ok(place.deliver(u))
+    assert place.counts(u, "INBOX", "work") == [3, 1]
+
+
+def test_create_and_tests_of_mailboxes(place):
+    u = place.user("work")
+    place.script(
+        u,
+        """
+        require ["fileinto", "mailbox", "special-use", "mailboxid", "environment"];
+        if not environment :is "phase" "during" { discard; stop; }
+        if allof (mailboxexists "work", not mailboxexists ["work", "none"]) { fileinto :create "made/deep"; }
+        fileinto :specialuse "\\\\Archive" :create "Archive";
+        fileinto :mailboxid "no-such-id-here" "work";
+        """,
+    )
+    ok(place.deliver(u))
+    ok(place.deliver(u, message("again")))
+    assert place.counts(u, "INBOX", "made/deep", "Archive", "work") == [0, 2, 2, 2]
+
+
+def test_special_use(place):
+    u = place.user("Archive")
+    place.script(u, 'require ["fileinto", "special-use", "mailbox"]; fileinto :specialuse "\\\\Junk" :create "Spam";')
+    ok(place.deliver(u))
+    place.script(
+        u,
+        """
+        require ["fileinto", "special-use"];
+        if not specialuse_exists "\\\\Junk" { stop; }
+        if specialuse_exists "Archive" "\\\\Junk" { stop; }
+        if specialuse_exists "\\\\Trash" { stop; }
+        fileinto :specialuse "\\\\Junk" "Archive";
+        """,
+    )
+    ok(place.deliver(u, message("second")))
+    assert place.counts(u, "INBOX", "Archive", "Spam") == [0, 0, 2]
+
+
+def test_edited_header(place):
+    u = place.user("work")
+    place.script(
+        u,
+        """
+        require ["editheader", "fileinto", "copy"];
+        fileinto :copy "work";
+        addheader "X-Seen-By" "the script";
+        deleteheader "X-Secret";
+        """,
+    )
+    ok(place.deliver(u, message(headers="X-Secret: 42\r\n", body="body\r\n.\r\n")))
+    (before,), (after,) = place.has(u, "work"), place.has(u)
+    assert b"X-Secret" in before and b"X-Seen-By" not in before
+    assert b"X-Seen-By: the script\r\n" in after and b"X-Secret" not in after
+    assert before.split(b"\r\n\r\n", 1)[1] == after.split(b"\r\n\r\n", 1)[1] == b"body\r\n.\r\n"
+
+
+def test_detail_and_envelope(place):
+    u = place.user("lists")
+    with place.imap() as c:
+        c.ok("SETACL user/%s/lists anyone p" % u)
+    place.script(
+        u,
+        """
+        require ["envelope", "subaddress", "fileinto", "mailbox"];
+        if envelope :detail "to" "cat" { fileinto :create "cats"; }
+        if envelope :domain "to" "example.net" { fileinto :create "net"; }
+        """,
+    )
+    ok(place.deliver(u + "+lists"))  # what the script leaves is delivered as without one
+    ok(place.deliver(u + "+cat@example.org", message("cat")))
+    ok(place.deliver(u + "@example.net", message("net")))
+    assert place.counts(u, "INBOX", "lists", "cats", "net") == [0, 1, 1, 1]
+
+
+def test_many_recipients(place):
+    users = [place.user("work") for _ in range(3)]
+    place.script(users[0], 'require "fileinto"; fileinto "work";')
+    place.script(users[1], 'require "reject"; reject "not\\r\\nme";')
+    replies = place.deliver([*users, "nobody"])
+    assert [r[0] for r in replies] == [250, 550, 250, 550]
+    assert b"5.7.1 not" in replies[1][1] and b"me" in replies[1][1]
+    assert [place.counts(u, "INBOX", "work") for u in users] == [[0, 1], [0, 0], [1, 0]]
+
+
+def test_include_and_duplicate(place):
+    u = place.user("work")
+    scripts.put_global(place.home, "everybody", 'require ["fileinto"]; if header :is "subject" "global" { fileinto "work"; }')
+    place.script(
+        u,
+        """
+        require ["include", "duplicate"];
+        if duplicate :header "X-Id" { discard; stop; }
+        include :global "everybody";
+        include :personal :optional "mine";
+        """,
+    )
+    place.script(u, "if true { discard; }", name="mine", active=False)
+    ok(place.deliver(u, message("global")))
+    ok(place.deliver(u, message("one")))
+    assert place.counts(u, "INBOX", "work") == [0, 1]
+    place.script(u, "keep;", name="mine", active=False)
+    ok(place.deliver(u, message("two", headers="X-Id: 5\r\n")))
+    ok(place.deliver(u, message("three", headers="X-Id: 5\r\n")))
+    assert place.counts(u, "INBOX", "work") == [1, 1]
+
+
+# ---- what goes out ----
+
+
+def test_redirect(place):
+    u = place.user()
+    place.script(u, 'require "copy"; if header :is "subject" "both" { redirect :copy "a@else.where"; } else { redirect "b@else.where"; }')
+    first = message("both")
+    for _ in range(2):  # the sender has missed the answer: nothing is done twice
+        ok(place.deliver(u, first))
+    ok(place.deliver(u, message("one", body="a\r\n.\r\nb\r\n"), sender=""))
+    sent = place.sendmail.take()
+    assert sorted(s[0] for s in sent) == ["-i -f <> -- b@else.where", "-i -f sender@example.org -- a@else.where"]
+    text = [s[1] for s in sent if "b@" in s[0]][0]
+    assert "Return-Path" not in text and "Received: " in text and text.endswith("\n\na\n.\nb\n")
+    assert place.counts(u, "INBOX") == [1]
+
+
+def test_redirect_fails(place):
+    u = place.user()
+    place.script(u, 'redirect "a@else.where";')
+    place.sendmail.fails()
+    try:
+        ok(place.deliver(u))
+    finally:
+        place.sendmail.fails(False)
+    assert place.counts(u, "INBOX") == [1]
+    assert 'name="redirect" value="a@else.where"' in place.log()
+    ok(place.deliver(u, message(headers="Received: from x by y; Mon, 1 Jan 2024 00:00:00 +0000\r\n" * 60)))
+    assert place.counts(u, "INBOX") == [2] and not place.sendmail.take()
+
+
+def test_vacation(place):
+    u = place.user()
+    place.script(
+        u,
+        """
+        require ["vacation", "fcc", "fileinto", "mailbox"];
+        vacation :days 3 :addresses ["%s@alias.org"] :fcc "Sent" :create "Bin im Urlaub: \u00fc";
+        """
+        % u,
+    )
+    to_me = "%s@example.org" % u
+    for subject, to, sender, headers in (
+        ("=?utf-8?q?Gr=C3=BC=C3=9Fe?=", to_me, "Other@example.org", "References: <a@b>\r\n"),
+        ("again", to_me, "other@example.org", ""),
+        ("list", to_me, "list@example.org", "List-Id: <x>\r\n"),
+        ("not to me", "else@example.org", "third@example.org", ""),
+        ("bounce", to_me, "", ""),
+        ("alias", "%s@alias.org" % u, "fourth@example.org", ""),
+    ):
+        ok(place.deliver(to_me, message(subject, to=to, headers=headers), sender=sender))
+    sent = sorted(place.sendmail.take())
+    assert [s[0] for s in sent] == ["-i -f <> -- Other@example.org", "-i -f <> -- fourth@example.org"]
+    m = message_from_string(sent[0][1])
+    assert m["To"] == "<Other@example.org>" and m["From"] == "<%s>" % to_me
+    assert m["Auto-Submitted"].startswith("auto-replied") and m["In-Reply-To"] and m["References"].startswith("<a@b>")
+    from email.header import decode_header, make_header
+
+    assert str(make_header(decode_header(m["Subject"]))) == "Auto: Gr\u00fc\u00dfe"
+    assert m.get_payload(decode=True).decode() == "Bin im Urlaub: \u00fc\r\n"
+    assert place.counts(u, "INBOX", "Sent") == [6, 2]
+
+
+def test_reject(place):
+    u = place.user()
+    place.script(
+        u,
+        """
+        require ["reject", "ereject"];
+        if header :is "subject" "e" { ereject "nein, \u00fc"; }
+        elsif header :is "subject" "ascii" { reject "no\r\nnever"; }
+        else { reject "nein, \u00fc"; }
+        """,
+    )
+    assert place.deliver(u, message("ascii"))[0][0] == 550
+    (code, text) = place.deliver(u, message("e"))[0]
+    assert code == 550 and b"nein" not in text and text.isascii()
+    first = message("u")
+    for _ in range(2):
+        ok(place.deliver(u, first))
+    ((arguments, text),) = place.sendmail.take()
+    assert arguments == "-i -f <> -- sender@example.org"
+    m = message_from_string(text)
+    assert m.get_content_type() == "multipart/report" and m.get_param("report-type") == "disposition-notification"
+    human, machine, original = m.get_payload()
+    assert "nein, \u00fc" in human.get_payload(decode=True).decode()
+    assert "automatic-action/MDN-sent-automatically; deleted" in machine.as_string()
+    assert "Subject: u" in original.get_payload()
+    assert place.counts(u, "INBOX") == [0]
+
+
+def test_notify(place):
+    u = place.user()
+    place.script(
+        u,
+        """
+        require ["enotify", "variables"];
+        notify :importance "1" :message "You have mail" "mailto:pager@else.where?cc=b%40else.where&body=Look%21";
+        """,
+    )
+    ok(place.deliver(u, message("x")))
+    ok(place.deliver(u, message("y", headers="Auto-Submitted: auto-generated\r\n")))
+    ((arguments, text),) = place.sendmail.take()
+    assert arguments.endswith("-- pager@else.where b@else.where")
+    m = message_from_string(text)
+    assert m["Subject"] == "You have mail" and m["X-Priority"].startswith("1") and m.get_payload() == "Look!\n"
+    assert m["Auto-Submitted"].startswith("auto-notified; owner-email=")
+    assert place.counts(u, "INBOX") == [2]
