@@ -365,7 +365,7 @@ def test_many(listed, users):
 def test_capabilities(listed, users):
     words = listed.imap(users[0]).ok("CAPABILITY").untagged[0].decode().split()
     assert {"LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS", "STATUS=SIZE", "CHILDREN"} <= set(words)
-    assert {"SPECIAL-USE", "CREATE-SPECIAL-USE", "XLIST"} <= set(words)
+    assert {"SPECIAL-USE", "CREATE-SPECIAL-USE", "XLIST", "MAILBOX-REFERRALS"} <= set(words)
 
 
 def test_suppressed(make_imapd):
@@ -375,6 +375,54 @@ def test_suppressed(make_imapd):
     for unknown in ('LIST (SUBSCRIBED) "" *', 'LIST "" (a b)', 'LIST "" * RETURN (CHILDREN)', "STATUS INBOX (SIZE)"):
         c.bad(unknown)
     assert c.list("", "*") == ["INBOX"]
+
+
+def test_rlist(garden):
+    """RFC 2193 5: what LIST and LSUB say."""
+    assert garden.ok('RLIST "" *').untagged == garden.ok('LIST "" *').untagged
+    assert garden.ok('RLSUB "" *').untagged == garden.ok('LSUB "" *').untagged
+    garden.bad('RLIST (SUBSCRIBED) "" *')
+    garden.bad('RLIST "" * RETURN (CHILDREN)')
+    garden.bad('RLSUB ""')
+
+
+def test_referrals(make_murder):
+    murder = make_murder()
+    murder.add_user("fred", 0)
+    murder.add_user("bob", 1)
+    with murder.imap("bob") as bob:
+        bob.ok('CREATE "b &AOQ-"')
+        bob.ok('SETACL "b &AOQ-" fred lr')
+        bob.ok("CREATE closed")
+    there, url = '"Other Users/bob/b &AOQ-"', "imap://fred;AUTH=*@%s/Other%%20Users/bob/b%%20%%C3%%A4" % murder.names[1]
+    for command in ('RLIST "" *', 'RLSUB "" *', 'LIST (REMOTE) "" *'):
+        with murder.imap("fred") as c:
+            assert c.select(there) == 0
+            c.ok(command)
+            # the user's own server is where he is, and all but SELECT is done for him
+            assert c.select("INBOX") == 0
+            for select in ("SELECT", "EXAMINE"):
+                assert c.no("%s %s" % (select, there)).text.startswith("[REFERRAL %s] " % url)
+            c.bad("FETCH 1 FLAGS")
+            c.ok("STATUS %s (MESSAGES)" % there)
+            # what he may not know of he does not hear of
+            assert "NONEXISTENT" in c.no('SELECT "Other Users/bob/closed"').text
+            assert "NONEXISTENT" in c.no('SELECT "Other Users/nobody"').text
+            remote = [m.group(1) for m in c.ok('LIST (REMOTE) "" *').find(rb'Remote.* "/" (.*)$')]
+            assert remote == [there.encode()]
+            assert c.ok('LIST "" *').find(b"Remote") == []
+
+
+def test_referrals_disabled(make_murder):
+    murder = make_murder(conf={"proxyd_disable_mailbox_referrals": "yes"})
+    murder.add_user("fred", 0)
+    murder.add_user("bob", 1)
+    with murder.imap("bob") as bob:
+        bob.ok("SETACL INBOX fred lr")
+    c = murder.imap("fred")
+    assert c.ok('LIST (REMOTE) "" *').find(b"Remote") == []
+    c.ok('RLIST "" *')
+    assert c.select('"Other Users/bob"') == 0
 
 
 def test_backend_away(make_murder):

@@ -59,6 +59,7 @@ struct client {
     bool selected_lost;   /* its server went away: NO [UNAVAILABLE] until the client selects again */
     bool mid_response;    /* a leg has passed the beginning of a response on, and not its end */
     bool read_only;       /* by EXAMINE, or for want of rights */
+    bool takes_referrals; /* see referral.h */
 
     unsigned slots_used; /* bits of the engine's slots in use; 0 is the client's own */
 };

@@ -1,10 +1,11 @@
-/* cmd-list.c: LIST (RFC 3501 6.3.8 with RFC 3348, 5258, 5819, 6154, 8440) and XLIST. */
+/* cmd-list.c: LIST (RFC 3501 6.3.8 with RFC 3348, 5258, 5819, 6154, 8440), XLIST, and RLIST (RFC 2193 5.1). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "imap/session/capability.h"
 #include "imap/session/commands.h"
 #include "imap/session/list-private.h"
+#include "imap/session/referral.h"
 #include "imap/session/route.h"
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
@@ -34,6 +35,8 @@ static void put_attributes(struct command *cmd, const struct list_entry *entry, 
         buf_puts(to, "\\Noselect "); /* RFC 5819 section 2 */
     if (l->options.subscribed && hash_get(l->subscribed, entry->internal) != NULL)
         buf_puts(to, "\\Subscribed ");
+    if (l->options.remote && entry->record != NULL && referral_is_due(cmd->client, entry->record))
+        buf_puts(to, "\\Remote ");
     buf_puts(to, entry->has_children ? "\\HasChildren" : "\\HasNoChildren");
     if (*entry->special != '\0')
         buf_printf(to, " %s", entry->special);
@@ -131,7 +134,7 @@ static enum step begin_specials(struct command *cmd)
     struct list *l = cmd->state;
     int r;
 
-    if (!l->options.special || (!l->options.extended && cmd->def->id == COMMAND_LIST))
+    if (!l->options.special || (!l->options.extended && cmd->def->id != COMMAND_XLIST))
         return begin_walk(cmd);
     r = specials_begin(&l->specials, cmd, NULL);
     if (r < 0)
@@ -250,12 +253,14 @@ enum step cmd_list(struct command *cmd)
 {
     struct list *l = pool_alloc(cmd->pool, sizeof(*l));
 
-    l->word = cmd->def->name;
+    l->word = cmd->def->id == COMMAND_XLIST ? "XLIST" : "LIST";
     list_levels_init(&l->levels);
     cmd->state = l;
     cmd->cleanup = list_cleanup;
     if (parse(cmd, l) < 0)
         return STEP_DONE;
+    if (l->options.remote || cmd->def->id == COMMAND_RLIST)
+        referral_accept(cmd->client);
     if (!l->options.extended && *l->patterns.texts[0] == '\0')
         return answer_root(cmd, l->patterns.reference);
     if (!l->options.extended)

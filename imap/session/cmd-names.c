@@ -3,6 +3,7 @@
 
 #include "imap/session/commands.h"
 #include "imap/session/create-args.h"
+#include "imap/session/referral.h"
 #include "imap/session/route.h"
 #include "imap/session/specials.h"
 #include "lib/base/config.h"
@@ -28,21 +29,35 @@ static int read_name(struct command *cmd, struct imap_args *args, const char **i
 
 /* ---- SELECT, EXAMINE ---- */
 
+/* A client that can go where the mailbox is. */
+static enum step refer_step(struct command *cmd)
+{
+    struct mboxlist_record record;
+    int r = route_lookup(cmd, cmd->mailbox, &record);
+
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    return r == 0 && referral_is_due(cmd->client, &record) ? referral_answer(cmd, &record) : route_start(cmd);
+}
+
 /* Whatever becomes of it, the mailbox selected before is no longer (RFC 3501 6.3.1). */
 enum step cmd_select(struct command *cmd)
 {
     struct client *c = cmd->client;
     struct imap_args args;
-    const char *ignored;
+    const char *name;
 
     command_args(cmd, &args);
-    if (imap_args_mailbox(&args, &ignored) < 0 || imap_args_end(&args) < 0)
+    if (imap_args_mailbox(&args, &name) < 0 || imap_args_end(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
     if (c->selected != NULL)
         c->selected->ops->unselect(c->selected);
     if (c->state == CLIENT_SELECTED)
         client_unselected(c);
-    return route_start(cmd);
+    if (!c->takes_referrals || client_name_in(c, cmd->pool, name, &cmd->mailbox) < 0)
+        return route_start(cmd);
+    cmd->step = refer_step;
+    return refer_step(cmd);
 }
 
 /* ---- CREATE ---- */

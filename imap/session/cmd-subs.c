@@ -1,9 +1,10 @@
-/* cmd-subs.c: LSUB, SUBSCRIBE, UNSUBSCRIBE: kept by the server of the user's INBOX, filtered by the mailbox
+/* cmd-subs.c: LSUB, RLSUB, SUBSCRIBE, UNSUBSCRIBE: kept by the server of the user's INBOX, filtered by the mailbox
  * list here. */
 #include <string.h>
 
 #include "imap/session/commands.h"
 #include "imap/session/list.h"
+#include "imap/session/referral.h"
 #include "imap/session/route.h"
 #include "lib/base/error.h"
 #include "lib/base/options.h"
@@ -12,7 +13,7 @@
 #include "lib/name/identity.h"
 #include "lib/name/namespace.h"
 
-/* ---- LSUB ---- */
+/* ---- LSUB, RLSUB ---- */
 
 struct lsub {
     struct list_patterns patterns;
@@ -77,6 +78,8 @@ enum step cmd_lsub(struct command *cmd)
     struct client *c = cmd->client;
     struct imap_args args;
 
+    if (cmd->def->id == COMMAND_RLSUB)
+        referral_accept(c);
     command_args(cmd, &args);
     cmd->state = l;
     cmd->cleanup = lsub_cleanup;

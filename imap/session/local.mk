@@ -26,6 +26,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/list-subs.c \
 	imap/session/list-walk.c \
 	imap/session/process.c imap/session/process.h \
+	imap/session/referral.c imap/session/referral.h \
 	imap/session/route.c imap/session/route.h \
 	imap/session/specials.c imap/session/specials.h \
 	imap/session/spread.c imap/session/spread.h \

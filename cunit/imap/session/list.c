@@ -4,6 +4,7 @@
 
 #include "cunit/unit.h"
 #include "imap/session/create-args.h"
+#include "imap/session/referral.h"
 #include "imap/session/status-items.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -228,6 +229,29 @@ static void test_create_args(void)
     }
 }
 
+/* ---- referrals ---- */
+
+static void test_referral_url(void)
+{
+    static const struct {
+        const char *userid, *server, *external, *url;
+    } rows[] = {
+        {"fred", "be1", "INBOX", "imap://fred;AUTH=*@be1/INBOX"},
+        {"fred@a.org", "be1:2143", "Other Users/bob",
+         "imap://fred%40a.org;AUTH=*@be1:2143/Other%20Users/bob"},
+        {"f", "b", "a&AOQ-]x", "imap://f;AUTH=*@b/a%C3%A4%5Dx"},
+        {"f;g", "b", "50%25;UID=1?", "imap://f%3Bg;AUTH=*@b/50%2525%3BUID%3D1%3F"},
+    };
+    struct buf url = BUF_INIT;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        buf_reset(&url);
+        referral_url(rows[i].userid, rows[i].server, rows[i].external, &url);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&url), rows[i].url);
+    }
+    buf_free(&url);
+}
+
 /* ---- STATUS ---- */
 
 static void test_status_items(void)
@@ -266,6 +290,7 @@ static const struct unit_case cases[] = {{"select", test_select},
                                          {"return", test_return},
                                          {"patterns", test_patterns},
                                          {"create args", test_create_args},
+                                         {"referral url", test_referral_url},
                                          {"status items", test_status_items},
                                          {NULL, NULL}};
 
