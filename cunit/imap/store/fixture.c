@@ -53,7 +53,7 @@ static void read_config(const char *dir)
     free(path);
 }
 
-static void open_store(struct fixture *f)
+void fixture_open(struct fixture *f)
 {
     char *error = NULL;
     int r = store_open(&f->options, &f->store, &error);
@@ -63,14 +63,13 @@ static void open_store(struct fixture *f)
     BUG_ON(r < 0);
 }
 
-void fixture_begin(struct fixture *f)
+void fixture_begin_empty(struct fixture *f)
 {
     memset(f, 0, sizeof(*f));
     f->dir = make_dir();
     read_config(f->dir);
     snprintf(one, sizeof(one), "%s/one", f->dir);
     snprintf(two, sizeof(two), "%s/two", f->dir);
-    BUG_ON(mkdir(one, 0700) != 0 || mkdir(two, 0700) != 0);
     f->options = (struct store_options){
         .directory = f->dir,
         .partition = partition,
@@ -79,13 +78,19 @@ void fixture_begin(struct fixture *f)
         .session_ms = 0,
         .seen_batch_ms = 10000,
     };
-    open_store(f);
+}
+
+void fixture_begin(struct fixture *f)
+{
+    fixture_begin_empty(f);
+    BUG_ON(mkdir(one, 0700) != 0 || mkdir(two, 0700) != 0);
+    fixture_open(f);
 }
 
 void fixture_reopen(struct fixture *f)
 {
     store_close(&f->store);
-    open_store(f);
+    fixture_open(f);
 }
 
 void fixture_end(struct fixture *f)

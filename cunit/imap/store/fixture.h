@@ -22,6 +22,9 @@ struct fixture {
 /* A fresh directory and store; aborts the program if that fails. */
 void fixture_begin(struct fixture *f);
 void fixture_end(struct fixture *f);
+/* The same in two steps: a directory with nothing in it, and the store over what has been put there. */
+void fixture_begin_empty(struct fixture *f);
+void fixture_open(struct fixture *f);
 /* Closes and opens the store, as another process would. */
 void fixture_reopen(struct fixture *f);
 

@@ -15,3 +15,13 @@ cunit_imap_store_test_SOURCES = cunit/imap/store/suites.c \
 cunit_imap_store_test_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
 cunit_imap_store_test_LDADD = $(UNIT_LIBS) $(STORE_LIBS)
 EXTRA_DIST += cunit/imap/store/golden.txt
+
+# in a program of its own: its write(2) and its like are not libc's
+check_PROGRAMS += cunit/imap/store/power/test
+cunit_imap_store_power_test_SOURCES = cunit/imap/store/power/suites.c \
+	cunit/imap/store/fixture.c cunit/imap/store/fixture.h \
+	cunit/imap/store/power/disk.c cunit/imap/store/power/disk.h \
+	cunit/imap/store/power/power.c \
+	cunit/imap/store/power/trace.c cunit/imap/store/power/trace.h
+cunit_imap_store_power_test_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
+cunit_imap_store_power_test_LDADD = $(UNIT_LIBS) $(STORE_LIBS)
