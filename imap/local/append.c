@@ -27,6 +27,8 @@ struct leg_sink {
     struct staged *now; /* the one that comes */
     int64_t count;
     uint64_t size, bytes; /* of the one that comes, of all, as announced */
+    bool replaces;        /* of the message that goes, in the same quota root: */
+    uint64_t freed;       /* its bytes */
 };
 
 static int refuse(struct leg_sink *s, const char *text)
@@ -114,6 +116,43 @@ int local_sink_open(struct leg *leg, struct command *cmd, const char *mailbox, s
     return local_lookup_with(cmd, mailbox, ACL_INSERT, &s->to);
 }
 
+/* The caller removes it. */
+int local_sink_replace(struct leg_sink *s, const char *number, bool uid)
+{
+    struct view_message old;
+    struct mailbox *from, *to;
+    struct uid_set uids;
+    int r = local_uids(s->l, s->cmd->pool, number, uid, &uids);
+
+    if (r == 0)
+        r = view_read_uid(s->l->view, uid_set_first(&uids), &old);
+    uid_set_free(&uids);
+    if (r == 0)
+        r = view_mailbox(s->l->view, &from);
+    if (r == 0)
+        r = local_open(s->l, &s->to, &to);
+    if (r < 0)
+        return r;
+    s->replaces = strcmp(mailbox_header(from)->quota_root, mailbox_header(to)->quota_root) == 0;
+    s->freed = old.record.size;
+    mailbox_close(&to);
+    return ERR_UNSUPPORTED;
+}
+
+/* May what has been announced come in?  Of a replacement only what it is longer. */
+static int check_quota(struct leg_sink *s, const char *root)
+{
+    uint64_t bytes = s->bytes, messages = (uint64_t)s->count;
+
+    if (s->replaces) {
+        bytes -= bytes < s->freed ? bytes : s->freed;
+        messages--;
+    }
+    if (bytes == 0 && messages == 0)
+        return 0;
+    return store_quota_check(s->l->env->store, root, QUOTA_STRICT, bytes, messages);
+}
+
 int local_sink_message(struct leg_sink *s, const struct leg_append *what)
 {
     int r = end_message(s);
@@ -138,8 +177,7 @@ static int check_room(struct leg_sink *s)
     if (r < 0)
         return r;
     if (mailbox_header(mailbox)->quota_root[0] != '\0')
-        r = store_quota_check(s->l->env->store, mailbox_header(mailbox)->quota_root, QUOTA_STRICT, s->bytes,
-                              (uint64_t)s->count);
+        r = check_quota(s, mailbox_header(mailbox)->quota_root);
     mailbox_close(&mailbox);
     return r == 0 && max > 0 && s->size > (uint64_t)max ? ERR_TOOBIG : r;
 }
@@ -183,7 +221,7 @@ static int enter(struct leg_sink *s, struct append_result *result_r)
     for (struct staged *m = s->first; m != NULL && r == 0; m = m->next)
         r = append_add(append, &m->stage, &m->how);
     if (r == 0)
-        r = append_commit(&append, QUOTA_STRICT, result_r);
+        r = append_commit(&append, s->replaces ? QUOTA_IGNORE : QUOTA_STRICT, result_r);
     else
         append_abort(&append);
     mailbox_close(&mailbox);
@@ -195,6 +233,8 @@ int local_sink_commit(struct leg_sink *s, struct leg_appended *result_r)
     struct append_result result;
     int r = end_message(s);
 
+    if (r == 0 && s->replaces)
+        r = check_room(s);
     if (r == 0)
         r = enter(s, &result);
     if (r < 0)

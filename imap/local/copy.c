@@ -177,6 +177,19 @@ static int describe(struct leg_source *s, struct mailbox *mailbox, const struct 
     return message_fd(s->message) < 0 ? ERR_EXPUNGED : 0;
 }
 
+int local_source_uids(struct leg_source *s, struct seqset *uids)
+{
+    struct uid_set found = {0};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < s->walk.seqs.count; i++)
+        r = view_seqs_to_uids(s->l->view, s->walk.seqs.ranges[i].first, s->walk.seqs.ranges[i].last, &found);
+    for (size_t i = 0; r == 0 && i < found.count; i++)
+        seqset_add_range(uids, found.ranges[i].first, found.ranges[i].last);
+    uid_set_free(&found);
+    return r;
+}
+
 int local_source_next(struct leg_source *s, struct leg_message *message_r)
 {
     const struct view_message *m;

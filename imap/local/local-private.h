@@ -143,12 +143,14 @@ int local_idle_run(struct leg *leg, struct command *cmd);
 int local_idle_stop(struct leg *leg, struct command *cmd);
 int local_source_open(struct leg *leg, struct command *cmd, const char *set, bool uid,
                       struct leg_source **source_r);
+int local_source_uids(struct leg_source *source, struct seqset *uids);
 int local_source_next(struct leg_source *source, struct leg_message *message_r);
 int local_source_read(struct leg_source *source, const char **data_r, size_t *len_r);
 void local_source_close(struct leg_source **source);
 int local_expunge_uids(struct leg *leg, struct command *cmd, const char *uids);
 int local_may_expunge(struct leg *leg);
 int local_sink_open(struct leg *leg, struct command *cmd, const char *mailbox, struct leg_sink **sink_r);
+int local_sink_replace(struct leg_sink *sink, const char *number, bool uid);
 int local_sink_message(struct leg_sink *sink, const struct leg_append *what);
 int local_sink_part(struct leg_sink *sink, const struct leg_part *part);
 int local_sink_write(struct leg_sink *sink, const char *data, size_t len);

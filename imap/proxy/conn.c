@@ -97,6 +97,7 @@ static bool needs_selection(const struct command *cmd)
     case COMMAND_IDLE:
     case COMMAND_MOVE:
     case COMMAND_NOOP:
+    case COMMAND_REPLACE:
         return true;
     default:
         return cmd->def->route == ROUTE_SELECTED;
@@ -349,12 +350,14 @@ const struct leg_ops proxy_leg_ops = {
     .idle_run = proxy_idle_run,
     .idle_stop = proxy_idle_stop,
     .source_open = proxy_source_open,
+    .source_uids = proxy_source_uids,
     .source_next = proxy_source_next,
     .source_read = proxy_source_read,
     .source_close = proxy_source_close,
     .expunge_uids = proxy_expunge_uids,
     .may_expunge = proxy_may_expunge,
     .sink_open = proxy_sink_open,
+    .sink_replace = proxy_sink_replace,
     .sink_message = proxy_sink_message,
     .sink_part = proxy_sink_part,
     .sink_write = proxy_sink_write,

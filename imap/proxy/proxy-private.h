@@ -197,10 +197,12 @@ int proxy_specials(struct leg *leg, struct command *cmd, leg_special_fn *fn, voi
 
 int proxy_source_open(struct leg *leg, struct command *cmd, const char *set, bool uid,
                       struct leg_source **source_r);
+int proxy_source_uids(struct leg_source *source, struct seqset *uids);
 int proxy_source_next(struct leg_source *source, struct leg_message *message_r);
 int proxy_source_read(struct leg_source *source, const char **data_r, size_t *len_r);
 void proxy_source_close(struct leg_source **source);
 int proxy_sink_open(struct leg *leg, struct command *cmd, const char *mailbox, struct leg_sink **sink_r);
+int proxy_sink_replace(struct leg_sink *sink, const char *number, bool uid);
 int proxy_sink_message(struct leg_sink *sink, const struct leg_append *what);
 int proxy_sink_part(struct leg_sink *sink, const struct leg_part *part);
 int proxy_sink_write(struct leg_sink *sink, const char *data, size_t len);

@@ -13,6 +13,7 @@ struct leg_sink {
     struct proxy_leg *p;
     struct command *cmd;
     const char *mailbox; /* as the backend knows it */
+    const char *verb;    /* APPEND, or REPLACE with its number */
     const char *refusal; /* the backend's words, if they came before all was sent */
     uint64_t left;       /* of the bytes that were announced */
     bool begun, waiting; /* waiting: for the "+" before them */
@@ -27,6 +28,7 @@ int proxy_sink_open(struct leg *leg, struct command *cmd, const char *mailbox, s
         s = *sink_r = pool_alloc(cmd->pool, sizeof(*s));
         s->p = (struct proxy_leg *)leg;
         s->cmd = cmd;
+        s->verb = "APPEND";
         s->mailbox = client_name_out(leg->client, cmd->pool, mailbox);
     }
     return s->mailbox != NULL ? proxy_connect(s->p, cmd) : ERR_BADNAME;
@@ -75,6 +77,14 @@ static int end_refused(struct leg_sink *s)
     return ERR_REFUSED;
 }
 
+int proxy_sink_replace(struct leg_sink *s, const char *number, bool uid)
+{
+    if (!s->p->selected || !backend_has(s->p->backend, "REPLACE"))
+        return ERR_UNSUPPORTED;
+    s->verb = pool_printf(s->cmd->pool, "%sREPLACE %s", uid ? "UID " : "", number);
+    return 0;
+}
+
 int proxy_sink_message(struct leg_sink *s, const struct leg_append *what)
 {
     struct stream *to = s->p->stream;
@@ -87,7 +97,7 @@ int proxy_sink_message(struct leg_sink *s, const struct leg_append *what)
         return ERR_UNSUPPORTED;
     if (!s->begun) {
         proxy_begin(s->p);
-        stream_printf(to, "APPEND %s", s->mailbox);
+        stream_printf(to, "%s %s", s->verb, s->mailbox);
     }
     s->begun = true;
     if (*what->flags != '\0')

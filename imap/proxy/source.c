@@ -327,6 +327,12 @@ static int turn_batch(struct leg_source *s)
     return 0;
 }
 
+int proxy_source_uids(struct leg_source *s, struct seqset *uids)
+{
+    seqset_add_set(uids, &s->uids);
+    return 0;
+}
+
 int proxy_source_next(struct leg_source *s, struct leg_message *message_r)
 {
     int r = pass_message(s);

@@ -2,7 +2,7 @@
  * they come.  All messages enter, or none. */
 #include <string.h>
 
-#include "imap/session/append-syntax.h"
+#include "imap/session/appending.h"
 #include "imap/session/capability.h"
 #include "imap/session/commands.h"
 #include "lib/base/error.h"
@@ -10,28 +10,19 @@
 /* Of one APPEND: each holds a descriptor on the store's side until all are there. */
 enum { MESSAGES_MAX = 250, MESSAGES_MAX_PEER = 1000 };
 
-struct append {
-    struct append_syntax syntax;
-    struct leg_append what;
-    struct leg_sink *sink;
-    uint64_t size; /* of the message so far */
-    unsigned count;
-    bool is_bad; /* how it failed: with BAD, */
-    int error;   /* or this */
-};
-
 static void append_cleanup(struct command *cmd)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
 
-    cmd->leg->ops->sink_close(&a->sink);
+    if (a->sink != NULL)
+        cmd->leg->ops->sink_close(&a->sink);
 }
 
 /* ---- failure ---- */
 
 static enum step answer_failure(struct command *cmd)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
 
     if (cmd->failure != NULL && a->is_bad) {
         const char *bad = pool_printf(cmd->pool, "BAD %s", cmd->failure);
@@ -47,7 +38,7 @@ static enum step answer_failure(struct command *cmd)
 
 static enum step cancel_step(struct command *cmd)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
     const char *failure = cmd->failure; /* the first one is what the client is told */
     int r = a->sink != NULL ? cmd->leg->ops->sink_cancel(a->sink) : 0;
 
@@ -57,7 +48,7 @@ static enum step cancel_step(struct command *cmd)
 
 static enum step fail(struct command *cmd, int error)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
 
     a->error = error;
     cmd->step = cancel_step;
@@ -67,37 +58,45 @@ static enum step fail(struct command *cmd, int error)
 /* With a text: NO, or BAD for ERR_SYNTAX. */
 static enum step fail_with(struct command *cmd, int error, const char *text)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
 
     a->is_bad = error == ERR_SYNTAX;
     cmd->failure = text;
     return fail(cmd, error);
 }
 
-static enum step wait_or_fail(struct command *cmd, int error)
+enum step appending_fail(struct command *cmd, int error)
 {
     return error == ERR_AGAIN ? STEP_WAIT : fail(cmd, error);
 }
 
 /* ---- the end ---- */
 
+const char *appending_uid(struct command *cmd, const struct leg_appended *done)
+{
+    struct buf code = BUF_INIT;
+    const char *text;
+
+    if (seqset_is_empty(&done->uids))
+        return NULL;
+    buf_printf(&code, "APPENDUID %u ", done->uidvalidity);
+    seqset_print(&done->uids, &code);
+    text = pool_strdup(cmd->pool, buf_cstr(&code));
+    buf_free(&code);
+    return text;
+}
+
 static enum step commit_step(struct command *cmd)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
     struct leg_appended done = {0};
-    struct buf code = BUF_INIT;
-    enum step step;
     int r = cmd->leg->ops->sink_commit(a->sink, &done);
 
     if (r < 0)
-        return wait_or_fail(cmd, r);
-    if (seqset_is_empty(&done.uids))
-        return command_ok(cmd, NULL, "Completed");
-    buf_printf(&code, "APPENDUID %u ", done.uidvalidity);
-    seqset_print(&done.uids, &code);
-    step = command_ok(cmd, buf_cstr(&code), "Completed");
-    buf_free(&code);
-    return step;
+        return appending_fail(cmd, r);
+    if (a->committed != NULL)
+        return a->committed(cmd, &done);
+    return command_ok(cmd, appending_uid(cmd, &done), "Completed");
 }
 
 /* ---- messages ---- */
@@ -107,7 +106,7 @@ static enum step item_step(struct command *cmd);
 /* Behind a literal: the text up to the next one, or to the end. */
 static enum step text_step(struct command *cmd)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
     struct imap_args args;
     const char *text;
     size_t n;
@@ -116,7 +115,7 @@ static enum step text_step(struct command *cmd)
     if (r == ERR_AGAIN) {
         r = cmd->leg->ops->sink_write(a->sink, NULL, 0);
         cmd->wants_input = true;
-        return r < 0 ? wait_or_fail(cmd, r) : STEP_WAIT;
+        return r < 0 ? appending_fail(cmd, r) : STEP_WAIT;
     }
     if (r == ERR_TOOBIG)
         return fail_with(cmd, ERR_SYNTAX, "[TOOBIG] Literal too big to come without being asked for");
@@ -130,7 +129,7 @@ static enum step text_step(struct command *cmd)
 
 static enum step bytes_step(struct command *cmd)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
     const char *data;
     size_t n;
     int r;
@@ -139,7 +138,7 @@ static enum step bytes_step(struct command *cmd)
         data = command_literal_data(cmd, &n);
         r = cmd->leg->ops->sink_write(a->sink, data, n);
         if (r < 0)
-            return wait_or_fail(cmd, r);
+            return appending_fail(cmd, r);
         if (n == 0) {
             cmd->wants_input = true;
             return STEP_WAIT;
@@ -153,27 +152,26 @@ static enum step bytes_step(struct command *cmd)
 /* The message's server is ready for the bytes before the client is asked for them. */
 static enum step literal_step(struct command *cmd)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
     struct leg_part part = {cmd->literal.size, cmd->literal.binary, cmd->literal.synchronising};
     int r = cmd->leg->ops->sink_part(a->sink, &part);
 
     if (r < 0)
-        return wait_or_fail(cmd, r);
+        return appending_fail(cmd, r);
     command_literal_accept(cmd);
-    a->size += cmd->literal.size;
     cmd->step = bytes_step;
     return bytes_step(cmd);
 }
 
 static enum step message_step(struct command *cmd)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
     int r = cmd->leg->ops->sink_message(a->sink, &a->what);
 
     if (r == ERR_UNSUPPORTED)
         return fail_with(cmd, r, "[CANNOT] The mailbox's server takes one message at a time");
     if (r < 0)
-        return wait_or_fail(cmd, r);
+        return appending_fail(cmd, r);
     cmd->step = item_step;
     return item_step(cmd);
 }
@@ -181,9 +179,9 @@ static enum step message_step(struct command *cmd)
 /* The options of a message have been read.  0, or the command is to end with *step_r. */
 static int begin_message(struct command *cmd, enum step *step_r)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
 
-    if (a->count > 0 && capability_is_suppressed("MULTIAPPEND")) {
+    if (a->count > 0 && (a->single || capability_is_suppressed("MULTIAPPEND"))) {
         *step_r = fail_with(cmd, ERR_SYNTAX, "Unexpected extra arguments");
         return ERR_SYNTAX;
     }
@@ -192,13 +190,12 @@ static int begin_message(struct command *cmd, enum step *step_r)
         return ERR_LIMIT;
     }
     a->what = (struct leg_append){a->syntax.flags, a->syntax.date, true};
-    a->size = 0;
     return 0;
 }
 
 static enum step item_step(struct command *cmd)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
     enum step step;
 
     for (;;) {
@@ -230,13 +227,38 @@ static enum step item_step(struct command *cmd)
 
 static enum step open_step(struct command *cmd)
 {
-    struct append *a = cmd->state;
+    struct appending *a = cmd->state;
     int r = cmd->leg->ops->sink_open(cmd->leg, cmd, cmd->mailbox, &a->sink);
 
     if (r < 0)
-        return wait_or_fail(cmd, r);
+        return appending_fail(cmd, r);
+    return a->opened != NULL ? a->opened(cmd) : appending_go_on(cmd);
+}
+
+enum step appending_go_on(struct command *cmd)
+{
     cmd->step = message_step;
     return message_step(cmd);
+}
+
+enum step appending_open(struct command *cmd)
+{
+    cmd->step = open_step;
+    return open_step(cmd);
+}
+
+int appending_begin(struct command *cmd, const struct imap_args *args)
+{
+    struct appending *a = cmd->state;
+    enum step step;
+
+    cmd->cleanup = append_cleanup;
+    append_syntax_init(&a->syntax);
+    append_syntax_text(&a->syntax, args, cmd->literal.announced);
+    if (append_syntax_next(&a->syntax) >= 0) /* a message, if anything */
+        return begin_message(cmd, &step);
+    command_bad(cmd, "%s", imap_args_error(&a->syntax.args));
+    return ERR_SYNTAX;
 }
 
 /* A frontend's LOCALAPPEND also says which mailbox its client has selected, or "": it is no news here. */
@@ -253,21 +275,11 @@ static int skip_names(struct command *cmd, struct imap_args *args)
 
 enum step cmd_append(struct command *cmd)
 {
-    struct append *a = pool_alloc(cmd->pool, sizeof(*a));
     struct imap_args args;
-    enum step step;
 
-    cmd->state = a;
-    cmd->cleanup = append_cleanup;
+    cmd->state = pool_alloc(cmd->pool, sizeof(struct appending));
     command_args(cmd, &args);
     if (skip_names(cmd, &args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
-    append_syntax_init(&a->syntax);
-    append_syntax_text(&a->syntax, &args, cmd->literal.announced);
-    if (append_syntax_next(&a->syntax) < 0) /* a message, whatever else is wrong */
-        return command_bad(cmd, "%s", imap_args_error(&a->syntax.args));
-    if (begin_message(cmd, &step) < 0)
-        return step;
-    cmd->step = open_step;
-    return open_step(cmd);
+    return appending_begin(cmd, &args) < 0 ? STEP_DONE : appending_open(cmd);
 }

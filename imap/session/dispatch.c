@@ -96,7 +96,8 @@ static const char *refuse(const struct client *c, const struct command_def *def,
     return def->states == 1u << CLIENT_NOAUTH ? "Already logged in" : "Please select a mailbox first";
 }
 
-/* A literal behind APPEND's mailbox, or LOCALAPPEND's two, is the message; one before is a name. */
+/* A literal behind APPEND's mailbox, LOCALAPPEND's two, or REPLACE's number and mailbox, is the message; one before is a
+ * name. */
 static bool names_are_there(const struct command_def *def, const struct head *head)
 {
     struct pool *pool;
@@ -104,12 +105,14 @@ static bool names_are_there(const struct command_def *def, const struct head *he
     const char *name;
     bool there;
 
-    if (def->id != COMMAND_LOCALAPPEND)
+    if (def->id == COMMAND_APPEND)
         return head->args_len > 0;
     pool = pool_new(0);
     imap_args_init(&args, pool, head->args, head->args_len);
-    there = imap_args_astring(&args, &name) == 0 && imap_args_char(&args, ' ') == 0 &&
-            imap_args_astring(&args, &name) == 0 && imap_args_char(&args, ' ') == 0;
+    there = (def->id == COMMAND_REPLACE ? imap_args_seqset(&args, &name) : imap_args_astring(&args, &name)) ==
+                0 &&
+            imap_args_char(&args, ' ') == 0 && imap_args_astring(&args, &name) == 0 &&
+            imap_args_char(&args, ' ') == 0;
     pool_free(&pool);
     return there;
 }

@@ -140,6 +140,8 @@ struct leg_ops {
      * are in the session's view but expunged by others: ERR_EXPUNGED.  Checks right r. */
     int (*source_open)(struct leg *leg, struct command *cmd, const char *set, bool uid,
                        struct leg_source **source_r);
+    /* The UIDs of all of them, added to the set: before source_next(). */
+    int (*source_uids)(struct leg_source *source, struct seqset *uids);
     /* The next message: 0; ERR_EOF after the last. */
     int (*source_next)(struct leg_source *source, struct leg_message *message_r);
     /* Its next bytes, as they come: 0 and *len_r > 0, valid until the next call; ERR_EOF after
@@ -160,6 +162,10 @@ struct leg_ops {
     /* Messages that enter together or not at all: for each sink_message(), sink_part() and the part's bytes by
      * sink_write(); at last sink_commit().  After an error only sink_cancel() and sink_close(). */
     int (*sink_open)(struct leg *leg, struct command *cmd, const char *mailbox, struct leg_sink **sink_r);
+    /* The one message that comes is to replace one of this leg's selected mailbox (RFC 8508), by its number or UID: only
+     * the growth is judged by the quota.  Before sink_message().  0: the server removes it too, and tells of both;
+     * ERR_UNSUPPORTED: the caller removes it afterwards. */
+    int (*sink_replace)(struct leg_sink *sink, const char *number, bool uid);
     /* ERR_UNSUPPORTED: this server takes one message at a time (RFC 3502 is missing): nothing has happened, those
      * before may be committed. */
     int (*sink_message)(struct leg_sink *sink, const struct leg_append *what);
