@@ -280,6 +280,47 @@ def test_what_the_server_knows(site, users):
     assert get(c, "INBOX", VENDOR + "sharedseen") == {VENDOR + "sharedseen": "false"}
 
 
+def test_list_metadata(site, users):
+    """RFC 9590: LIST ... RETURN (METADATA ...), of mailboxes on several servers."""
+    c, other = site.imap(users[0]), site.imap(users[1])
+    assert b" LIST-METADATA" in c.ok("CAPABILITY").untagged[0]
+    for name in ("a", '"b c"'):
+        c.ok("CREATE " + name)
+    c.ok('SETMETADATA a (/private/comment "p" /shared/comment "s")')
+    long = b"line\r\n" * 9000
+    other.ok(["SETMETADATA INBOX (/shared/comment ", long, ")"])
+    other.ok("SETACL INBOX %s lr" % users[0])
+    other.ok("CREATE dim")
+    other.ok("SETACL dim %s l" % users[0])
+    theirs = b'"Other Users/%s"' % users[1].encode()
+    ask = 'LIST "" ("*" "Other Users/%s*") RETURN (METADATA (/private/comment /shared/comment))' % users[1]
+    untagged = c.ok(ask).untagged
+    assert sorted(u for u in untagged if not u.startswith(b"* LIST")) == sorted(
+        [
+            b'* METADATA INBOX ("/private/comment" NIL "/shared/comment" NIL)',
+            b'* METADATA a ("/private/comment" "p" "/shared/comment" "s")',
+            b'* METADATA "b c" ("/private/comment" NIL "/shared/comment" NIL)',
+            b'* METADATA %s ("/private/comment" NIL "/shared/comment" {%d}\r\n%s)' % (theirs, len(long), long),
+        ]
+    )
+    listed = [u.split(b'" ', 1)[1].strip() for u in untagged if u.startswith(b"* LIST")]
+    assert {b"INBOX", b"a", b'"b c"', theirs} <= set(listed) and any(b"dim" in name for name in listed)
+    for name in (b"INBOX", b"a", b'"b c"', theirs):  # behind its LIST
+        where = [i for i, u in enumerate(untagged) if name + b" (" in u or u.endswith(b" " + name)]
+        assert len(where) == 2 and untagged[where[0]].startswith(b"* LIST")
+    r = c.ok('LIST "" a RETURN (STATUS (MESSAGES) METADATA /shared/comment CHILDREN)')
+    r.one(rb'^\* METADATA a \("/shared/comment" "s"\)$')
+    r.one(rb"^\* STATUS a \(MESSAGES 0\)$")
+    for wrong in ("METADATA", "METADATA ()", "METADATA (/comment)", "METADATA (/shared/comment", "METADATA (/shared/a*)"):
+        c.bad('LIST "" * RETURN (%s)' % wrong)
+    # more than the output holds
+    for i in range(12):
+        c.ok("CREATE m%d" % i)
+        c.ok(["SETMETADATA m%d (/private/vendor/test/x " % i, b"%02d" % i * 30000, ")"])
+    values = c.ok('LIST "" m* RETURN (METADATA /private/vendor/test/x)').find(rb"^\* METADATA m(\d+) .*\{60000\}\r\n(\d+)\)$")
+    assert sorted(int(m[1]) for m in values) == list(range(12)) and all(m[2] == b"%02d" % int(m[1]) * 30000 for m in values)
+
+
 def test_special_use(site, users):
     """RFC 6154 section 4: the entry is what LIST shows."""
     c, other, admin = site.imap(users[0]), site.imap(users[1]), site.imap()

@@ -104,6 +104,7 @@ const struct leg_ops local_leg_ops = {
     .sink_close = local_sink_close,
     .undo = local_undo,
     .status = local_tell_status,
+    .metadata = local_tell_metadata,
     .lsub = local_lsub,
 };
 

@@ -159,6 +159,8 @@ int local_sink_cancel(struct leg_sink *sink);
 void local_sink_close(struct leg_sink **sink);
 int local_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
                const char *uids);
+int local_tell_metadata(struct leg *leg, struct command *cmd, const char *internal,
+                        const struct metadata_request *entries);
 int local_tell_status(struct leg *leg, struct command *cmd, const char *internal, const char *items);
 int local_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
 

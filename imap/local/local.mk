@@ -12,7 +12,7 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/freespace.c \
 	imap/local/leg.c \
 	imap/local/local.h imap/local/local-private.h \
-	imap/local/metadata.c imap/local/metadata-parse.c imap/local/metadata.h \
+	imap/local/metadata.c imap/local/metadata.h \
 	imap/local/names.c \
 	imap/local/peer.c \
 	imap/local/quota.c \

@@ -42,6 +42,7 @@ void metadata_setup(void)
 /* ---- what entries are of ---- */
 
 struct place {
+    struct local_leg *leg;
     enum metadata_where where;
     struct local_mailbox m;  /* of a mailbox */
     const char *id;          /* of annotations */
@@ -51,27 +52,33 @@ struct place {
 /* RFC 5464 3.3 */
 enum { RIGHTS_TO_SEE = ACL_READ | ACL_SEEN | ACL_WRITE | ACL_INSERT | ACL_POST };
 
-static int find_place(struct command *cmd, const char *external, struct place *place)
+static int find_mailbox(struct command *cmd, struct local_leg *leg, const char *internal, struct place *place)
 {
-    const char *internal;
     int r;
 
-    *place = (struct place){.where = OF_SERVER, .id = ""};
-    if (*external == '\0')
-        return 0;
-    place->where = OF_MAILBOX;
-    r = client_name_in(cmd->client, cmd->pool, external, &internal);
-    if (r == 0)
-        r = local_lookup(cmd, internal, &place->m);
+    *place = (struct place){.leg = leg, .where = OF_MAILBOX};
+    r = local_lookup(cmd, internal, &place->m);
     if (r < 0)
         return r;
     place->id = place->m.record.id;
     return cmd->client->identity->is_admin || (place->m.rights & RIGHTS_TO_SEE) != 0 ? 0 : ERR_DENIED;
 }
 
-static int open_place(struct command *cmd, struct place *place)
+static int find_place(struct command *cmd, const char *external, struct place *place)
 {
-    return place->mailbox != NULL ? 0 : local_open(local_of(cmd), &place->m, &place->mailbox);
+    const char *internal;
+    int r;
+
+    *place = (struct place){.leg = local_of(cmd), .where = OF_SERVER, .id = ""};
+    if (*external == '\0')
+        return 0;
+    r = client_name_in(cmd->client, cmd->pool, external, &internal);
+    return r == 0 ? find_mailbox(cmd, local_of(cmd), internal, place) : r;
+}
+
+static int open_place(struct place *place)
+{
+    return place->mailbox != NULL ? 0 : local_open(place->leg, &place->m, &place->mailbox);
 }
 
 /* Whose annotations: "" are everybody's. */
@@ -88,12 +95,12 @@ static const char *truth(uint64_t options, uint64_t bit)
 }
 
 /* What stands in the index. */
-static int value_of_index(struct command *cmd, struct place *place, enum metadata_kind kind,
+static int value_of_index(struct pool *pool, struct place *place, enum metadata_kind kind,
                           const char **value_r)
 {
     const struct mailbox_header *header;
     char *date;
-    int r = open_place(cmd, place);
+    int r = open_place(place);
 
     if (r < 0)
         return r;
@@ -106,34 +113,34 @@ static int value_of_index(struct command *cmd, struct place *place, enum metadat
         *value_r = truth(header->options, MAILBOX_OPT_SHARED_SEEN);
         break;
     case METADATA_LASTUPDATE:
-        *value_r = date = pool_alloc(cmd->pool, MAIL_DATE_SIZE);
+        *value_r = date = pool_alloc(pool, MAIL_DATE_SIZE);
         mail_date_time_format(date, (int64_t)(header->change_time_ns / 1000000000), 0);
         break;
     default:
-        *value_r = pool_printf(cmd->pool, "%llu", (unsigned long long)header->storage);
+        *value_r = pool_printf(pool, "%llu", (unsigned long long)header->storage);
         break;
     }
     return 0;
 }
 
 /* NULL: none. */
-static const char *special_uses(struct command *cmd, const struct place *place)
+static const char *special_uses(const struct command *cmd, struct pool *pool, const struct place *place)
 {
-    const char *holder = specialuse_holder(cmd->client->identity, place->m.record.name, cmd->pool), *uses;
+    const char *holder = specialuse_holder(cmd->client->identity, place->m.record.name, pool), *uses;
 
     if (holder == NULL)
         return NULL;
-    uses = mboxlist_special_use(&place->m.record, holder, cmd->pool);
+    uses = mboxlist_special_use(&place->m.record, holder, pool);
     return *uses != '\0' ? uses : NULL;
 }
 
-static int value_of_kind(struct command *cmd, struct place *place, enum metadata_kind kind,
+static int value_of_kind(struct command *cmd, struct pool *pool, struct place *place, enum metadata_kind kind,
                          const char **value_r)
 {
     switch (kind) {
     case METADATA_FREE_MOST:
     case METADATA_FREE_TOTAL:
-        *value_r = freespace_text(cmd->pool, kind == METADATA_FREE_MOST);
+        *value_r = freespace_text(pool, kind == METADATA_FREE_MOST);
         return 0;
     case METADATA_PARTITION:
         *value_r = place->m.record.partition;
@@ -145,28 +152,27 @@ static int value_of_kind(struct command *cmd, struct place *place, enum metadata
         *value_r = place->id;
         return 0;
     case METADATA_SPECIALUSE:
-        *value_r = special_uses(cmd, place);
+        *value_r = special_uses(cmd, pool, place);
         return 0;
     default:
-        return value_of_index(cmd, place, kind, value_r);
+        return value_of_index(pool, place, kind, value_r);
     }
 }
 
-/* An entry's value: annotation_r->value is NULL when it has none. */
-static int get_value(struct command *cmd, struct place *place, const char *name, bool is_private,
-                     struct annotation *annotation_r)
+/* An entry's value, in the pool: annotation_r->value is NULL when it has none. */
+static int get_value(struct command *cmd, struct pool *pool, struct place *place, const char *name,
+                     bool is_private, struct annotation *annotation_r)
 {
     const struct metadata_def *def = metadata_find(name, place->where, is_private ? PRIVATE : SHARED);
     int r;
 
     *annotation_r = (struct annotation){.entry = name};
     if (def != NULL && def->kind > METADATA_KEPT) {
-        r = value_of_kind(cmd, place, def->kind, &annotation_r->value);
+        r = value_of_kind(cmd, pool, place, def->kind, &annotation_r->value);
         annotation_r->len = r == 0 && annotation_r->value != NULL ? strlen(annotation_r->value) : 0;
         return r;
     }
-    r = annotation_get(cmd->client->list, place->id, owner_of(cmd, is_private), name, cmd->pool,
-                       annotation_r);
+    r = annotation_get(cmd->client->list, place->id, owner_of(cmd, is_private), name, pool, annotation_r);
     return r == ERR_NOTFOUND ? 0 : r;
 }
 
@@ -188,6 +194,7 @@ struct get {
     bool told;
     uint64_t longest; /* of the values over MAXSIZE */
     struct command *cmd;
+    struct pool *scratch;               /* for a value at a time */
     const struct metadata_entry *below; /* while what is below it is gathered */
 };
 
@@ -294,7 +301,10 @@ static void put_entry(struct get *g, const struct wanted *w, const struct annota
 static int tell_one(struct get *g, const struct wanted *w)
 {
     struct annotation a;
-    int r = get_value(g->cmd, &g->place, w->name, w->is_private, &a);
+    int r;
+
+    pool_reset(g->scratch);
+    r = get_value(g->cmd, g->scratch, &g->place, w->name, w->is_private, &a);
 
     if (r < 0 || (a.value == NULL && w->silent))
         return r;
@@ -306,13 +316,22 @@ static int tell_one(struct get *g, const struct wanted *w)
     return 0;
 }
 
-static void get_cleanup(struct command *cmd)
+static void get_begin(struct get *g, struct command *cmd)
 {
-    struct get *g = cmd->state;
+    *g = (struct get){.cmd = cmd, .scratch = pool_new(0)};
+}
 
+static void get_free(struct get *g)
+{
     mailbox_close(&g->place.mailbox);
     buf_free(&g->line);
     free(g->wanted);
+    pool_free(&g->scratch);
+}
+
+static void get_cleanup(struct command *cmd)
+{
+    get_free(cmd->state);
 }
 
 /* Some response is due (RFC 5464 4.2), also when there is nothing below what was asked for. */
@@ -353,7 +372,7 @@ enum step local_getmetadata(struct command *cmd)
     struct imap_args args;
     int r;
 
-    *g = (struct get){.cmd = cmd};
+    get_begin(g, cmd);
     cmd->state = g;
     cmd->cleanup = get_cleanup;
     command_args(cmd, &args);
@@ -366,6 +385,26 @@ enum step local_getmetadata(struct command *cmd)
         return command_error(cmd, r);
     cmd->step = get_step;
     return get_step(cmd);
+}
+
+/* For LIST (RFC 9590), all at once: values are counted by the entries asked for, and LIST looks at what is unsent. */
+int local_tell_metadata(struct leg *leg, struct command *cmd, const char *internal,
+                        const struct metadata_request *entries)
+{
+    struct get g;
+    int r;
+
+    get_begin(&g, cmd);
+    r = find_mailbox(cmd, (struct local_leg *)leg, internal, &g.place);
+    g.request = *entries;
+    if (r == 0)
+        r = gather(&g);
+    for (size_t i = 0; r == 0 && i < g.count; i++)
+        r = tell_one(&g, &g.wanted[i]);
+    if (r == 0)
+        end_response(&g);
+    get_free(&g);
+    return r;
 }
 
 /* ---- SETMETADATA ---- */
@@ -518,7 +557,7 @@ static int set_all(struct command *cmd, struct set *s)
     int r = 0;
 
     if (s->mask != 0) {
-        r = open_place(cmd, &s->place);
+        r = open_place(&s->place);
         if (r < 0)
             return r;
         before = mailbox_header(s->place.mailbox)->options;

@@ -366,6 +366,7 @@ const struct leg_ops proxy_leg_ops = {
     .sink_close = proxy_sink_close,
     .undo = proxy_undo,
     .status_many = proxy_status_many,
+    .metadata_many = proxy_metadata_many,
     .specials = proxy_specials,
     .lsub = proxy_lsub,
 };

@@ -48,8 +48,9 @@ int proxy_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *cont
 
 /* ---- STATUS ---- */
 
-static void send_status(struct proxy_leg *p, struct command *cmd, const struct leg_batch *batch,
-                        const char *items)
+/* A command for each mailbox of the batch. */
+static void send_many(struct proxy_leg *p, struct command *cmd, const struct leg_batch *batch,
+                      const char *word, const char *items)
 {
     bool first = true;
 
@@ -63,7 +64,7 @@ static void send_status(struct proxy_leg *p, struct command *cmd, const struct l
         else
             proxy_begin_another(p);
         first = false;
-        stream_printf(p->stream, "STATUS %s %s\r\n", name, items);
+        stream_printf(p->stream, "%s %s %s\r\n", word, name, items);
     }
 }
 
@@ -77,7 +78,7 @@ int proxy_status_many(struct leg *leg, struct command *cmd, struct leg_batch *ba
     if (r < 0)
         return r;
     if (!batch->begun)
-        send_status(p, cmd, batch, items);
+        send_many(p, cmd, batch, "STATUS", items);
     batch->begun = true;
     r = stream_flush(p->stream);
     if (r < 0 && r != ERR_AGAIN)
@@ -87,6 +88,35 @@ int proxy_status_many(struct leg *leg, struct command *cmd, struct leg_batch *ba
         if (reply == REPLY_UNTAGGED && (p->selected || imap_slice_is(response.word, "STATUS")))
             proxy_pass_line(p);
         else if (reply != REPLY_UNTAGGED && reply != REPLY_TAGGED)
+            return proxy_waiting(p, cmd, reply);
+    }
+    proxy_rest(p);
+    return 0;
+}
+
+/* ---- METADATA ---- */
+
+int proxy_metadata_many(struct leg *leg, struct command *cmd, struct leg_batch *batch, const char *entries)
+{
+    struct proxy_leg *p = (struct proxy_leg *)leg;
+    const char *text;
+    size_t len;
+    int r = proxy_connect(p, cmd);
+
+    if (r < 0)
+        return r;
+    if (!batch->begun && !backend_has(p->backend, "METADATA"))
+        return 0;
+    if (!batch->begun)
+        send_many(p, cmd, batch, "GETMETADATA", entries);
+    batch->begun = true;
+    r = stream_flush(p->stream);
+    if (r < 0 && r != ERR_AGAIN)
+        return proxy_fail(p, cmd, r);
+    while (p->open != 0) {
+        enum reply reply = proxy_relay(p, leg->client->stream, &text, &len);
+
+        if (reply != REPLY_TAGGED)
             return proxy_waiting(p, cmd, reply);
     }
     proxy_rest(p);

@@ -190,6 +190,7 @@ int proxy_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32
 /* ---- names.c ---- */
 
 int proxy_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
+int proxy_metadata_many(struct leg *leg, struct command *cmd, struct leg_batch *batch, const char *entries);
 int proxy_status_many(struct leg *leg, struct command *cmd, struct leg_batch *batch, const char *items);
 int proxy_specials(struct leg *leg, struct command *cmd, leg_special_fn *fn, void *context);
 

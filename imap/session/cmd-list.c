@@ -73,6 +73,8 @@ int list_entry_tell(struct command *cmd, const struct list_entry *entry)
         return 0;
     if (l->options.myrights)
         tell_rights(cmd, entry);
+    if (l->options.metadata != NULL)
+        list_metadata_add(cmd, entry->record);
     if (l->options.status == NULL || !is_selectable(cmd->client, entry->record))
         return 0;
     return list_status_add(cmd, entry->record);
@@ -87,7 +89,7 @@ static enum step ask_step(struct command *cmd)
 {
     const struct list *l = cmd->state;
 
-    if (list_status_run(cmd) == ERR_AGAIN)
+    if (list_status_run(cmd) == ERR_AGAIN || list_metadata_run(cmd) == ERR_AGAIN)
         return STEP_WAIT;
     if (l->is_over)
         return command_ok(cmd, NULL, "Completed");

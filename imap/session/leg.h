@@ -30,6 +30,7 @@
 #include "lib/imapwire/seqset.h"
 
 struct leg_ops;
+struct metadata_request;
 struct leg_source;
 struct leg_sink;
 
@@ -196,6 +197,13 @@ struct leg_ops {
     /* A primitive for those that have to be asked: STATUS of many mailboxes, told as it comes.  Nothing is told of those
      * that refuse.  Several legs may be asked at a time; none may be left before it has answered.  The proxy's leg only. */
     int (*status_many)(struct leg *leg, struct command *cmd, struct leg_batch *batch, const char *items);
+
+    /* The same of annotations (RFC 5464), told behind a LIST (RFC 9590): of one mailbox, the local leg only; of many, the
+     * proxy's only.  `entries` as in GETMETADATA.  They may hold literals, which are piped: no other leg may be asked
+     * meanwhile. */
+    int (*metadata)(struct leg *leg, struct command *cmd, const char *internal,
+                    const struct metadata_request *entries);
+    int (*metadata_many)(struct leg *leg, struct command *cmd, struct leg_batch *batch, const char *entries);
 
     /* A primitive likewise: fn for each of the leg's mailboxes that has special uses of this user (RFC 6154).  The
      * proxy's leg only: of mailboxes here the list tells. */

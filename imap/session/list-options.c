@@ -1,6 +1,7 @@
 /* list-options.c: what LIST says beside reference and pattern. */
 #include "imap/session/capability.h"
 #include "imap/session/list.h"
+#include "imap/session/metadata-args.h"
 #include "imap/session/status-items.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -95,12 +96,25 @@ static int take_status(struct imap_args *args, struct list_options *o)
     return 0;
 }
 
+static int take_metadata(struct imap_args *args, struct list_options *o)
+{
+    struct metadata_request *request = pool_alloc(args->pool, sizeof(*request));
+
+    if (imap_args_space(args) < 0)
+        return unknown(args);
+    o->metadata = request;
+    return metadata_parse_entries(args, request);
+}
+
 static int take_return(struct imap_args *args, struct list_options *o)
 {
     if (take(args, returns, ARRAY_SIZE(returns), o))
         return 0;
     if (!capability_is_suppressed("LIST-STATUS") && imap_args_word(args, "STATUS"))
         return take_status(args, o);
+    if (!capability_is_suppressed("LIST-METADATA") && !capability_is_suppressed("METADATA") &&
+        imap_args_word(args, "METADATA"))
+        return take_metadata(args, o);
     return unknown(args);
 }
 

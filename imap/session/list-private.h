@@ -46,13 +46,17 @@ struct list {
 
     struct specials specials;
     struct spread spread; /* servers that are being asked, or are to be */
-    size_t asked_count;   /* mailboxes whose STATUS they are to tell */
+    struct spread notes;  /* the same for METADATA, */
+    const char *entries;  /* of these entries */
+    size_t asked_count;   /* mailboxes of which they are to tell */
 };
 
 /* Each walks on: 1: call again; 0: all is listed; an error. */
 int list_walk(struct command *cmd);
 int list_walk_subscribed(struct command *cmd);
 int list_walk_recursive(struct command *cmd);
+/* Is it time for the others, for the servers that are to be asked, or for the client to read? */
+bool list_must_pause(const struct command *cmd);
 void list_walk_free(struct list *l);
 
 /* Lists a name with all that was asked for.  0, or an error. */
@@ -77,5 +81,9 @@ int list_status_add(struct command *cmd, const struct mboxlist_record *record);
 /* Asks the servers of the mailboxes noted, and forgets them.  0; ERR_AGAIN: call again. */
 int list_status_run(struct command *cmd);
 void list_status_free(struct list *l);
+
+/* The same for METADATA, one server after the other. */
+void list_metadata_add(struct command *cmd, const struct mboxlist_record *record);
+int list_metadata_run(struct command *cmd);
 
 #endif

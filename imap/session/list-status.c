@@ -1,5 +1,6 @@
-/* list-status.c: STATUS of the mailboxes that LIST lists (RFC 5819). */
+/* list-status.c: what only a mailbox's server knows of it, for LIST: its STATUS (RFC 5819), its annotations (RFC 9590). */
 #include "imap/session/list-private.h"
+#include "imap/session/metadata-args.h"
 #include "imap/session/route.h"
 #include "lib/base/error.h"
 
@@ -45,4 +46,43 @@ int list_status_run(struct command *cmd)
 void list_status_free(struct list *l)
 {
     spread_reset(&l->spread);
+    spread_reset(&l->notes);
+}
+
+/* ---- METADATA ---- */
+
+/* RFC 9590 section 3: of one that cannot be asked nothing is told. */
+void list_metadata_add(struct command *cmd, const struct mboxlist_record *record)
+{
+    struct list *l = cmd->state;
+    struct leg *leg = route_leg(cmd->client, record);
+
+    if (leg == NULL)
+        return;
+    if (leg->ops->metadata != NULL) {
+        leg->ops->metadata(leg, cmd, record->name, l->options.metadata);
+        cmd->failure = NULL;
+        return;
+    }
+    if (l->entries == NULL)
+        l->entries = metadata_entries_text(l->options.metadata, cmd->pool);
+    leg_batch_add(&spread_part(&l->notes, leg)->batch, record->name);
+    l->asked_count++;
+}
+
+int list_metadata_run(struct command *cmd)
+{
+    struct list *l = cmd->state;
+
+    for (size_t i = 0; i < l->notes.count; i++) {
+        struct spread_part *part = &l->notes.parts[i];
+
+        if (!part->done &&
+            part->leg->ops->metadata_many(part->leg, cmd, &part->batch, l->entries) == ERR_AGAIN)
+            return ERR_AGAIN;
+        part->done = true;
+        cmd->failure = NULL;
+    }
+    spread_reset(&l->notes);
+    return 0;
 }

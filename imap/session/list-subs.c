@@ -76,7 +76,7 @@ int list_walk_subscribed(struct command *cmd)
     int r = 0;
 
     for (int i = 0; i < BATCH && r == 0 && l->next_sub < l->sub_count; i++) {
-        if (l->asked_count >= LIST_ASK_AT_ONCE || session_slice_over(cmd->client->session))
+        if (list_must_pause(cmd))
             break;
         r = take_subscription(cmd, l->subs[l->next_sub++], pool);
         pool_reset(pool);
@@ -226,7 +226,7 @@ int list_walk_recursive(struct command *cmd)
         sort_subscriptions(cmd);
     pool = pool_new(0);
     for (int i = 0; i < BATCH && r == 0 && l->next_sub < l->sub_count; i++) {
-        if (l->asked_count >= LIST_ASK_AT_ONCE || session_slice_over(cmd->client->session))
+        if (list_must_pause(cmd))
             break;
         r = take_sorted(cmd, l->next_sub++, pool);
         pool_reset(pool);

@@ -14,6 +14,7 @@
 #include "lib/name/identity.h"
 #include "lib/name/mboxname.h"
 #include "lib/name/namespace.h"
+#include "lib/stream/stream.h"
 
 enum { BATCH = 200 }; /* records a step, at most */
 
@@ -204,6 +205,14 @@ static void begin(struct command *cmd)
     buf_free(&prefix);
 }
 
+bool list_must_pause(const struct command *cmd)
+{
+    const struct list *l = cmd->state;
+
+    return l->asked_count >= LIST_ASK_AT_ONCE || session_slice_over(cmd->client->session) ||
+           stream_unsent(cmd->client->stream) >= STREAM_OUT_HIGH;
+}
+
 int list_walk(struct command *cmd)
 {
     struct list *l = cmd->state;
@@ -211,7 +220,7 @@ int list_walk(struct command *cmd)
 
     if (l->iter == NULL)
         begin(cmd);
-    for (int i = 0; i < BATCH && !session_slice_over(cmd->client->session); i++) {
+    for (int i = 0; i < BATCH && !list_must_pause(cmd); i++) {
         int r = mboxlist_iter_next(l->iter, &record);
 
         if (r == 0)
@@ -220,8 +229,6 @@ int list_walk(struct command *cmd)
             r = take_record(cmd, record);
         if (r < 0)
             return r;
-        if (l->asked_count >= LIST_ASK_AT_ONCE)
-            break;
     }
     return 1;
 }

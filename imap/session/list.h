@@ -11,6 +11,7 @@
 #include "lib/mboxlist/record.h"
 
 struct hash;
+struct metadata_request;
 struct wildcard;
 
 enum { LIST_PATTERNS_MAX = 32 /* of one LIST: each costs a pass over every name */ };
@@ -63,7 +64,7 @@ void list_levels_tell_missing(struct list_levels *l, struct command *cmd, const 
 /* Notes a name without telling anything of its levels. */
 void list_levels_note(struct list_levels *l, const char *name);
 
-/* ---- options (RFC 5258, 5819, 6154, 8440) ---- */
+/* ---- options (RFC 5258, 5819, 6154, 8440, 9590) ---- */
 
 struct list_options {
     bool extended; /* said in any of the ways of RFC 5258 section 3 */
@@ -71,7 +72,8 @@ struct list_options {
     bool only_subscribed, only_special, remote, recursive;
     /* what of them; children are told in any case */
     bool subscribed, children, special, myrights;
-    const char *status; /* "(MESSAGES UNSEEN)"; NULL: no STATUS */
+    const char *status;                      /* "(MESSAGES UNSEEN)"; NULL: no STATUS */
+    const struct metadata_request *metadata; /* the entries; NULL: no METADATA */
 };
 /* "(subscribed special-use) " before the reference, and " return (...)" behind the pattern, to the end of the arguments;
  * both may be missing.  0 or ERR_SYNTAX. */

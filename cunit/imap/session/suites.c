@@ -1,6 +1,7 @@
 #include "cunit/unit.h"
 
-extern const struct unit_suite append_suite, capability_suite, commands_suite, input_suite, list_suite;
+extern const struct unit_suite append_suite, capability_suite, commands_suite, input_suite, list_suite,
+    metadata_suite;
 
-const struct unit_suite *const unit_suites[] = {&append_suite, &capability_suite, &commands_suite,
-                                                &input_suite,  &list_suite,       NULL};
+const struct unit_suite *const unit_suites[] = {
+    &append_suite, &capability_suite, &commands_suite, &input_suite, &list_suite, &metadata_suite, NULL};

@@ -1,10 +1,11 @@
-/* metadata-parse.c: the arguments of GETMETADATA and SETMETADATA. */
+#include "imap/session/metadata-args.h"
+
 #include <string.h>
 
-#include "imap/local/metadata.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/imapwire/out.h"
 #include "lib/mboxlist/annotations.h"
 
 static int fail(struct imap_args *args, const char *text)
@@ -157,6 +158,32 @@ int metadata_parse_get(struct imap_args *args, struct metadata_request *r)
         list = imap_args_skip(args, '(');
     }
     return take_entries(args, list, r) < 0 ? ERR_SYNTAX : imap_args_end(args);
+}
+
+/* ---- LIST ---- */
+
+int metadata_parse_entries(struct imap_args *args, struct metadata_request *r)
+{
+    bool list;
+
+    begin(args, r);
+    list = imap_args_skip(args, '(');
+    return take_entries(args, list, r);
+}
+
+const char *metadata_entries_text(const struct metadata_request *r, struct pool *pool)
+{
+    struct buf text = BUF_INIT;
+    const char *copy;
+
+    for (size_t i = 0; i < r->count; i++) {
+        buf_putc(&text, i == 0 ? '(' : ' ');
+        imap_put_nstring(&text, r->entries[i].text);
+    }
+    buf_putc(&text, ')');
+    copy = pool_strdup(pool, buf_cstr(&text));
+    buf_free(&text);
+    return copy;
 }
 
 /* ---- SETMETADATA ---- */
