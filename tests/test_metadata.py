@@ -405,8 +405,9 @@ def test_what_is_defined(make_imapd, workdir):
         assert "CANNOT" in c.no('SETMETADATA INBOX (/shared/vendor/acme/other "7")').text
         c.ok('SETMETADATA "" (/private/vendor/acme/motto "x")')
         assert "CANNOT" in c.no('SETMETADATA "" (/private/vendor/acme/color "x")').text
-    imapd = make_imapd({"annotation_definitions": "/nonesuch", "suppress_capabilities": "METADATA"})
+    imapd = make_imapd({"annotation_definitions": "/nonesuch", "suppress_capabilities": "METADATA LIST-METADATA"})
     with imapd.imap("fred") as c:
         assert b"METADATA" not in c.ok("CAPABILITY").untagged[0]
+        c.bad('LIST "" * RETURN (METADATA (/shared/comment))')
         c.bad("GETMETADATA INBOX /shared/comment")
         c.bad("SETMETADATA INBOX (/shared/comment NIL)")

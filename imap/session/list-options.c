@@ -112,8 +112,7 @@ static int take_return(struct imap_args *args, struct list_options *o)
         return 0;
     if (!capability_is_suppressed("LIST-STATUS") && imap_args_word(args, "STATUS"))
         return take_status(args, o);
-    if (!capability_is_suppressed("LIST-METADATA") && !capability_is_suppressed("METADATA") &&
-        imap_args_word(args, "METADATA"))
+    if (!capability_is_suppressed("LIST-METADATA") && imap_args_word(args, "METADATA"))
         return take_metadata(args, o);
     return unknown(args);
 }
