@@ -87,6 +87,7 @@ static enum step finish(struct command *cmd, const struct copy_result *result)
         return command_ok(cmd, code, "Completed");
     stream_printf(cmd->client->stream, "* OK [%s] Completed\r\n", code);
     r = expunge_messages(l->view, &what, NULL);
+    l->tell_modseq = l->tell_modseq || local_enabled(l, ENABLED_QRESYNC); /* RFC 6851 4.4 */
     return r < 0 ? command_error(cmd, r) : command_ok(cmd, NULL, "Completed");
 }
 

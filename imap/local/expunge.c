@@ -6,13 +6,24 @@
 #include "imap/local/local-private.h"
 #include "lib/base/error.h"
 
+/* RFC 7162 3.2.7: of what was expunged; the news told before the answer reach as far. */
+static const char *highest_code(struct command *cmd)
+{
+    struct mailbox *mailbox;
+
+    if (view_mailbox(local_of(cmd)->view, &mailbox) < 0)
+        return NULL;
+    return pool_printf(cmd->pool, "HIGHESTMODSEQ %llu",
+                       (unsigned long long)mailbox_header(mailbox)->highest_modseq);
+}
+
 enum step local_expunge(struct command *cmd)
 {
     struct local_leg *l = local_of(cmd);
     struct expunge_what what = {NULL, false};
-    struct uid_set uids = {0};
+    struct uid_set uids = {0}, gone;
     struct imap_args args;
-    const char *set = NULL;
+    const char *set = NULL, *code = NULL;
     int r = 0;
 
     command_args(cmd, &args);
@@ -29,9 +40,14 @@ enum step local_expunge(struct command *cmd)
         what.uids = &uids;
     }
     if (r == 0)
-        r = expunge_messages(l->view, &what, NULL);
+        r = expunge_messages(l->view, &what, &gone);
     uid_set_free(&uids);
-    return r < 0 ? command_error(cmd, r) : command_ok(cmd, NULL, "Completed");
+    if (r < 0)
+        return command_error(cmd, r);
+    if (gone.count > 0 && local_enabled(l, ENABLED_QRESYNC))
+        code = highest_code(cmd);
+    uid_set_free(&gone);
+    return command_ok(cmd, code, "Completed");
 }
 
 /* A set of ours ("4:7,9"), never with `*`. */
@@ -58,6 +74,7 @@ int local_expunge_uids(struct leg *leg, struct command *cmd, const char *uids)
     what = (struct expunge_what){&set, true};
     if (r == 0)
         r = expunge_messages(l->view, &what, NULL);
+    l->tell_modseq = l->tell_modseq || local_enabled(l, ENABLED_QRESYNC);
     uid_set_free(&set);
     return r;
 }

@@ -33,23 +33,32 @@ static const struct {
     const char *name;
     enum fetch_kind kind;
     enum cache_item cached;
+    const char *capability; /* what it belongs to; NULL: the base protocol */
 } plain_items[] = {
-    {"FLAGS", FETCH_FLAGS, 0},
-    {"UID", FETCH_UID, 0},
-    {"INTERNALDATE", FETCH_INTERNALDATE, 0},
-    {"RFC822.SIZE", FETCH_SIZE, 0},
-    {"ENVELOPE", FETCH_CACHED, CACHE_ENVELOPE},
-    {"BODY", FETCH_CACHED, CACHE_BODY},
-    {"BODYSTRUCTURE", FETCH_CACHED, CACHE_BODYSTRUCTURE},
+    {"FLAGS", FETCH_FLAGS, 0, NULL},
+    {"UID", FETCH_UID, 0, NULL},
+    {"INTERNALDATE", FETCH_INTERNALDATE, 0, NULL},
+    {"RFC822.SIZE", FETCH_SIZE, 0, NULL},
+    {"ENVELOPE", FETCH_CACHED, CACHE_ENVELOPE, NULL},
+    {"BODY", FETCH_CACHED, CACHE_BODY, NULL},
+    {"BODYSTRUCTURE", FETCH_CACHED, CACHE_BODYSTRUCTURE, NULL},
+    {"MODSEQ", FETCH_MODSEQ, 0, "CONDSTORE"},
 };
+
+static bool is_there(const char *capability)
+{
+    return capability == NULL || !capability_is_suppressed(capability);
+}
 
 static bool add_plain(struct imap_args *args, struct fetch_items *items, const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(plain_items); i++) {
-        if (!str_ieq(name, plain_items[i].name))
+        if (!str_ieq(name, plain_items[i].name) || !is_there(plain_items[i].capability))
             continue;
         add(args, items, plain_items[i].kind, plain_items[i].name)->cached = plain_items[i].cached;
         items->flags = items->flags || plain_items[i].kind == FETCH_FLAGS;
+        items->uid = items->uid || plain_items[i].kind == FETCH_UID;
+        items->modseq = items->modseq || plain_items[i].kind == FETCH_MODSEQ;
         return true;
     }
     return false;
@@ -246,23 +255,66 @@ static bool take_macro(struct imap_args *args, struct fetch_items *items)
     return true;
 }
 
-int fetch_parse(struct imap_args *args, bool peer, struct fetch_items *items)
+static int parse_list(struct imap_args *args, struct fetch_items *items)
 {
     int count = 0, r;
 
-    *items = (struct fetch_items){.last = &items->first, .peer = peer};
     if (take_macro(args, items))
-        return imap_args_end(args);
-    if (!imap_args_skip(args, '(')) {
-        r = parse_item(args, items);
-        return r < 0 ? r : imap_args_end(args);
-    }
+        return 0;
+    if (!imap_args_skip(args, '('))
+        return parse_item(args, items);
     do {
         if (++count > ITEMS_MAX)
             return fail(args, "Too many FETCH items");
         r = parse_item(args, items);
     } while (r == 0 && imap_args_skip(args, ' '));
+    return r == 0 ? imap_args_char(args, ')') : r;
+}
+
+/* ---- modifiers ---- */
+
+static int parse_modifier(struct imap_args *args, struct fetch_items *items)
+{
+    if (items->changed_since == 0 && is_there("CONDSTORE") && imap_args_word(args, "CHANGEDSINCE")) {
+        if (imap_args_space(args) < 0)
+            return ERR_SYNTAX;
+        return imap_args_modseq(args, false, &items->changed_since);
+    }
+    if (!items->vanished && is_there("QRESYNC") && imap_args_word(args, "VANISHED")) {
+        items->vanished = true;
+        return 0;
+    }
+    return fail(args, "Invalid FETCH modifier");
+}
+
+/* " (modifier ...)", or nothing */
+static int parse_modifiers(struct imap_args *args, struct fetch_items *items)
+{
+    int r;
+
+    if (imap_args_at_end(args))
+        return 0;
+    if (imap_args_space(args) < 0 || imap_args_char(args, '(') < 0)
+        return ERR_SYNTAX;
+    do {
+        r = parse_modifier(args, items);
+    } while (r == 0 && imap_args_skip(args, ' '));
     if (r == 0)
         r = imap_args_char(args, ')');
+    if (r == 0 && items->vanished && items->changed_since == 0)
+        return fail(args, "VANISHED needs CHANGEDSINCE");
+    if (r == 0 && items->changed_since != 0 && !items->modseq)
+        add_plain(args, items, "MODSEQ");
+    return r;
+}
+
+int fetch_parse(struct imap_args *args, bool peer, struct fetch_items *items)
+{
+    int r;
+
+    *items = (struct fetch_items){.last = &items->first, .peer = peer};
+    r = parse_list(args, items);
+    if (r == 0)
+        r = parse_modifiers(args, items);
     return r < 0 ? r : imap_args_end(args);
 }

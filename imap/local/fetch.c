@@ -34,6 +34,9 @@ struct fetch {
     struct fetch_binary binary;
     bool expunged;         /* the file of some message was gone */
     bool unknown_encoding; /* some message has a part that cannot be decoded */
+    bool done;             /* there are no more batches */
+    struct uid_set gone;   /* VANISHED: to be told first, from this range on */
+    size_t gone_next;
 };
 
 static void fetch_cleanup(struct command *cmd)
@@ -43,6 +46,7 @@ static void fetch_cleanup(struct command *cmd)
     fetch_binary_end(&f->binary);
     message_batch_close(&f->batch);
     buf_free(&f->line);
+    uid_set_free(&f->gone);
 }
 
 static void hand_over(struct command *cmd, struct fetch *f)
@@ -222,6 +226,9 @@ static int put_item(struct local_leg *l, struct fetch *f, const struct fetch_ite
     case FETCH_SIZE:
         buf_printf(&f->line, "RFC822.SIZE %llu", (unsigned long long)m->record.size);
         return 0;
+    case FETCH_MODSEQ:
+        local_put_modseq(l, m->record.modseq, &f->line);
+        return 0;
     case FETCH_CACHED:
         return put_cached(f, message, item);
     case FETCH_SECTION:
@@ -246,13 +253,25 @@ static void begin_message(struct fetch *f, bool uid)
         buf_printf(&f->line, "UID %u ", m->record.uid);
 }
 
-/* The blank behind the last item is overwritten. */
+/* What was not asked for: \Seen was set, so the flags are told. */
+static void put_now_seen(struct local_leg *l, struct fetch *f)
+{
+    const struct view_message *m = &f->messages[f->next];
+
+    if (!f->items.flags && put_flags(l, f, m) == 0)
+        buf_putc(&f->line, ' ');
+    if (!f->items.modseq && local_enabled(l, ENABLED_CONDSTORE)) {
+        local_put_modseq(l, m->record.modseq, &f->line);
+        buf_putc(&f->line, ' ');
+    }
+}
+
+/* Every item has left a blank behind it. */
 static void end_message(struct command *cmd, struct fetch *f)
 {
-    if (f->now_seen[f->next] && !f->items.flags)
-        put_flags(local_of(cmd), f, &f->messages[f->next]);
-    else
-        buf_truncate(&f->line, f->line.len - 1);
+    if (f->now_seen[f->next])
+        put_now_seen(local_of(cmd), f);
+    buf_truncate(&f->line, f->line.len - 1);
     buf_puts(&f->line, ")\r\n");
     hand_over(cmd, f);
     f->begun = false;
@@ -306,6 +325,7 @@ static int run_binary(struct command *cmd, struct fetch *f, bool *told)
 static bool may_decode(struct local_leg *l, struct fetch *f)
 {
     struct message *message = message_batch_get(f->batch, f->next);
+    struct mailbox *mailbox;
     bool may = true;
 
     if (!f->items.binary)
@@ -316,14 +336,16 @@ static bool may_decode(struct local_leg *l, struct fetch *f)
     if (may)
         return true;
     f->unknown_encoding = true;
-    if (f->now_seen[f->next]) {
-        buf_printf(&f->line, "* %u FETCH (UID %u ", f->messages[f->next].seq,
-                   f->messages[f->next].record.uid);
-        put_flags(l, f, &f->messages[f->next]);
-        buf_puts(&f->line, ")\r\n");
-    }
+    if (f->now_seen[f->next] && view_mailbox(l->view, &mailbox) == 0)
+        local_tell_message(l, mailbox, &f->messages[f->next], LOCAL_TELL_UID | LOCAL_TELL_FLAGS);
     f->next++;
     return false;
+}
+
+/* RFC 7162 3.2.4: with flags that were not asked for. */
+static bool tells_uid(struct command *cmd, const struct fetch *f)
+{
+    return f->now_seen[f->next] && local_enabled(local_of(cmd), ENABLED_CONDSTORE);
 }
 
 /* Goes on with the message under way: 0 when its answer is complete (or it is lost). */
@@ -335,7 +357,7 @@ static int write_message(struct command *cmd, struct fetch *f)
     if (!f->begun && !may_decode(local_of(cmd), f))
         return 0;
     if (!f->begun)
-        begin_message(f, cmd->uid && f->items.first->kind != FETCH_UID);
+        begin_message(f, !f->items.uid && (cmd->uid || tells_uid(cmd, f)));
     while (f->item != NULL || f->left > 0 || f->binary.item != NULL) {
         if (f->left > 0) {
             r = stream_literal(cmd, f);
@@ -359,6 +381,24 @@ static int write_message(struct command *cmd, struct fetch *f)
 
 /* ---- batches ---- */
 
+/* The mod-sequences that the messages have now, a private reader's too. */
+static int read_modseqs(struct local_leg *l, struct fetch *f)
+{
+    int r = view_write_seen(l->view);
+
+    for (uint32_t i = 0; r == 0 && i < f->count; i++) {
+        struct view_message now;
+        uint32_t got;
+
+        if (!f->now_seen[i])
+            continue;
+        r = view_read(l->view, f->messages[i].seq, 1, &now, &got);
+        if (r == 0 && got == 1)
+            f->messages[i].record.modseq = now.record.modseq;
+    }
+    return r;
+}
+
 /* Sets \Seen on the messages of the batch that lack it, at once. */
 static int set_seen(struct local_leg *l, struct fetch *f)
 {
@@ -380,6 +420,8 @@ static int set_seen(struct local_leg *l, struct fetch *f)
     for (uint32_t i = 0; r == 0 && i < f->count; i++)
         if (f->now_seen[i])
             f->messages[i].record.system |= RECORD_SEEN;
+    if (r == 0 && uids.count > 0 && local_enabled(l, ENABLED_CONDSTORE))
+        r = read_modseqs(l, f);
     uid_set_free(&uids);
     return r;
 }
@@ -398,7 +440,18 @@ static int open_batch(struct local_leg *l, struct fetch *f)
     return r < 0 ? r : message_batch_open(mailbox, records, numbers, f->count, &f->batch);
 }
 
-/* The next messages.  0, f->count being 0 at the end. */
+/* CHANGEDSINCE: leaves the others out. */
+static void keep_changed(struct fetch *f)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < f->count; i++)
+        if (f->messages[i].record.modseq > f->items.changed_since)
+            f->messages[kept++] = f->messages[i];
+    f->count = kept;
+}
+
+/* The next messages, of which it may leave none; at the end f->done. */
 static int next_batch(struct local_leg *l, struct fetch *f)
 {
     int r;
@@ -407,6 +460,9 @@ static int next_batch(struct local_leg *l, struct fetch *f)
     f->next = 0;
     memset(f->now_seen, 0, sizeof(f->now_seen));
     r = local_walk_next(l, &f->walk, f->messages, &f->count);
+    f->done = f->count == 0;
+    if (r == 0 && f->items.changed_since != 0)
+        keep_changed(f);
     if (r == 0 && f->items.sets_seen)
         r = set_seen(l, f);
     return r == 0 && f->count > 0 ? open_batch(l, f) : r;
@@ -426,11 +482,13 @@ static enum step fetch_step(struct command *cmd)
     struct fetch *f = cmd->state;
     int r = 0;
 
+    if (!local_tell_vanished(local_of(cmd), &f->gone, &f->gone_next, true))
+        return STEP_MORE;
     if (f->next == f->count) {
         r = next_batch(local_of(cmd), f);
         if (r < 0)
             return command_error(cmd, r);
-        if (f->count == 0)
+        if (f->done)
             return answer(cmd, f);
     }
     while (f->next < f->count && r == 0 && stream_unsent(cmd->client->stream) < STREAM_OUT_HIGH)
@@ -451,23 +509,52 @@ static int prepare(struct local_leg *l, struct fetch *f)
     return r;
 }
 
+/* RFC 7162 3.2.6: what is gone of the UIDs asked for. */
+static int find_vanished(struct command *cmd, struct fetch *f, const char *set)
+{
+    struct local_leg *l = local_of(cmd);
+    struct uid_set known;
+    int r = local_known_uids(l, cmd->pool, set, &known);
+
+    if (r == 0)
+        r = view_vanished(l->view, &known, f->items.changed_since, 0, &f->gone);
+    uid_set_free(&known);
+    return r;
+}
+
+static const char *refuse(const struct command *cmd, const struct fetch_items *items)
+{
+    if (items->vanished && !cmd->uid)
+        return "VANISHED is for UID FETCH";
+    if (items->vanished && !enable_is_on(cmd->client, ENABLED_QRESYNC))
+        return "QRESYNC has not been enabled";
+    return NULL;
+}
+
 enum step local_fetch(struct command *cmd)
 {
     struct local_leg *l = local_of(cmd);
     struct fetch *f = pool_alloc(cmd->pool, sizeof(*f));
     struct imap_args args;
-    const char *set;
+    const char *set, *why;
     int r;
 
     command_args(cmd, &args);
     if (imap_args_seqset(&args, &set) < 0 || imap_args_space(&args) < 0 ||
         fetch_parse(&args, cmd->client->is_peer, &f->items) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
+    why = refuse(cmd, &f->items);
+    if (why != NULL)
+        return command_bad(cmd, "%s", why);
+    if (f->items.modseq)
+        enable_on(cmd->client, ENABLED_CONDSTORE);
     cmd->state = f;
     cmd->cleanup = fetch_cleanup;
     r = local_seqs(l, cmd->pool, set, cmd->uid, &f->walk.seqs);
     if (r == ERR_SYNTAX)
         return command_bad(cmd, "Invalid message sequence number");
+    if (r == 0 && f->items.vanished)
+        r = find_vanished(cmd, f, set);
     if (r == 0)
         r = prepare(l, f);
     if (r < 0)

@@ -14,6 +14,7 @@ enum fetch_kind {
     FETCH_UID,
     FETCH_INTERNALDATE,
     FETCH_SIZE,
+    FETCH_MODSEQ,
     FETCH_CACHED,  /* ENVELOPE, BODY, BODYSTRUCTURE */
     FETCH_SECTION, /* BODY[...], RFC822... */
     FETCH_BINARY,  /* BINARY[...] (RFC 3516) */
@@ -34,12 +35,18 @@ struct fetch_item {
 struct fetch_items {
     struct fetch_item *first, **last;
     bool flags;     /* FLAGS is among them */
+    bool uid;       /* so is UID, */
+    bool modseq;    /* and MODSEQ (CHANGEDSINCE adds it) */
     bool sets_seen; /* so is a BODY[...] or BINARY[...] that is not PEEK */
     bool binary;    /* so is one of BINARY[...] and BINARY.SIZE[...] */
     bool peer;      /* RFC822.PEEK is an item */
+
+    /* Modifiers (RFC 4466 section 2.4, RFC 7162): */
+    uint64_t changed_since; /* 0: not given */
+    bool vanished;
 };
 
-/* Reads the items or the macro behind the set, to the end of the arguments (RFC 3501 6.4.5).  `peer`: a server of
+/* Reads the items or the macro behind the set, and the modifiers, to the end of the arguments (RFC 3501 6.4.5).  `peer`: a server of
  * the murder may ask for RFC822.PEEK (doc/protocols/cyrus-private.md).  0 or ERR_SYNTAX. */
 int fetch_parse(struct imap_args *args, bool peer, struct fetch_items *items);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "imap/local/local-private.h"
+#include "imap/session/capability.h"
 #include "imap/store/flags.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -135,13 +136,70 @@ int local_tell_flags(struct local_leg *l, struct mailbox *mailbox, bool always)
     return 0;
 }
 
+/* ---- FETCH responses ---- */
+
+void local_put_modseq(struct local_leg *l, uint64_t modseq, struct buf *to)
+{
+    buf_printf(to, "MODSEQ (%llu)", (unsigned long long)modseq);
+    if (modseq > l->told_modseq)
+        l->told_modseq = modseq;
+}
+
+void local_tell_message(struct local_leg *l, struct mailbox *mailbox, const struct view_message *m,
+                        unsigned what)
+{
+    bool modseq = local_enabled(l, ENABLED_CONDSTORE);
+    struct buf line = BUF_INIT;
+
+    buf_printf(&line, "* %u FETCH (", m->seq);
+    if ((what & LOCAL_TELL_UID) != 0 || modseq)
+        buf_printf(&line, "UID %u ", m->record.uid);
+    if ((what & LOCAL_TELL_FLAGS) != 0) {
+        buf_puts(&line, "FLAGS (");
+        local_put_flags(mailbox, &m->record, m->recent, &line);
+        buf_puts(&line, ") ");
+    }
+    if (modseq)
+        local_put_modseq(l, m->record.modseq, &line);
+    else
+        buf_truncate(&line, line.len - 1);
+    buf_puts(&line, ")\r\n");
+    stream_write(l->leg.client->stream, line.data, line.len);
+    buf_free(&line);
+}
+
 /* ---- STORE ---- */
 
 struct store_state {
     struct local_walk walk;
     struct flag_change change;
+    struct uid_set modified; /* UIDs that UNCHANGEDSINCE kept from being changed */
+    bool silent;
     bool expunged;
 };
+
+static void store_cleanup(struct command *cmd)
+{
+    struct store_state *s = cmd->state;
+
+    uid_set_free(&s->modified);
+}
+
+/* "(UNCHANGEDSINCE n) " (RFC 7162 section 3.1.3), or nothing. */
+static int parse_modifiers(struct imap_args *args, struct flag_change *change)
+{
+    if (capability_is_suppressed("CONDSTORE") || !imap_args_skip(args, '('))
+        return 0;
+    change->has_unchanged_since = imap_args_word(args, "UNCHANGEDSINCE");
+    if (!change->has_unchanged_since) {
+        args->error = "Invalid STORE modifier";
+        return ERR_SYNTAX;
+    }
+    if (imap_args_space(args) < 0 || imap_args_modseq(args, true, &change->unchanged_since) < 0 ||
+        imap_args_char(args, ')') < 0)
+        return ERR_SYNTAX;
+    return imap_args_space(args);
+}
 
 /* "+FLAGS.SILENT", "FLAGS" ... */
 static int parse_item(struct imap_args *args, enum flag_operation *operation_r, bool *silent_r)
@@ -166,8 +224,9 @@ static int parse_store(struct command *cmd, const char **set_r, struct flag_chan
 
     command_args(cmd, &args);
     if (imap_args_seqset(&args, set_r) < 0 || imap_args_space(&args) < 0 ||
-        parse_item(&args, &change->operation, silent_r) < 0 || imap_args_space(&args) < 0 ||
-        imap_args_flags(&args, true, &flags, &count) < 0 || imap_args_end(&args) < 0) {
+        parse_modifiers(&args, change) < 0 || parse_item(&args, &change->operation, silent_r) < 0 ||
+        imap_args_space(&args) < 0 || imap_args_flags(&args, true, &flags, &count) < 0 ||
+        imap_args_end(&args) < 0) {
         command_bad(cmd, "%s", imap_args_error(&args));
         return ERR_SYNTAX;
     }
@@ -186,27 +245,54 @@ static bool may_change(const struct flag_change *change, rights_t rights)
            (change->keywords[0] != NULL && change->may_keywords);
 }
 
+/* "MODIFIED 7,9": message numbers, or UIDs with UID STORE; NULL: all were changed. */
+static int modified_code(struct command *cmd, const struct uid_set *modified, const char **code_r)
+{
+    struct local_leg *l = local_of(cmd);
+    struct buf code = BUF_INIT;
+    struct uid_set seqs = UID_SET_INIT;
+    int r = 0;
+
+    *code_r = NULL;
+    if (modified->count == 0)
+        return 0;
+    for (size_t i = 0; r == 0 && !cmd->uid && i < modified->count; i++) {
+        uint32_t low, high;
+
+        r = view_uids_to_seqs(l->view, modified->ranges[i].first, modified->ranges[i].last, &low, &high);
+        if (r == 0 && low != 0)
+            r = uid_set_add(&seqs, low, high);
+    }
+    buf_puts(&code, "MODIFIED ");
+    uid_set_format(cmd->uid ? modified : &seqs, &code);
+    *code_r = pool_strdup(cmd->pool, buf_cstr(&code));
+    uid_set_free(&seqs);
+    buf_free(&code);
+    return r;
+}
+
 static enum step store_done(struct command *cmd)
 {
     struct store_state *s = cmd->state;
+    const char *code;
+    int r = modified_code(cmd, &s->modified, &code);
 
+    if (r < 0)
+        return command_error(cmd, r);
     if (s->expunged && !cmd->uid)
-        return command_no(cmd, "EXPUNGEISSUED", "Some of the messages no longer exist");
-    return command_ok(cmd, NULL, "Completed");
+        return command_no(cmd, code != NULL ? code : "EXPUNGEISSUED", "Some of the messages no longer exist");
+    return command_ok(cmd, code, code != NULL ? "Conditional STORE failed" : "Completed");
 }
 
-static void put_fetch(struct local_leg *l, struct mailbox *mailbox, const struct view_message *m, bool uid)
+/* .SILENT leaves the flags out where they are as the client has asked. */
+static void tell_stored(struct command *cmd, struct mailbox *mailbox, const struct view_message *m)
 {
-    struct buf line = BUF_INIT;
+    const struct store_state *s = cmd->state;
+    unsigned what = cmd->uid ? LOCAL_TELL_UID : 0;
 
-    buf_printf(&line, "* %u FETCH (", m->seq);
-    if (uid)
-        buf_printf(&line, "UID %u ", m->record.uid);
-    buf_puts(&line, "FLAGS (");
-    local_put_flags(mailbox, &m->record, m->recent, &line);
-    buf_puts(&line, "))\r\n");
-    stream_write(l->leg.client->stream, line.data, line.len);
-    buf_free(&line);
+    if (!s->silent || uid_set_has(&s->modified, m->record.uid))
+        what |= LOCAL_TELL_FLAGS;
+    local_tell_message(local_of(cmd), mailbox, m, what);
 }
 
 static enum step tell_step(struct command *cmd)
@@ -225,7 +311,7 @@ static enum step tell_step(struct command *cmd)
     if (count == 0)
         return store_done(cmd);
     for (uint32_t i = 0; i < count; i++)
-        put_fetch(l, mailbox, &messages[i], cmd->uid);
+        tell_stored(cmd, mailbox, &messages[i]);
     return STEP_MORE;
 }
 
@@ -243,8 +329,11 @@ static int change_flags(struct command *cmd, const char *set, struct store_state
         view_absorb(l->view, result.before, result.after);
         s->expunged = result.expunged;
     }
-    uid_set_free(&result.modified);
+    s->modified = result.modified;
     uid_set_free(&uids);
+    /* the mod-sequence that is told must be the one that stays */
+    if (r == 0 && local_enabled(l, ENABLED_CONDSTORE))
+        r = view_write_seen(l->view);
     return r;
 }
 
@@ -254,11 +343,12 @@ enum step local_store(struct command *cmd)
     struct store_state *s = pool_alloc(cmd->pool, sizeof(*s));
     struct mailbox *mailbox;
     const char *set;
-    bool silent;
     int r;
 
-    if (parse_store(cmd, &set, &s->change, &silent) < 0)
+    if (parse_store(cmd, &set, &s->change, &s->silent) < 0)
         return STEP_DONE;
+    if (s->change.has_unchanged_since)
+        enable_on(cmd->client, ENABLED_CONDSTORE);
     s->change.may_system = local_settable(l->rights);
     s->change.may_keywords = (l->rights & ACL_WRITE) != 0;
     if (view_is_read_only(l->view))
@@ -266,6 +356,7 @@ enum step local_store(struct command *cmd)
     if (!may_change(&s->change, l->rights))
         return command_error(cmd, ERR_DENIED);
     cmd->state = s;
+    cmd->cleanup = store_cleanup;
     r = local_seqs(l, cmd->pool, set, cmd->uid, &s->walk.seqs);
     if (r == ERR_SYNTAX)
         return command_bad(cmd, "Invalid message sequence number");
@@ -277,7 +368,7 @@ enum step local_store(struct command *cmd)
         r = local_tell_flags(l, mailbox, false);
     if (r < 0)
         return command_error(cmd, r);
-    if (silent)
+    if (s->silent && !local_enabled(l, ENABLED_CONDSTORE))
         return store_done(cmd);
     cmd->step = tell_step;
     return tell_step(cmd);

@@ -5,6 +5,7 @@
 #include "imap/local/local.h"
 #include "imap/mboxop/mboxop.h"
 #include "imap/session/client.h"
+#include "imap/session/enable.h"
 #include "imap/store/mailbox.h"
 #include "imap/store/uidset.h"
 #include "imap/store/view.h"
@@ -17,6 +18,9 @@ struct local_news {
     struct pool *pool;
     struct view_news found;
     uint32_t next_expunge, next_flags;
+    struct uid_set vanished; /* the expunged UIDs, for QRESYNC */
+    bool vanished_known;
+    size_t next_vanished;
 };
 
 struct local_leg {
@@ -32,11 +36,27 @@ struct local_leg {
     struct local_news *news;                    /* NULL: all told */
     bool watching;                              /* IDLE watches the index */
     struct uid_set saved;                       /* what `$` is (RFC 5182): UIDs, some of them gone perhaps */
+    uint64_t told_modseq; /* the highest MODSEQ told that HIGHESTMODSEQ has not reached yet */
+    bool tell_modseq;     /* HIGHESTMODSEQ is to be told when the news have been */
+};
+
+struct select_params;
+
+/* What local_tell_message() puts into an answer. */
+enum local_tell {
+    LOCAL_TELL_UID = 1,
+    LOCAL_TELL_FLAGS = 2,
 };
 
 static inline struct local_leg *local_of(struct command *cmd)
 {
     return (struct local_leg *)cmd->leg;
+}
+
+/* Has the client enabled all of `what` (ENABLED_*)? */
+static inline bool local_enabled(const struct local_leg *l, unsigned what)
+{
+    return enable_is_on(l->leg.client, what);
 }
 
 enum { LOCAL_BATCH = 64 }; /* messages a step */
@@ -75,6 +95,14 @@ void local_split_flags(struct pool *pool, const char *const *flags, uint32_t *sy
 void local_put_flags(struct mailbox *mailbox, const struct mailbox_record *record, bool recent,
                      struct buf *to);
 
+/* Writes a FETCH response that the client has not asked for, or that answers STORE: `what` of LOCAL_TELL_*; to a client
+ * that knows mod-sequences always UID and MODSEQ too (RFC 7162 section 3.2.4). */
+void local_tell_message(struct local_leg *l, struct mailbox *mailbox, const struct view_message *message,
+                        unsigned what);
+
+/* Appends "MODSEQ (n)" and notes that it was told. */
+void local_put_modseq(struct local_leg *l, uint64_t modseq, struct buf *to);
+
 /* Writes FLAGS and PERMANENTFLAGS, or does so only if there are keywords that it has not named. */
 int local_tell_flags(struct local_leg *l, struct mailbox *mailbox, bool always);
 
@@ -87,6 +115,17 @@ int local_seqs(struct local_leg *l, struct pool *pool, const char *set, bool uid
 int local_set_max(struct view *view, bool uid, uint32_t *max_r);
 /* The same as UIDs; freed by the caller. */
 int local_uids(struct local_leg *l, struct pool *pool, const char *set, bool uid, struct uid_set *uids_r);
+
+/* The UIDs that a set names whether they are there or not, up to the last one given, which `*` stands for; NULL: all.
+ * Freed by the caller.  As seqset_parse(). */
+int local_known_uids(struct local_leg *l, struct pool *pool, const char *set, struct uid_set *uids_r);
+
+/* The highest mod-sequence of messages given by UIDs or sequence numbers; 0 if there are none.  As view_read(). */
+int local_highest_modseq(struct local_leg *l, const struct uid_set *messages, bool uid, uint64_t *modseq_r);
+
+/* Writes VANISHED for the ranges of `gone` from *range on, as far as the output takes them (RFC 7162 section
+ * 3.2.10): true when all are out. */
+bool local_tell_vanished(struct local_leg *l, const struct uid_set *gone, size_t *range, bool earlier);
 
 /* Walks the messages of ranges of sequence numbers in batches. */
 struct local_walk {
@@ -128,6 +167,9 @@ enum step local_subscribe(struct command *cmd);
 void local_tell_limits(struct command *cmd);
 
 enum step local_thread(struct command *cmd);
+
+/* After SELECT has told all else: what the client has missed, then OK with `code`. */
+enum step local_resync(struct command *cmd, const struct select_params *params, const char *code);
 
 /* Runs an operation on names to the command's answer. */
 enum step local_run_operation(struct command *cmd, struct mboxop *op);

@@ -16,6 +16,7 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/names.c \
 	imap/local/peer.c \
 	imap/local/quota.c \
+	imap/local/resync.c \
 	imap/local/search.c imap/local/search.h imap/local/search-parse.c imap/local/search-return.c \
 	imap/local/sort.c imap/local/sort.h imap/local/sort-order.c \
 	imap/local/thread.c \

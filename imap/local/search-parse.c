@@ -255,6 +255,29 @@ static int parse_not(struct search_program *p, unsigned depth, struct search_nod
     return r;
 }
 
+/* "MODSEQ [entry type] n" (RFC 7162 3.1.5): of a message there is one mod-sequence, whatever the entry. */
+static int parse_modseq(struct search_program *p, struct search_node **node_r)
+{
+    const char *entry;
+
+    *node_r = new_node(p, SEARCH_MODSEQ);
+    p->modseq = true;
+    if (imap_args_space(p->args) < 0)
+        return ERR_SYNTAX;
+    if (imap_args_peek(p->args) == '"') {
+        if (imap_args_string(p->args, &entry) < 0 || imap_args_space(p->args) < 0)
+            return ERR_SYNTAX;
+        if (!str_has_iprefix(entry, "/flags/"))
+            return fail(p, "Invalid entry name");
+        if (!imap_args_word(p->args, "priv") && !imap_args_word(p->args, "shared") &&
+            !imap_args_word(p->args, "all"))
+            return fail(p, "Invalid entry type");
+        if (imap_args_space(p->args) < 0)
+            return ERR_SYNTAX;
+    }
+    return imap_args_modseq(p->args, true, &(*node_r)->number);
+}
+
 /* NEW is "(RECENT UNSEEN)". */
 static void make_new(struct search_program *p, struct search_node **node_r)
 {
@@ -280,6 +303,8 @@ static int parse_word(struct search_program *p, unsigned depth, struct search_no
         return parse_header(p, node_r);
     if (str_ieq(name, "UID"))
         return imap_args_space(p->args) < 0 ? ERR_SYNTAX : parse_set(p, true, node_r);
+    if (str_ieq(name, "MODSEQ") && !capability_is_suppressed("CONDSTORE"))
+        return parse_modseq(p, node_r);
     if (!str_ieq(name, "NEW"))
         return parse_table_key(p, name, node_r);
     make_new(p, node_r);

@@ -65,12 +65,24 @@ static void put_number(struct buf *to, uint32_t n)
     buf_append(to, at, (size_t)(digits + sizeof(digits) - at));
 }
 
+/* "(MODSEQ n)" of the hits (RFC 7162 3.1.6). */
+static int put_highest(struct command *cmd, struct buf *to)
+{
+    struct search_state *s = cmd->state;
+    uint64_t highest;
+    int r = local_highest_modseq(s->l, &s->hits, cmd->uid, &highest);
+
+    if (highest != 0)
+        buf_printf(to, " (MODSEQ %llu)", (unsigned long long)highest);
+    return r;
+}
+
 /* "* SEARCH 2 84 882", some thousand numbers a step. */
 static enum step write_step(struct command *cmd)
 {
     struct search_state *s = cmd->state;
     struct buf text = BUF_INIT;
-    int i;
+    int i, r = 0;
 
     for (i = 0; i < HITS_BATCH && s->range < s->hits.count; i++) {
         const struct uid_range *range = &s->hits.ranges[s->range];
@@ -80,10 +92,14 @@ static enum step write_step(struct command *cmd)
         s->next = n == range->last ? 0 : n + 1;
         s->range += n == range->last;
     }
+    if (s->range == s->hits.count && s->program.modseq)
+        r = put_highest(cmd, &text);
     if (s->range == s->hits.count)
         buf_puts(&text, "\r\n");
     stream_write(cmd->client->stream, text.data, text.len);
     buf_free(&text);
+    if (r < 0)
+        return command_error(cmd, r);
     return s->range < s->hits.count ? STEP_MORE : command_ok(cmd, NULL, "Completed");
 }
 
@@ -93,6 +109,29 @@ static enum step write_extended(struct command *cmd)
 
     return search_answer_write(&s->answer, cmd->client->stream) ? STEP_MORE
                                                                 : command_ok(cmd, NULL, "Completed");
+}
+
+/* Of what MIN and MAX ask for, if it is nothing else; else of all hits (RFC 4731 3.2). */
+static int add_modseq(struct command *cmd)
+{
+    struct search_state *s = cmd->state;
+    unsigned what = s->ret.options & ~(unsigned)RETURN_SAVE;
+    struct uid_set ends = UID_SET_INIT;
+    uint64_t highest;
+    int r = 0;
+
+    if (s->hits.count > 0 && (what & RETURN_MIN) != 0)
+        r = uid_set_add(&ends, uid_set_first(&s->hits), uid_set_first(&s->hits));
+    if (r == 0 && s->hits.count > 0 && (what & RETURN_MAX) != 0)
+        r = uid_set_add(&ends, uid_set_last(&s->hits), uid_set_last(&s->hits));
+    if (r == 0)
+        r = local_highest_modseq(s->l, (what & ~(unsigned)(RETURN_MIN | RETURN_MAX)) == 0 ? &ends : &s->hits,
+                                 cmd->uid, &highest);
+    if (r == 0 && highest != 0)
+        s->answer.tail =
+            pool_printf(cmd->pool, "%s MODSEQ %llu", s->answer.tail, (unsigned long long)highest);
+    uid_set_free(&ends);
+    return r;
 }
 
 static enum step answer(struct command *cmd)
@@ -113,6 +152,8 @@ static enum step answer(struct command *cmd)
         return command_ok(cmd, NULL, "Completed, result saved");
     if (r == 0)
         r = search_answer_begin(&s->answer, &s->ret, cmd->tag, "", cmd->uid, &s->hits);
+    if (r == 0 && s->program.modseq)
+        r = add_modseq(cmd);
     if (r < 0)
         return failed(cmd, r);
     cmd->step = write_extended;
@@ -182,6 +223,8 @@ enum step local_search(struct command *cmd)
         forget_saved(s);
         return search_bad_charset(cmd);
     }
+    if (s->program.modseq)
+        enable_on(cmd->client, ENABLED_CONDSTORE);
     if (r == 0)
         r = search_begin(s->l->view, s->program.root, SEARCH_NUMBERS, &s->search);
     if (r < 0)

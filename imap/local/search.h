@@ -23,6 +23,7 @@ struct search_program {
     struct imap_args *args;
     const char *charset; /* of the strings; NULL: UTF-8 */
     unsigned keys;
+    bool modseq; /* MODSEQ is among them: the answer tells the hits' highest one */
 };
 
 /* "CHARSET name SP", which may be missing (*charset_r is NULL then); as SORT has it, without the word, it may not.  0;

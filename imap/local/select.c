@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "imap/local/local-private.h"
+#include "imap/session/capability.h"
+#include "imap/session/select-params.h"
 #include "imap/store/expunge.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -21,6 +23,7 @@ static void forget_news(struct local_leg *l)
     if (l->news != NULL) {
         struct pool *pool = l->news->pool;
 
+        uid_set_free(&l->news->vanished);
         pool_free(&pool);
         l->news = NULL;
     }
@@ -33,6 +36,8 @@ void local_drop_view(struct local_leg *l)
         view_close(&l->view);
     uid_set_free(&l->saved);
     memset(l->flags_told, 0, sizeof(l->flags_told));
+    l->told_modseq = 0;
+    l->tell_modseq = false;
 }
 
 void local_unselect(struct leg *leg)
@@ -61,6 +66,12 @@ static int open_view(struct local_leg *l, const struct local_mailbox *m, bool re
     return 0;
 }
 
+static void tell_highest(struct local_leg *l)
+{
+    stream_printf(l->leg.client->stream, "* OK [HIGHESTMODSEQ %llu] Ok\r\n",
+                  (unsigned long long)view_highest_modseq(l->view));
+}
+
 static int tell_selected(struct local_leg *l)
 {
     struct stream *out = l->leg.client->stream;
@@ -79,18 +90,32 @@ static int tell_selected(struct local_leg *l)
         stream_printf(out, "* OK [UNSEEN %u] Ok\r\n", unseen);
     stream_printf(out, "* OK [UIDVALIDITY %u] Ok\r\n* OK [UIDNEXT %u] Ok\r\n", view_uidvalidity(l->view),
                   view_uidnext(l->view));
+    if (!capability_is_suppressed("CONDSTORE"))
+        tell_highest(l);
     return 0;
+}
+
+/* The same that cmd_select() has read. */
+static void read_params(struct command *cmd, struct select_params *params)
+{
+    struct imap_args args;
+    const char *ignored;
+
+    command_args(cmd, &args);
+    BUG_ON(imap_args_mailbox(&args, &ignored) < 0 || select_params_parse(&args, params) < 0);
 }
 
 enum step local_select(struct command *cmd)
 {
     struct local_leg *l = local_of(cmd);
+    struct select_params params;
     struct local_mailbox m;
     bool read_only;
     int r = local_lookup_with(cmd, cmd->mailbox, ACL_READ, &m);
 
     if (r < 0)
         return command_error(cmd, r);
+    read_params(cmd, &params);
     read_only =
         cmd->def->id == COMMAND_EXAMINE || (m.rights & RIGHTS_READ_WRITE) == 0 || opt_switch(OPT_READONLY);
     r = open_view(l, &m, read_only);
@@ -101,6 +126,8 @@ enum step local_select(struct command *cmd)
         return command_error(cmd, r);
     }
     client_selected(cmd->client, &l->leg, m.record.name, read_only);
+    if (params.qresync && params.uidvalidity == view_uidvalidity(l->view))
+        return local_resync(cmd, &params, read_only ? "READ-ONLY" : "READ-WRITE");
     return command_ok(cmd, read_only ? "READ-ONLY" : "READ-WRITE", "Completed");
 }
 
@@ -191,15 +218,28 @@ static void tell_exists(struct local_leg *l)
     n->found.exists_changed = false;
 }
 
-static void tell_message(struct local_leg *l, struct mailbox *mailbox, const struct view_message *m)
+/* EXPUNGE, or VANISHED under QRESYNC.  False: the output is full. */
+static bool tell_expunged(struct local_leg *l)
 {
-    struct buf line = BUF_INIT;
+    struct local_news *n = l->news;
 
-    buf_printf(&line, "* %u FETCH (UID %u FLAGS (", m->seq, m->record.uid);
-    local_put_flags(mailbox, &m->record, m->recent, &line);
-    buf_puts(&line, "))\r\n");
-    stream_write(l->leg.client->stream, line.data, line.len);
-    buf_free(&line);
+    if (!n->vanished_known && local_enabled(l, ENABLED_QRESYNC)) {
+        for (uint32_t i = n->found.expunged_count; i > 0; i--)
+            if (uid_set_add(&n->vanished, n->found.expunged_uids[i - 1], n->found.expunged_uids[i - 1]) < 0) {
+                client_bye(l->leg.client, NULL, "Too many messages were expunged: reconnect");
+                return true;
+            }
+        n->vanished_known = true;
+        n->next_expunge = n->found.expunged_count;
+    }
+    if (!local_tell_vanished(l, &n->vanished, &n->next_vanished, false))
+        return false;
+    for (; n->next_expunge < n->found.expunged_count; n->next_expunge++) {
+        if (is_full(l))
+            return false;
+        stream_printf(l->leg.client->stream, "* %u EXPUNGE\r\n", n->found.expunged[n->next_expunge]);
+    }
+    return true;
 }
 
 /* EXPUNGE, EXISTS, RECENT, FETCH, as far as the output takes them. */
@@ -209,11 +249,8 @@ static int tell_news(struct local_leg *l)
     struct mailbox *mailbox;
     int r;
 
-    for (; n->next_expunge < n->found.expunged_count; n->next_expunge++) {
-        if (is_full(l))
-            return ERR_AGAIN;
-        stream_printf(l->leg.client->stream, "* %u EXPUNGE\r\n", n->found.expunged[n->next_expunge]);
-    }
+    if (!tell_expunged(l))
+        return ERR_AGAIN;
     tell_exists(l);
     r = n->found.flag_count > 0 ? view_mailbox(l->view, &mailbox) : 0;
     if (r == 0 && n->found.flag_count > 0)
@@ -221,21 +258,42 @@ static int tell_news(struct local_leg *l)
     for (; r == 0 && n->next_flags < n->found.flag_count; n->next_flags++) {
         if (is_full(l))
             return ERR_AGAIN;
-        tell_message(l, mailbox, &n->found.flags[n->next_flags]);
+        local_tell_message(l, mailbox, &n->found.flags[n->next_flags], LOCAL_TELL_UID | LOCAL_TELL_FLAGS);
     }
     forget_news(l);
     return 0;
 }
 
+/* A client takes the highest MODSEQ that it was told for what it knows all up to.  If that is not so, since an EXPUNGE
+ * may not be told yet or a change is under way, it is told what is, and once more when it is right again (RFC 7162
+ * sections 3.2 and 6). */
+static void correct_highest(struct local_leg *l)
+{
+    uint64_t highest = view_highest_modseq(l->view);
+    bool ahead = l->told_modseq > highest;
+
+    if (!local_enabled(l, ENABLED_CONDSTORE))
+        return;
+    if (ahead || l->tell_modseq)
+        tell_highest(l);
+    l->tell_modseq = ahead;
+    if (!ahead)
+        l->told_modseq = 0;
+}
+
 int local_sync(struct leg *leg, bool expunges)
 {
     struct local_leg *l = (struct local_leg *)leg;
+    int r;
 
     if (l->view == NULL)
         return 0;
-    if (l->news == NULL && (!check_access(l) || find_news(l, expunges) <= 0))
+    if (l->news == NULL && (!check_access(l) || find_news(l, expunges) < 0))
         return 0;
-    return tell_news(l);
+    r = l->news != NULL ? tell_news(l) : 0;
+    if (r == 0)
+        correct_highest(l);
+    return r;
 }
 
 int local_poll(struct leg *leg, struct command *cmd)

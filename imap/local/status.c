@@ -55,6 +55,8 @@ static int64_t value_of(const struct known *known, enum status_item item)
         return (int64_t)known->deleted_storage;
     case STATUS_SIZE:
         return (int64_t)s->size;
+    case STATUS_HIGHESTMODSEQ:
+        return (int64_t)s->highest_modseq;
     case STATUS_ITEMS:
         break;
     }
@@ -104,6 +106,8 @@ static int status_of(struct command *cmd, struct local_leg *l, const char *inter
     if (r == 0 && (wanted & 1u << STATUS_DELETED_STORAGE) != 0)
         r = mailbox_deleted_storage(mailbox, &known.deleted_storage);
     mailbox_close(&mailbox);
+    if ((wanted & 1u << STATUS_HIGHESTMODSEQ) != 0)
+        enable_on(cmd->client, ENABLED_CONDSTORE);
     if (r == 0)
         tell(cmd, m.record.name, wanted, &known);
     return r;

@@ -2,8 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "imap/proxy/proxy-private.h"
 #include "imap/proxy/offers.h"
+#include "imap/proxy/proxy-private.h"
+#include "imap/session/enable.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -40,7 +41,8 @@ static void close_connection(struct proxy_leg *p)
     backend_free(&p->backend);
     buf_free(&p->line);
     p->line_complete = p->drop = false;
-    p->tag = p->open = p->last = p->ignore = 0;
+    p->tag = p->open = p->last = p->ignore = p->enable_tag = 0;
+    p->enabled = 0;
     p->lull_at = 0;
     p->unselecting = false;
     p->phase = 0;
@@ -169,9 +171,29 @@ void proxy_abandon(struct proxy_leg *p)
     p->line_complete = false;
 }
 
+/* What the client has enabled counts on every connection, as soon as anything is said there: not waited for. */
+static void say_enabled(struct proxy_leg *p)
+{
+    unsigned missing = p->leg.client->enabled & ~p->enabled;
+    struct buf names = BUF_INIT;
+
+    p->enabled |= missing;
+    for (unsigned i = 0; i < ENABLE_BITS; i++)
+        if (!backend_has(p->backend, enable_name(i)))
+            missing &= ~(1u << i);
+    if (missing == 0 || !backend_has(p->backend, "ENABLE"))
+        return;
+    enable_put(missing, &names);
+    p->enable_tag = ++p->tag;
+    stream_printf(p->stream, "P%u ENABLE%s\r\n", p->enable_tag, buf_cstr(&names));
+    buf_free(&names);
+}
+
 void proxy_begin(struct proxy_leg *p)
 {
     proxy_abandon(p);
+    if ((p->leg.client->enabled & ~p->enabled) != 0)
+        say_enabled(p);
     p->open = ++p->tag;
     stream_printf(p->stream, "P%u ", p->open);
     p->silent_at = p->lull_at = 0;

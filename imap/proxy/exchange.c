@@ -195,6 +195,16 @@ static const char *set_piece(struct pool *pool, const char *set, unsigned n)
     return NULL;
 }
 
+/* What EXPUNGE's answer says of the mailbox, which its client must know (RFC 7162 3.2.9). */
+static void tell_highest(struct stream *to, const char *ok)
+{
+    static const char begin[] = "OK [HIGHESTMODSEQ ";
+    size_t digits = str_ieq_n(ok, begin, strlen(begin)) ? strspn(ok + strlen(begin), "0123456789") : 0;
+
+    if (digits > 0 && digits < 20)
+        stream_printf(to, "* %.*s] Ok\r\n", (int)(strlen(begin) + digits), ok);
+}
+
 /* Marks and expunges; p->phase tells which command is under way. */
 static int remove_uids(struct proxy_leg *p, struct command *cmd, struct stream *to, const char *uids)
 {
@@ -204,7 +214,8 @@ static int remove_uids(struct proxy_leg *p, struct command *cmd, struct stream *
         const char *text = p->phase % 2 == 0
                                ? pool_printf(cmd->pool, "UID STORE %s +FLAGS.SILENT (\\Deleted)", piece)
                                : pool_printf(cmd->pool, "UID EXPUNGE %s", piece);
-        int r = proxy_exchange(p, cmd, to, NULL, text);
+        const char *ok;
+        int r = proxy_exchange(p, cmd, to, &ok, text);
 
         if (r == ERR_AGAIN)
             return r;
@@ -212,6 +223,8 @@ static int remove_uids(struct proxy_leg *p, struct command *cmd, struct stream *
             p->phase = 0;
             return r;
         }
+        if (to != NULL)
+            tell_highest(to, ok);
         p->phase++;
     }
     p->phase = 0;

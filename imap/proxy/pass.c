@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "imap/proxy/proxy-private.h"
+#include "imap/session/capability.h"
+#include "imap/session/enable.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
@@ -46,6 +48,8 @@ enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text
     default:
         break;
     }
+    if (ok && !enable_is_on(p->leg.client, ENABLED_CONDSTORE) && capability_is_used("CONDSTORE", cmd))
+        enable_on(p->leg.client, ENABLED_CONDSTORE); /* by the way (RFC 7162 3.1): on other servers too */
     if (lacking != NULL)
         proxy_lacking(p, cmd, lacking);
     else

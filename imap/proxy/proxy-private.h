@@ -24,11 +24,13 @@ struct proxy_leg {
     bool passing;            /* the client has got the beginning of a response, and not its end */
     uint32_t tag;            /* of the last command sent: "P<tag>" */
     uint32_t open;           /* of the command that is under way, 0: none */
-    uint32_t last;     /* of those that were sent behind it and are to be answered too; or not above `open` */
-    uint32_t ignore;   /* answers up to this tag are dropped, untagged ones before them too; 0: none */
-    bool unselecting;  /* ... that is an UNSELECT of ours */
-    int64_t lull_at;   /* without a selection: when to give the connection back; 0: not resting */
-    int64_t silent_at; /* when the backend will have been silent too long; 0: not waited for yet */
+    uint32_t last;    /* of those that were sent behind it and are to be answered too; or not above `open` */
+    unsigned enabled; /* ENABLED_* bits that have been said there */
+    uint32_t enable_tag; /* of the ENABLE under way, whose answer is for nobody; 0: none */
+    uint32_t ignore;     /* answers up to this tag are dropped, untagged ones before them too; 0: none */
+    bool unselecting;    /* ... that is an UNSELECT of ours */
+    int64_t lull_at;     /* without a selection: when to give the connection back; 0: not resting */
+    int64_t silent_at;   /* when the backend will have been silent too long; 0: not waited for yet */
     struct imap_reader reader;
     struct buf line; /* a whole response, see proxy_collect() */
     bool line_complete;

@@ -20,6 +20,10 @@ static enum reply tagged(struct proxy_leg *p, const struct imap_response *respon
     if (response->tag.n < 2 || response->tag.s[0] != 'P' ||
         str_parse_u32(response->tag.s + 1, response->tag.n - 1, &tag) < 0 || tag > p->tag)
         return REPLY_LOST;
+    if (tag == p->enable_tag && tag > p->ignore) {
+        p->enable_tag = 0;
+        return REPLY_IGNORED;
+    }
     if (tag == p->open && tag > p->ignore) {
         p->open = p->open < p->last ? p->open + 1 : 0;
         return REPLY_TAGGED;
@@ -63,6 +67,17 @@ static bool may_tell_expunge(const struct proxy_leg *p)
     return cmd != NULL && ((cmd->def->flags & CMD_QUIET) == 0 || cmd->uid);
 }
 
+/* VANISHED (EARLIER) speaks of what the client may not even have known (RFC 7162 3.2.10). */
+static bool tells_expunge(const struct imap_response *r)
+{
+    static const char earlier[] = "(EARLIER)";
+
+    if (r->has_number)
+        return imap_slice_is(r->word, "EXPUNGE");
+    return imap_slice_is(r->word, "VANISHED") &&
+           (r->args.n < strlen(earlier) || !str_ieq_n(r->args.s, earlier, strlen(earlier)));
+}
+
 /* CLOSE and UNSELECT tell nothing of what they remove. */
 static bool is_leaving(const struct proxy_leg *p)
 {
@@ -91,8 +106,9 @@ static void take_progress(struct proxy_leg *p, const struct imap_response *r)
 
 static enum reply untagged(struct proxy_leg *p, const struct imap_response *r)
 {
-    /* Capabilities are those of the connection between the servers: not for the client. */
-    if (p->ignore != 0 || imap_slice_is(r->word, "CAPABILITY") || imap_slice_is(r->code, "CAPABILITY"))
+    /* Capabilities and what is enabled are those of the connection between the servers: not for the client. */
+    if (p->ignore != 0 || imap_slice_is(r->word, "CAPABILITY") || imap_slice_is(r->code, "CAPABILITY") ||
+        imap_slice_is(r->word, "ENABLED"))
         return REPLY_IGNORED;
     if (imap_slice_is(r->code, "INPROGRESS")) {
         take_progress(p, r);
@@ -100,7 +116,7 @@ static enum reply untagged(struct proxy_leg *p, const struct imap_response *r)
     }
     if (is_of_selection(r) && !shows_selection(p))
         return REPLY_IGNORED;
-    if (r->has_number && imap_slice_is(r->word, "EXPUNGE") && !may_tell_expunge(p))
+    if (tells_expunge(r) && !may_tell_expunge(p))
         return is_leaving(p) ? REPLY_IGNORED : REPLY_LOST;
     return REPLY_UNTAGGED;
 }

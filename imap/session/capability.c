@@ -152,6 +152,14 @@ static bool has_group(const struct command *cmd, const char *groups)
     return false;
 }
 
+bool capability_is_used(const char *name, const struct command *cmd)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (strcmp(table[i].name, name) == 0)
+            return table[i].words != NULL && has_group(cmd, table[i].words);
+    return false;
+}
+
 const char *capability_lacking(const struct command *cmd, bool (*has)(void *context, const char *name),
                                void *context)
 {
@@ -249,6 +257,14 @@ static bool is_due(const struct client *c, enum when when)
     case PROXY:
         return authenticated && c->is_proxied && leg_program()->local != NULL;
     }
+    return false;
+}
+
+bool capability_is_announced(const struct client *c, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (str_ieq(table[i].name, name))
+            return is_due(c, table[i].when) && !is_lacked(c, i) && !capability_is_suppressed(name);
     return false;
 }
 

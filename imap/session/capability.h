@@ -13,6 +13,9 @@ struct command;
 /* Appends the blank-separated list for this connection now, without the word CAPABILITY. */
 void capability_list(struct client *c, struct buf *to);
 
+/* Is it in that list now? */
+bool capability_is_announced(const struct client *c, const char *name);
+
 /* Is it named in the option suppress_capabilities? */
 bool capability_is_suppressed(const char *name);
 
@@ -23,5 +26,8 @@ bool capability_needs_server(const char *name);
  * has() says; NULL: none. */
 const char *capability_lacking(const struct command *cmd, bool (*has)(void *context, const char *name),
                                void *context);
+
+/* Do the words of a command show that it uses that capability (capability.def)? */
+bool capability_is_used(const char *name, const struct command *cmd);
 
 #endif

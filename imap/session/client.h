@@ -61,6 +61,8 @@ struct client {
     bool read_only;       /* by EXAMINE, or for want of rights */
     bool takes_referrals; /* see referral.h */
 
+    unsigned enabled; /* ENABLED_* bits (enable.h) */
+
     unsigned slots_used; /* bits of the engine's slots in use; 0 is the client's own */
 };
 

@@ -3,6 +3,7 @@
 
 #include "imap/session/capability.h"
 #include "imap/session/commands.h"
+#include "imap/session/enable.h"
 #include "lib/base/error.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
@@ -59,20 +60,27 @@ enum step cmd_compress(struct command *cmd)
     return command_ok(cmd, NULL, "DEFLATE active");
 }
 
-/* RFC 5161: what cannot be enabled is ignored; nothing can, so far. */
+/* RFC 5161: what cannot be enabled is ignored. */
 enum step cmd_enable(struct command *cmd)
 {
+    struct client *c = cmd->client;
+    struct buf names = BUF_INIT;
     struct imap_args args;
+    unsigned wanted = 0;
     const char *name;
     int r;
 
     command_args(cmd, &args);
     do {
         r = imap_args_atom(&args, &name);
+        wanted |= r == 0 ? enable_find(c, name) : 0;
     } while (r == 0 && imap_args_skip(&args, ' '));
     if (r < 0 || imap_args_end(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
-    stream_puts(cmd->client->stream, "* ENABLED\r\n");
+    enable_on(c, wanted);
+    enable_put(wanted, &names);
+    stream_printf(c->stream, "* ENABLED%s\r\n", buf_cstr(&names));
+    buf_free(&names);
     return command_ok(cmd, NULL, "Completed");
 }
 

@@ -3,13 +3,16 @@
 
 #include "imap/session/commands.h"
 #include "imap/session/create-args.h"
+#include "imap/session/enable.h"
 #include "imap/session/referral.h"
 #include "imap/session/route.h"
+#include "imap/session/select-params.h"
 #include "imap/session/specials.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/imapwire/args.h"
 #include "lib/mboxlist/mboxlist.h"
+#include "lib/stream/stream.h"
 
 /* Reads one mailbox argument. 0, or the answer has been made. */
 static int read_name(struct command *cmd, struct imap_args *args, const char **internal_r)
@@ -44,16 +47,23 @@ static enum step refer_step(struct command *cmd)
 enum step cmd_select(struct command *cmd)
 {
     struct client *c = cmd->client;
+    struct select_params params;
     struct imap_args args;
     const char *name;
 
     command_args(cmd, &args);
-    if (imap_args_mailbox(&args, &name) < 0 || imap_args_end(&args) < 0)
+    if (imap_args_mailbox(&args, &name) < 0 || select_params_parse(&args, &params) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
+    if (params.qresync && !enable_is_on(c, ENABLED_QRESYNC))
+        return command_bad(cmd, "QRESYNC has not been enabled");
     if (c->selected != NULL)
         c->selected->ops->unselect(c->selected);
-    if (c->state == CLIENT_SELECTED)
+    if (c->state == CLIENT_SELECTED) {
         client_unselected(c);
+        stream_puts(c->stream, "* OK [CLOSED] Ok\r\n"); /* RFC 7162 3.2.11 */
+    }
+    if (params.condstore)
+        enable_on(c, ENABLED_CONDSTORE);
     if (!c->takes_referrals || client_name_in(c, cmd->pool, name, &cmd->mailbox) < 0)
         return route_start(cmd);
     cmd->step = refer_step;

@@ -19,6 +19,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/commands.def imap/session/commands.h \
 	imap/session/create-args.c imap/session/create-args.h \
 	imap/session/dispatch.c imap/session/dispatch.h \
+	imap/session/enable.c imap/session/enable.h imap/session/enable.def \
 	imap/session/front.c imap/session/front.h \
 	imap/session/input.c imap/session/input.h \
 	imap/session/leg.h \
@@ -31,6 +32,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/process.c imap/session/process.h \
 	imap/session/referral.c imap/session/referral.h \
 	imap/session/route.c imap/session/route.h \
+	imap/session/select-params.c imap/session/select-params.h \
 	imap/session/specials.c imap/session/specials.h \
 	imap/session/spread.c imap/session/spread.h \
 	imap/session/status-items.c imap/session/status-items.h imap/session/status-items.def

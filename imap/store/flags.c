@@ -19,6 +19,7 @@ struct storing {
     bool has_unchanged_since;
     uint64_t unchanged_since;
     bool private_seen, seen; /* \Seen is asked for, and is the reader's own */
+    bool only_keywords;      /* a change of keywords by + or - */
     uint64_t modseq;         /* of this commit */
     struct uid_set seen_add, seen_remove;
     struct flag_result *result;
@@ -83,6 +84,18 @@ static int store_private_seen(struct storing *s, uint32_t uid)
     return uid_set_add(want ? &s->seen_add : &s->seen_remove, uid, uid);
 }
 
+/* UNCHANGEDSINCE (RFC 7162 3.1.3): 0 asks for keywords that the message does not have yet; system flags are always
+ * there. */
+static bool fails_condition(const struct storing *s, const struct mailbox_record *record)
+{
+    if (!s->has_unchanged_since || record->modseq <= s->unchanged_since)
+        return false;
+    for (unsigned i = 0; i < USER_FLAGS_BYTES; i++)
+        if ((record->user[i] & s->user[i]) != 0)
+            return true;
+    return s->unchanged_since != 0 || !s->only_keywords;
+}
+
 /* 1: the record was changed. */
 static int store_record(struct storing *s, uint32_t number, struct mailbox_record *record)
 {
@@ -95,10 +108,8 @@ static int store_record(struct storing *s, uint32_t number, struct mailbox_recor
         s->result->expunged = true;
         return 0;
     }
-    if (s->has_unchanged_since && record->modseq > s->unchanged_since) {
-        r = uid_set_add(&s->result->modified, record->uid, record->uid);
-        return r;
-    }
+    if (fails_condition(s, record))
+        return uid_set_add(&s->result->modified, record->uid, record->uid);
     r = store_private_seen(s, record->uid);
     if (r < 0)
         return r;
@@ -176,6 +187,8 @@ static void begin(struct storing *s, const struct flag_change *change)
     s->may_user = change->may_keywords;
     s->has_unchanged_since = change->has_unchanged_since;
     s->unchanged_since = change->unchanged_since;
+    s->only_keywords = change->operation != FLAGS_REPLACE && s->system == 0 && change->keywords != NULL &&
+                       change->keywords[0] != NULL;
     if (s->view->seen.userid == NULL)
         return;
     s->private_seen = (s->may_system & RECORD_SEEN) != 0;

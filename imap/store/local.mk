@@ -30,6 +30,7 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/uidset.c imap/store/uidset.h \
 	imap/store/unexpunge.c imap/store/unexpunge.h \
 	imap/store/view.c imap/store/view.h imap/store/view-private.h imap/store/view-seen.c \
+	imap/store/vanished.c \
 	imap/store/write.c
 STORE_LIBS = imap/store/libstore.a $(MBOXLIST_LIBS) $(MAIL_LIBS) $(NAME_LIBS) $(DB_LIBS) $(BASE_LIBS)
 EXTRA_DIST += doc/formats/mailbox.md doc/formats/seen.md

@@ -12,6 +12,7 @@ struct refresh {
     struct mailbox *m;
     struct mailbox_header h;
     bool expunge_allowed;
+    bool holds;     /* there are expunges that may not be told now */
     uint64_t since; /* changes above this modseq are looked at */
     struct changed {
         uint32_t number;
@@ -36,8 +37,12 @@ static void look_at(struct refresh *f, uint32_t number, const struct mailbox_rec
         return;
     if (r->system & RECORD_EXPUNGED) {
         /* a later one is of a commit that is under way */
-        if (f->expunge_allowed && r->modseq > f->view->expunge_modseq && r->modseq <= f->h.highest_modseq)
+        if (r->modseq <= f->view->expunge_modseq || r->modseq > f->h.highest_modseq)
+            return;
+        if (f->expunge_allowed)
             note(&f->expunged, &f->expunged_count, &f->expunged_room, number, r);
+        else
+            f->holds = true;
     } else if (r->modseq > f->view->flags_modseq) {
         note(&f->flags, &f->flag_count, &f->flag_room, number, r);
     }
@@ -167,6 +172,7 @@ static void advance(struct refresh *f, uint32_t arrived, struct view_news *news)
     view->flags_modseq = f->h.highest_modseq;
     if (f->expunge_allowed)
         view->expunge_modseq = f->h.highest_modseq;
+    view->holds = !f->expunge_allowed;
     view->map.valid = false;
     news->exists_changed = arrived > 0;
     news->exists = view->exists;
@@ -199,6 +205,8 @@ static int gather(struct refresh *f, struct pool *pool, struct view_news *news)
 
     if (r == 0)
         r = find_changes(f);
+    if (r == 0 && !f->holds)
+        f->expunge_allowed = true; /* there is none: both marks go on */
     if (r == 0 && (f->expunged_count > 0 || f->flag_count > 0 || f->h.last_uid >= f->view->uidnext))
         r = view_ready(f->view);
     if (r == 0 && f->h.last_uid >= f->view->uidnext)
@@ -239,14 +247,15 @@ static int read_header(struct refresh *f)
     if (f->h.purged_modseq > f->view->expunge_modseq)
         return ERR_EXPUNGED;
     f->since = f->view->flags_modseq;
-    if (f->expunge_allowed && f->view->expunge_modseq < f->since)
+    f->holds = !f->expunge_allowed && f->view->holds;
+    if (!f->holds && f->view->expunge_modseq < f->since)
         f->since = f->view->expunge_modseq;
     return 0;
 }
 
 int view_refresh(struct view *view, bool expunge_allowed, struct pool *pool, struct view_news *news_r)
 {
-    struct refresh f = {.view = view, .expunge_allowed = expunge_allowed};
+    struct refresh f = {.view = view};
     int r, tries = 0;
 
     MAGIC_CHECK(view, VIEW_MAGIC);
@@ -254,6 +263,7 @@ int view_refresh(struct view *view, bool expunge_allowed, struct pool *pool, str
         memset(news_r, 0, sizeof(*news_r));
         news_r->exists = view->exists;
         f.expunged_count = f.flag_count = 0;
+        f.expunge_allowed = expunge_allowed;
         r = read_header(&f);
         if (r == 0 && !is_current(&f))
             r = gather(&f, pool, news_r);
@@ -265,6 +275,9 @@ int view_refresh(struct view *view, bool expunge_allowed, struct pool *pool, str
 
 void view_absorb(struct view *view, uint64_t before, uint64_t after)
 {
-    if (view->flags_modseq == before && after > before)
-        view->flags_modseq = after;
+    if (view->flags_modseq != before || after <= before)
+        return;
+    view->flags_modseq = after;
+    if (view->expunge_modseq == before)
+        view->expunge_modseq = after;
 }

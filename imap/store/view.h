@@ -76,6 +76,12 @@ int view_uids_to_seqs(struct view *view, uint32_t first, uint32_t last, uint32_t
 /* Adds the UIDs of sequence numbers low to high (ERR_INVALID beyond the view) to a set. */
 int view_seqs_to_uids(struct view *view, uint32_t low, uint32_t high, struct uid_set *to);
 
+/* Of the UIDs `wanted` those above `above` whose messages were expunged after mod-sequence `since` and are not in the
+ * view; where compaction has removed what would tell, all that are not there (RFC 7162 section 3.2.6).
+ * *gone_r is the caller's to free.  0; ERR_LIMIT; or as view_read(). */
+int view_vanished(struct view *view, const struct uid_set *wanted, uint64_t since, uint32_t above,
+                  struct uid_set *gone_r);
+
 /* ---- news ---- */
 
 /* What has happened since the last time, in the order to tell it: EXPUNGE for each of `expunged` (sequence

@@ -299,6 +299,13 @@ int imap_args_nz_number(struct imap_args *a, uint32_t *n_r)
     return 0;
 }
 
+int imap_args_modseq(struct imap_args *a, bool zero, uint64_t *n_r)
+{
+    if (imap_args_number64(a, n_r) < 0 || *n_r > INT64_MAX || (*n_r == 0 && !zero))
+        return fail(a, "Invalid mod-sequence");
+    return 0;
+}
+
 static bool is_seqset_char(char c)
 {
     return is_tag_or_digit(c) || c == '*' || c == ':' || c == ',';

@@ -67,6 +67,8 @@ int imap_args_item(struct imap_args *a, const char **s_r);
 int imap_args_number(struct imap_args *a, uint32_t *n_r);
 int imap_args_nz_number(struct imap_args *a, uint32_t *n_r);
 int imap_args_number64(struct imap_args *a, uint64_t *n_r);
+/* A mod-sequence: 63 bits (RFC 7162 section 7); 0 only with `zero`. */
+int imap_args_modseq(struct imap_args *a, bool zero, uint64_t *n_r);
 /* A sequence-set, as text (checked): what `*` is, only the mailbox knows.  Or "$" (RFC 5182), which only the session
  * does. */
 int imap_args_seqset(struct imap_args *a, const char **s_r);

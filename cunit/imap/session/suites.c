@@ -1,7 +1,8 @@
 #include "cunit/unit.h"
 
 extern const struct unit_suite append_suite, capability_suite, commands_suite, input_suite, list_suite,
-    metadata_suite;
+    metadata_suite, select_params_suite;
 
 const struct unit_suite *const unit_suites[] = {
-    &append_suite, &capability_suite, &commands_suite, &input_suite, &list_suite, &metadata_suite, NULL};
+    &append_suite, &capability_suite, &commands_suite,      &input_suite,
+    &list_suite,   &metadata_suite,   &select_params_suite, NULL};

@@ -11,6 +11,7 @@ cunit_imap_store_test_SOURCES = cunit/imap/store/suites.c \
 	cunit/imap/store/search.c \
 	cunit/imap/store/uidset.c \
 	cunit/imap/store/unexpunge.c \
+	cunit/imap/store/vanished.c \
 	cunit/imap/store/view.c
 cunit_imap_store_test_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
 cunit_imap_store_test_LDADD = $(UNIT_LIBS) $(STORE_LIBS)

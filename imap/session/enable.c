@@ -1,0 +1,48 @@
+#include "imap/session/enable.h"
+
+#include "imap/session/capability.h"
+#include "imap/session/client.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+
+static const struct {
+    const char *capability;
+    unsigned implied;
+} table[ENABLE_BITS] = {
+#define ENABLE(id, capability, implied) {capability, implied},
+#include "imap/session/enable.def"
+#undef ENABLE
+};
+
+const char *enable_name(enum enable_bit bit)
+{
+    BUG_ON(bit >= ENABLE_BITS);
+    return table[bit].capability;
+}
+
+void enable_on(struct client *c, unsigned what)
+{
+    for (unsigned i = 0; i < ENABLE_BITS; i++)
+        if ((what & (1u << i)) != 0 && !capability_is_suppressed(table[i].capability))
+            c->enabled |= (1u << i) | table[i].implied;
+}
+
+bool enable_is_on(const struct client *c, unsigned what)
+{
+    return (c->enabled & what) == what;
+}
+
+unsigned enable_find(const struct client *c, const char *name)
+{
+    for (unsigned i = 0; i < ENABLE_BITS; i++)
+        if (str_ieq(name, table[i].capability))
+            return capability_is_announced(c, table[i].capability) ? 1u << i : 0;
+    return 0;
+}
+
+void enable_put(unsigned what, struct buf *to)
+{
+    for (unsigned i = 0; i < ENABLE_BITS; i++)
+        if ((what & (1u << i)) != 0)
+            buf_printf(to, " %s", table[i].capability);
+}
