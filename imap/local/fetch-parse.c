@@ -43,11 +43,26 @@ static const struct {
     {"BODY", FETCH_CACHED, CACHE_BODY, NULL},
     {"BODYSTRUCTURE", FETCH_CACHED, CACHE_BODYSTRUCTURE, NULL},
     {"MODSEQ", FETCH_MODSEQ, 0, "CONDSTORE"},
+    {"EMAILID", FETCH_EMAILID, 0, "OBJECTID"},
+    {"THREADID", FETCH_THREADID, 0, "OBJECTID"},
+    {"SAVEDATE", FETCH_SAVEDATE, 0, "SAVEDATE"},
 };
 
 static bool is_there(const char *capability)
 {
     return capability == NULL || !capability_is_suppressed(capability);
+}
+
+/* " (LAZY)" (RFC 8970 section 6); other brackets are not PREVIEW's. */
+static int parse_lazy(struct imap_args *args, struct fetch_item *item)
+{
+    struct imap_args before = *args;
+
+    item->lazy = imap_args_skip(args, ' ') && imap_args_skip(args, '(') && imap_args_word(args, "LAZY");
+    if (item->lazy)
+        return imap_args_char(args, ')');
+    *args = before;
+    return 0;
 }
 
 static bool add_plain(struct imap_args *args, struct fetch_items *items, const char *name)
@@ -230,6 +245,8 @@ static int parse_item(struct imap_args *args, struct fetch_items *items)
             return add_section(args, items, true);
         if (find_binary(name) != NULL)
             return add_binary(args, items, find_binary(name));
+    } else if (str_ieq(name, "PREVIEW") && is_there("PREVIEW")) {
+        return parse_lazy(args, add(args, items, FETCH_PREVIEW, "PREVIEW"));
     } else if (add_plain(args, items, name) || add_rfc822(args, items, name)) {
         return 0;
     }
@@ -273,6 +290,20 @@ static int parse_list(struct imap_args *args, struct fetch_items *items)
 
 /* ---- modifiers ---- */
 
+/* "5:1", "-1:-30": first and last, in any order */
+static int parse_partial_range(struct imap_args *args, struct fetch_items *items)
+{
+    uint32_t a, b;
+
+    items->partial_from_end = imap_args_skip(args, '-');
+    if (imap_args_nz_number(args, &a) < 0 || imap_args_char(args, ':') < 0 ||
+        (items->partial_from_end && imap_args_char(args, '-') < 0) || imap_args_nz_number(args, &b) < 0)
+        return fail(args, "Invalid range");
+    items->partial_first = a < b ? a : b;
+    items->partial_last = a < b ? b : a;
+    return 0;
+}
+
 static int parse_modifier(struct imap_args *args, struct fetch_items *items)
 {
     if (items->changed_since == 0 && is_there("CONDSTORE") && imap_args_word(args, "CHANGEDSINCE")) {
@@ -284,6 +315,8 @@ static int parse_modifier(struct imap_args *args, struct fetch_items *items)
         items->vanished = true;
         return 0;
     }
+    if (items->partial_first == 0 && is_there("PARTIAL") && imap_args_word(args, "PARTIAL"))
+        return imap_args_space(args) < 0 ? ERR_SYNTAX : parse_partial_range(args, items);
     return fail(args, "Invalid FETCH modifier");
 }
 

@@ -9,14 +9,19 @@
 
 #include "imap/local/fetch-binary.h"
 #include "imap/local/local-private.h"
+#include "imap/local/preview.h"
 #include "imap/store/flags.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/imapwire/out.h"
 #include "lib/mail/date.h"
 #include "lib/mail/header.h"
 #include "lib/stream/stream.h"
 
-enum { HEADER_MAX = 16 * 1024 * 1024 /* bytes of a header that fields are selected from */ };
+enum {
+    HEADER_MAX = 16 * 1024 * 1024, /* bytes of a header that fields are selected from */
+    LAZY_MAX = 100,                /* PREVIEW (LAZY) of one command */
+};
 
 struct fetch {
     struct fetch_items items;
@@ -35,6 +40,7 @@ struct fetch {
     bool expunged;         /* the file of some message was gone */
     bool unknown_encoding; /* some message has a part that cannot be decoded */
     bool done;             /* there are no more batches */
+    unsigned lazy;         /* previews that were asked for LAZY and made */
     struct uid_set gone;   /* VANISHED: to be told first, from this range on */
     size_t gone_next;
 };
@@ -207,6 +213,26 @@ static int put_flags(struct local_leg *l, struct fetch *f, const struct view_mes
     return 0;
 }
 
+/* A list that asks for more LAZY ones than a screen shows gets NIL for the rest: each may be a read of the disk. */
+static int put_preview(struct fetch *f, struct message *message, const struct fetch_item *item)
+{
+    struct buf text = BUF_INIT;
+    int r;
+
+    if (item->lazy && f->lazy == LAZY_MAX) {
+        buf_puts(&f->line, "PREVIEW NIL");
+        return 0;
+    }
+    f->lazy += item->lazy;
+    r = preview_of(message, &text);
+    if (r == 0) {
+        buf_puts(&f->line, "PREVIEW ");
+        imap_put_string(&f->line, buf_cstr(&text), text.len);
+    }
+    buf_free(&text);
+    return r;
+}
+
 static int put_item(struct local_leg *l, struct fetch *f, const struct fetch_item *item)
 {
     const struct view_message *m = &f->messages[f->next];
@@ -229,6 +255,20 @@ static int put_item(struct local_leg *l, struct fetch *f, const struct fetch_ite
     case FETCH_MODSEQ:
         local_put_modseq(l, m->record.modseq, &f->line);
         return 0;
+    case FETCH_EMAILID:
+        buf_puts(&f->line, "EMAILID (");
+        local_put_emailid(&m->record, &f->line);
+        buf_putc(&f->line, ')');
+        return 0;
+    case FETCH_THREADID:
+        buf_puts(&f->line, "THREADID NIL");
+        return 0;
+    case FETCH_SAVEDATE:
+        mail_date_time_format(date, m->record.save_date, 0);
+        buf_printf(&f->line, "SAVEDATE \"%s\"", date);
+        return 0;
+    case FETCH_PREVIEW:
+        return put_preview(f, message, item);
     case FETCH_CACHED:
         return put_cached(f, message, item);
     case FETCH_SECTION:
@@ -509,6 +549,32 @@ static int prepare(struct local_leg *l, struct fetch *f)
     return r;
 }
 
+/* RFC 9394 3.3: leaves the messages from the nth to the mth of the set, from its end on if it says so. */
+static void keep_partial(struct pool *pool, const struct fetch_items *items, struct seqset *seqs)
+{
+    uint64_t total = seqset_count(seqs), first = items->partial_first, last = items->partial_last, at = 0;
+    struct seqset kept;
+
+    if (items->partial_from_end) {
+        uint64_t from = last < total ? total - last + 1 : 1;
+
+        last = first <= total ? total - first + 1 : 0;
+        first = from;
+    }
+    seqset_init(&kept, pool);
+    for (size_t i = 0; i < seqs->count; i++) {
+        uint64_t n =
+            (uint64_t)seqs->ranges[i].last - seqs->ranges[i].first + 1; /* numbered at + 1 to at + n */
+        uint64_t low = first > at ? first - at : 1, high = last < at + n ? last - at : n;
+
+        if (last > at && low <= high)
+            seqset_add_range(&kept, (uint32_t)(seqs->ranges[i].first + low - 1),
+                             (uint32_t)(seqs->ranges[i].first + high - 1));
+        at += n;
+    }
+    *seqs = kept;
+}
+
 /* RFC 7162 3.2.6: what is gone of the UIDs asked for. */
 static int find_vanished(struct command *cmd, struct fetch *f, const char *set)
 {
@@ -524,8 +590,8 @@ static int find_vanished(struct command *cmd, struct fetch *f, const char *set)
 
 static const char *refuse(const struct command *cmd, const struct fetch_items *items)
 {
-    if (items->vanished && !cmd->uid)
-        return "VANISHED is for UID FETCH";
+    if ((items->vanished || items->partial_first != 0) && !cmd->uid)
+        return "VANISHED and PARTIAL are for UID FETCH";
     if (items->vanished && !enable_is_on(cmd->client, ENABLED_QRESYNC))
         return "QRESYNC has not been enabled";
     return NULL;
@@ -553,6 +619,8 @@ enum step local_fetch(struct command *cmd)
     r = local_seqs(l, cmd->pool, set, cmd->uid, &f->walk.seqs);
     if (r == ERR_SYNTAX)
         return command_bad(cmd, "Invalid message sequence number");
+    if (r == 0 && f->items.partial_first != 0)
+        keep_partial(cmd->pool, &f->items, &f->walk.seqs);
     if (r == 0 && f->items.vanished)
         r = find_vanished(cmd, f, set);
     if (r == 0)

@@ -15,6 +15,10 @@ enum fetch_kind {
     FETCH_INTERNALDATE,
     FETCH_SIZE,
     FETCH_MODSEQ,
+    FETCH_EMAILID,
+    FETCH_THREADID,
+    FETCH_SAVEDATE,
+    FETCH_PREVIEW,
     FETCH_CACHED,  /* ENVELOPE, BODY, BODYSTRUCTURE */
     FETCH_SECTION, /* BODY[...], RFC822... */
     FETCH_BINARY,  /* BINARY[...] (RFC 3516) */
@@ -29,6 +33,7 @@ struct fetch_item {
     struct mail_section section;
     bool has_partial;
     uint64_t partial_start, partial_size;
+    bool lazy;          /* PREVIEW (LAZY) */
     bool cached_fields; /* a FIELDS section of the message itself whose names the cache has */
 };
 
@@ -44,6 +49,8 @@ struct fetch_items {
     /* Modifiers (RFC 4466 section 2.4, RFC 7162): */
     uint64_t changed_since; /* 0: not given */
     bool vanished;
+    uint32_t partial_first, partial_last; /* RFC 9394: of the messages of the set, counted from 1; 0: all */
+    bool partial_from_end;                /* counted from the last one */
 };
 
 /* Reads the items or the macro behind the set, and the modifiers, to the end of the arguments (RFC 3501 6.4.5).  `peer`: a server of

@@ -138,6 +138,34 @@ int local_tell_flags(struct local_leg *l, struct mailbox *mailbox, bool always)
 
 /* ---- FETCH responses ---- */
 
+void local_put_emailid(const struct mailbox_record *record, struct buf *to)
+{
+    buf_putc(to, 'M');
+    for (unsigned i = 0; i < GUID_SIZE; i++)
+        buf_printf(to, "%02x", record->guid[i]);
+}
+
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool local_read_emailid(const char *id, unsigned char guid_r[GUID_SIZE])
+{
+    if (id[0] != 'M' || strlen(id) != 1 + 2 * GUID_SIZE)
+        return false;
+    for (unsigned i = 0; i < GUID_SIZE; i++) {
+        int high = digit_of(id[1 + 2 * i]), low = digit_of(id[2 + 2 * i]);
+
+        if (high < 0 || low < 0)
+            return false;
+        guid_r[i] = (unsigned char)(high << 4 | low);
+    }
+    return true;
+}
+
 void local_put_modseq(struct local_leg *l, uint64_t modseq, struct buf *to)
 {
     buf_printf(to, "MODSEQ (%llu)", (unsigned long long)modseq);

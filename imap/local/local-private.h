@@ -100,6 +100,11 @@ void local_put_flags(struct mailbox *mailbox, const struct mailbox_record *recor
 void local_tell_message(struct local_leg *l, struct mailbox *mailbox, const struct view_message *message,
                         unsigned what);
 
+/* Appends a message's EMAILID (RFC 8474 section 5.1): the same for the same bytes, wherever they are. */
+void local_put_emailid(const struct mailbox_record *record, struct buf *to);
+/* The GUID that it is made of; false: it is none of ours. */
+bool local_read_emailid(const char *id, unsigned char guid_r[GUID_SIZE]);
+
 /* Appends "MODSEQ (n)" and notes that it was told. */
 void local_put_modseq(struct local_leg *l, uint64_t modseq, struct buf *to);
 

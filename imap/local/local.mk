@@ -15,6 +15,7 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/metadata.c imap/local/metadata.h \
 	imap/local/names.c \
 	imap/local/peer.c \
+	imap/local/preview.c imap/local/preview.h \
 	imap/local/quota.c \
 	imap/local/resync.c \
 	imap/local/search.c imap/local/search.h imap/local/search-parse.c imap/local/search-return.c \

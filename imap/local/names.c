@@ -3,11 +3,13 @@
 
 #include "imap/local/local-private.h"
 #include "imap/mboxop/mboxop.h"
+#include "imap/session/capability.h"
 #include "imap/session/create-args.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/options.h"
 #include "lib/engine/engine.h"
+#include "lib/mboxlist/mboxlist.h"
 #include "lib/mboxlist/special-use.h"
 #include "lib/name/identity.h"
 #include "lib/name/mboxname.h"
@@ -44,6 +46,17 @@ static void tell_renames(struct command *cmd, const struct mboxop *op)
     }
 }
 
+/* RFC 8474 4.1 */
+static const char *mailboxid_code(struct command *cmd)
+{
+    struct mboxlist_record record;
+
+    if (capability_is_suppressed("OBJECTID") ||
+        mboxlist_lookup(cmd->client->list, cmd->mailbox, cmd->pool, &record) < 0)
+        return NULL;
+    return pool_printf(cmd->pool, "MAILBOXID (%s)", record.id);
+}
+
 /* The code of RFC 5530 comes from the error, the words from the operation. */
 static enum step answer(struct command *cmd, struct mboxop *op)
 {
@@ -59,7 +72,7 @@ static enum step answer(struct command *cmd, struct mboxop *op)
             local_unselect(cmd->leg);
             client_unselected(c);
         }
-        return command_ok(cmd, NULL, "Completed");
+        return command_ok(cmd, cmd->def->id == COMMAND_CREATE ? mailboxid_code(cmd) : NULL, "Completed");
     }
     if (r == ERR_UNAVAILABLE || r == ERR_CONFLICT)
         return command_no(cmd, r == ERR_CONFLICT ? "ALREADYEXISTS" : "UNAVAILABLE", "%s", mboxop_text(op));

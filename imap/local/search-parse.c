@@ -10,7 +10,7 @@
 #include "lib/charset/convert.h"
 #include "lib/mail/date.h"
 
-enum { DEPTH_MAX = 32, KEYS_MAX = 1000 };
+enum { DEPTH_MAX = 32, KEYS_MAX = 1000, OBJECTID_MAX = 255 };
 
 /* A node whose set is to be freed. */
 struct search_owned {
@@ -20,7 +20,17 @@ struct search_owned {
 
 /* ---- keys ---- */
 
-enum key_form { KEY_PLAIN, KEY_TEXT, KEY_FIELD, KEY_DATE, KEY_NUMBER, KEY_KEYWORD, KEY_INTERVAL };
+enum key_form {
+    KEY_PLAIN,
+    KEY_TEXT,
+    KEY_FIELD,
+    KEY_DATE,
+    KEY_NUMBER,
+    KEY_KEYWORD,
+    KEY_INTERVAL,
+    KEY_EMAILID,
+    KEY_THREADID
+};
 
 static const struct key {
     const char *name;
@@ -39,6 +49,7 @@ static const struct key {
     {"CC", KEY_FIELD, SEARCH_HEADER, 0, false, "Cc", NULL},
     {"DELETED", KEY_PLAIN, SEARCH_FLAG, RECORD_DELETED, false, NULL, NULL},
     {"DRAFT", KEY_PLAIN, SEARCH_FLAG, RECORD_DRAFT, false, NULL, NULL},
+    {"EMAILID", KEY_EMAILID, SEARCH_GUID, 0, false, NULL, "OBJECTID"},
     {"FLAGGED", KEY_PLAIN, SEARCH_FLAG, RECORD_FLAGGED, false, NULL, NULL},
     {"FROM", KEY_FIELD, SEARCH_HEADER, 0, false, "From", NULL},
     {"KEYWORD", KEY_KEYWORD, SEARCH_KEYWORD, 0, false, NULL, NULL},
@@ -47,6 +58,10 @@ static const struct key {
     {"OLDER", KEY_INTERVAL, SEARCH_OLDER, 0, false, NULL, "WITHIN"},
     {"ON", KEY_DATE, SEARCH_ON, 0, false, NULL, NULL},
     {"RECENT", KEY_PLAIN, SEARCH_RECENT, 0, false, NULL, NULL},
+    {"SAVEDATESUPPORTED", KEY_PLAIN, SEARCH_ALL, 0, false, NULL, "SAVEDATE"},
+    {"SAVEDBEFORE", KEY_DATE, SEARCH_SAVEDBEFORE, 0, false, NULL, "SAVEDATE"},
+    {"SAVEDON", KEY_DATE, SEARCH_SAVEDON, 0, false, NULL, "SAVEDATE"},
+    {"SAVEDSINCE", KEY_DATE, SEARCH_SAVEDSINCE, 0, false, NULL, "SAVEDATE"},
     {"SEEN", KEY_PLAIN, SEARCH_FLAG, RECORD_SEEN, false, NULL, NULL},
     {"SENTBEFORE", KEY_DATE, SEARCH_SENTBEFORE, 0, false, NULL, NULL},
     {"SENTON", KEY_DATE, SEARCH_SENTON, 0, false, NULL, NULL},
@@ -55,6 +70,7 @@ static const struct key {
     {"SMALLER", KEY_NUMBER, SEARCH_SMALLER, 0, false, NULL, NULL},
     {"SUBJECT", KEY_FIELD, SEARCH_HEADER, 0, false, "Subject", NULL},
     {"TEXT", KEY_TEXT, SEARCH_TEXT, 0, false, NULL, NULL},
+    {"THREADID", KEY_THREADID, SEARCH_GUID, 0, false, NULL, "OBJECTID"}, /* no message has one */
     {"TO", KEY_FIELD, SEARCH_HEADER, 0, false, "To", NULL},
     {"UNANSWERED", KEY_PLAIN, SEARCH_FLAG, RECORD_ANSWERED, true, NULL, NULL},
     {"UNDELETED", KEY_PLAIN, SEARCH_FLAG, RECORD_DELETED, true, NULL, NULL},
@@ -127,6 +143,30 @@ static int read_interval(struct search_program *p, int64_t *time_r)
     return 0;
 }
 
+/* RFC 8474 section 7 */
+static int read_objectid(struct search_program *p, const char **id_r)
+{
+    static const char chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+
+    if (imap_args_space(p->args) < 0 || imap_args_atom(p->args, id_r) < 0)
+        return ERR_SYNTAX;
+    if (strlen(*id_r) > OBJECTID_MAX || (*id_r)[strspn(*id_r, chars)] != '\0')
+        return fail(p, "Invalid object identifier");
+    return 0;
+}
+
+/* What is no EMAILID of ours matches nothing. */
+static int read_emailid(struct search_program *p, struct search_node *n)
+{
+    unsigned char *guid = pool_alloc(p->pool, GUID_SIZE);
+    const char *id;
+    int r = read_objectid(p, &id);
+
+    if (r == 0 && local_read_emailid(id, guid))
+        n->name = (const char *)guid;
+    return r;
+}
+
 /* The arguments of a key of the table. */
 static int read_arguments(struct search_program *p, const struct key *key, struct search_node *n)
 {
@@ -146,6 +186,10 @@ static int read_arguments(struct search_program *p, const struct key *key, struc
         return read_number(p, &n->number);
     case KEY_KEYWORD:
         return imap_args_space(p->args) < 0 ? ERR_SYNTAX : imap_args_atom(p->args, &n->text);
+    case KEY_EMAILID:
+        return read_emailid(p, n);
+    case KEY_THREADID:
+        return read_objectid(p, &n->text);
     }
     return ERR_SYNTAX;
 }

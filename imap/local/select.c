@@ -92,6 +92,8 @@ static int tell_selected(struct local_leg *l)
                   view_uidnext(l->view));
     if (!capability_is_suppressed("CONDSTORE"))
         tell_highest(l);
+    if (!capability_is_suppressed("OBJECTID"))
+        stream_printf(out, "* OK [MAILBOXID (%s)] Ok\r\n", l->id);
     return 0;
 }
 

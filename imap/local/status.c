@@ -57,6 +57,7 @@ static int64_t value_of(const struct known *known, enum status_item item)
         return (int64_t)s->size;
     case STATUS_HIGHESTMODSEQ:
         return (int64_t)s->highest_modseq;
+    case STATUS_MAILBOXID:
     case STATUS_ITEMS:
         break;
     }
@@ -71,17 +72,21 @@ static void put_value(struct buf *to, int64_t value)
         buf_printf(to, "%lld", (long long)value);
 }
 
-static void tell(struct command *cmd, const char *internal, unsigned wanted, const struct known *known)
+static void tell(struct command *cmd, const struct mboxlist_record *record, unsigned wanted,
+                 const struct known *known)
 {
     const char *separator = "";
     struct buf line = BUF_INIT;
 
-    buf_printf(&line, "* STATUS %s (", client_name_out(cmd->client, cmd->pool, internal));
+    buf_printf(&line, "* STATUS %s (", client_name_out(cmd->client, cmd->pool, record->name));
     for (enum status_item item = 0; item < STATUS_ITEMS; item++) {
         if ((wanted & 1u << item) == 0)
             continue;
         buf_printf(&line, "%s%s ", separator, status_item_name(item));
-        put_value(&line, value_of(known, item));
+        if (item == STATUS_MAILBOXID)
+            buf_printf(&line, "(%s)", record->id);
+        else
+            put_value(&line, value_of(known, item));
         separator = " ";
     }
     buf_puts(&line, ")\r\n");
@@ -109,7 +114,7 @@ static int status_of(struct command *cmd, struct local_leg *l, const char *inter
     if ((wanted & 1u << STATUS_HIGHESTMODSEQ) != 0)
         enable_on(cmd->client, ENABLED_CONDSTORE);
     if (r == 0)
-        tell(cmd, m.record.name, wanted, &known);
+        tell(cmd, &m.record, wanted, &known);
     return r;
 }
 

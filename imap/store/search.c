@@ -232,12 +232,16 @@ static bool match_date(const struct mailbox_record *r, const struct search_node 
     int64_t sent = mail_date_day(r->sent_date, r->sent_zone);
 
     day = n->op >= SEARCH_SENTBEFORE ? sent : internal;
+    if (n->op >= SEARCH_SAVEDBEFORE)
+        day = mail_date_day(r->save_date, 0);
     switch (n->op) {
     case SEARCH_BEFORE:
     case SEARCH_SENTBEFORE:
+    case SEARCH_SAVEDBEFORE:
         return day < n->day;
     case SEARCH_ON:
     case SEARCH_SENTON:
+    case SEARCH_SAVEDON:
         return day == n->day;
     default:
         return day >= n->day;
@@ -271,6 +275,8 @@ static bool match_record(const struct view_message *m, const struct search_node 
         return r->internal_date <= n->day;
     case SEARCH_YOUNGER:
         return r->internal_date >= n->day;
+    case SEARCH_GUID:
+        return n->name != NULL && memcmp(r->guid, n->name, GUID_SIZE) == 0;
     default:
         return match_date(r, n);
     }

@@ -36,6 +36,10 @@ enum search_op {
     SEARCH_SENTBEFORE, /* of the Date field */
     SEARCH_SENTON,
     SEARCH_SENTSINCE,
+    SEARCH_SAVEDBEFORE, /* of the time when it came into the mailbox (RFC 8514), in UTC */
+    SEARCH_SAVEDON,
+    SEARCH_SAVEDSINCE,
+    SEARCH_GUID,   /* `name`: its GUID_SIZE bytes; NULL: of no message */
     SEARCH_HEADER, /* `name`, `text` ("" : is there at all): substring of a field, decoded */
     SEARCH_BODY,   /* `text`: substring of the text parts, decoded */
     SEARCH_TEXT    /* `text`: of header or body */

@@ -1,0 +1,139 @@
+"""OBJECTID (RFC 8474), SAVEDATE (RFC 8514), PREVIEW (RFC 8970) and FETCH's PARTIAL (RFC 9394): directly and through a
+frontend."""
+
+import re
+import time
+
+import pytest
+from iatlas.clients import message
+
+
+@pytest.fixture
+def c(served):
+    return served.imap("fred")
+
+
+def ids(c, uids="1:*"):
+    r = c.ok("UID FETCH %s (EMAILID THREADID)" % uids)
+    for u in r.untagged:
+        assert re.search(rb"THREADID NIL\)$", u)
+    return {int(m.group(1)): m.group(2).decode() for m in r.find(rb"UID (\d+) EMAILID \(([A-Za-z0-9_-]{1,255})\)")}
+
+
+def test_objectid(served):
+    c = served.imap("fred")
+    code = re.match(r"\[MAILBOXID \(([A-Za-z0-9_-]+)\)\]", c.ok("CREATE Thing").text).group(1)
+    assert c.ok("STATUS Thing (MAILBOXID)").untagged == [b"* STATUS Thing (MAILBOXID (%s))" % code.encode()]
+    assert c.ok("STATUS Thing (MESSAGES mailboxid)").one(rb"MAILBOXID \((.*?)\)").group(1).decode() == code
+    c.ok("RENAME Thing Other")
+    r = c.ok("SELECT Other")
+    assert r.one(rb"^\* OK \[MAILBOXID \((\S+)\)\]").group(1).decode() == code
+    assert code not in c.ok("CREATE Thing").text
+    same, other = message("same"), message("other")
+    for m in (same, other, same):
+        c.append("Other", m)
+    c.ok("SELECT Other")
+    found = ids(c)
+    assert found[1] == found[3] != found[2]
+    c.ok("COPY 2 Thing")
+    assert c.ok("SEARCH EMAILID %s" % found[1]).untagged == [b"* SEARCH 1 3"]
+    assert c.ok("UID SEARCH NOT EMAILID %s" % found[1]).untagged == [b"* SEARCH 2"]
+    assert c.ok("SEARCH EMAILID Mnone").untagged == [b"* SEARCH"]
+    assert c.ok("SEARCH EMAILID %s" % found[1].lower()).untagged == [b"* SEARCH"]
+    assert c.ok("SEARCH THREADID T1").untagged == [b"* SEARCH"]
+    for command in ("SEARCH EMAILID", "SEARCH EMAILID a.b", "SEARCH THREADID (x)", "FETCH 1 (EMAILIDS)", "STATUS Thing (MAILBOXIDS)"):
+        c.bad(command)
+    c.ok("SELECT Thing")
+    assert ids(c) == {1: found[2]}
+
+
+def test_savedate(c):
+    c.ok(['APPEND INBOX () " 3-Feb-2001 04:05:06 -0730" ', message("old")])
+    c.ok("SELECT INBOX")
+    r = c.ok("FETCH 1 (SAVEDATE INTERNALDATE)")
+    saved = r.one(rb'^\* 1 FETCH \(SAVEDATE "([ \d]\d-\w{3}-\d{4} [\d:]{8} \+0000)" INTERNALDATE " 3-Feb-2001 04:05:06 -0730"\)$')
+    then = time.strptime(saved.group(1).decode().strip(), "%d-%b-%Y %H:%M:%S +0000")
+    day = time.strftime("%d-%b-%Y", then)
+    assert c.ok("SEARCH SAVEDON %s" % day).untagged == [b"* SEARCH 1"]
+    assert c.ok("SEARCH SAVEDSINCE 4-Feb-2001").untagged == [b"* SEARCH 1"]
+    assert c.ok("SEARCH SAVEDBEFORE 4-Feb-2001").untagged == [b"* SEARCH"]
+    assert c.ok("SEARCH SAVEDBEFORE 1-Jan-2100 BEFORE 4-Feb-2001 SAVEDATESUPPORTED").untagged == [b"* SEARCH 1"]
+    assert c.ok("SEARCH NOT SAVEDATESUPPORTED").untagged == [b"* SEARCH"]
+    for command in ("SEARCH SAVEDON", "SEARCH SAVEDON x", "FETCH 1 (SAVEDATE x)"):
+        c.bad(command)
+
+
+def mime(*lines):
+    return "\r\n".join(("From: a@example.org", "MIME-Version: 1.0") + lines).encode("latin-1")
+
+
+PREVIEWS = [
+    (mime("", "Hello", " \t there,  ", "", "world.", ""), "Hello there, world."),
+    (mime("", "> quoted", "an answer", ">> more", "end"), "an answer end"),
+    (mime("Content-Type: text/plain; charset=iso-8859-1", "", "Gr\xfc\xdfe"), "Grüße"),
+    (
+        mime("Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: base64", "", "R3LDvMOfZSDigqw="),
+        "Grüße €",
+    ),
+    (mime("Content-Type: text/html", "", "<html><head><title>no</title></head><style>p {}</style><p>One<b>two</b>&amp;&#8364;<br>three<!-- x > y -->"), "Onetwo&€ three"),
+    (
+        mime(
+            'Content-Type: multipart/alternative; boundary="x"', "", "--x", "Content-Type: text/html", "", "<p>rich",
+            "--x", "Content-Type: text/plain", "", "plain", "--x--", "",
+        ),
+        "plain",
+    ),
+    (
+        mime(
+            'Content-Type: multipart/mixed; boundary="x"', "", "--x", "Content-Type: text/plain",
+            "Content-Disposition: attachment", "", "no", "--x", "Content-Type: message/rfc822", "", "Subject: in", "", "not mine",
+            "--x", "Content-Type: text/plain", "", "mine", "--x--", "",
+        ),
+        "mine",
+    ),
+    (mime("Content-Type: image/png", "Content-Transfer-Encoding: base64", "", "AAAA"), ""),
+    (mime("", ""), ""),
+    (mime("", "word " * 100), ("word " * 40).strip()),
+    (mime("Content-Type: text/plain; charset=utf-8", "", "\xe2\x82\xac" * 300), "€" * 200),
+    (mime("Content-Type: text/plain; charset=x-nobody-knows", "", "as it is"), "as it is"),
+]
+
+
+def preview(c, n, item="PREVIEW"):
+    u = c.ok("FETCH %d (%s)" % (n, item)).untagged[0]
+    m = re.match(rb'(?s)\* \d+ FETCH \(PREVIEW (?:"(.*)"|\{\d+\}\r\n(.*)|(NIL))\)$', u)
+    assert m is not None, u
+    if m.group(3):
+        return None
+    return (m.group(1) if m.group(1) is not None else m.group(2)).decode().replace('\\"', '"')
+
+
+def test_preview(c):
+    for text, _ in PREVIEWS:
+        c.append("INBOX", text)
+    c.ok("SELECT INBOX")
+    for n, (_, wanted) in enumerate(PREVIEWS, 1):
+        assert preview(c, n) == wanted, n
+        assert preview(c, n, "PREVIEW (LAZY)") == wanted, n
+    # a preview has not seen the message
+    c.ok("FETCH 1 FLAGS").one(rb"FLAGS \(\\Recent\)")
+    c.ok("FETCH 1 PREVIEW").one(rb'PREVIEW "Hello there, world."')
+    c.ok("FETCH 1 PREVIEW (LAZY)").one(rb'PREVIEW "Hello')
+    c.ok("FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 1)").one(rb'PREVIEW "Hello')
+    c.ok("FETCH 1 PREVIEW (CHANGEDSINCE 1)").one(rb'PREVIEW "Hello')
+    c.ok("FETCH 1 (PREVIEW (LAZY) UID)").one(rb'PREVIEW "Hello.*" UID 1')
+    for what in ("PREVIEW (LAZIER)", "(PREVIEW (LAZY LAZY))", "(PREVIEW ())", "(PREVIEW(LAZY))", "(PREVIEW (FUZZY=UTF8))"):
+        c.bad("FETCH 1 " + what)
+
+
+def test_preview_lazy(make_imapd):
+    """More than a screen of them at once is not waited for."""
+    c = make_imapd().imap("fred")
+    c.append("INBOX", message("x", body="text\r\n"))
+    c.ok("SELECT INBOX")
+    for _ in range(7):
+        c.ok("COPY 1:* INBOX")
+    c.ok("NOOP")
+    r = c.ok("FETCH 1:* (PREVIEW (LAZY))")
+    assert len(r.untagged) == 128 and len(r.find(rb"PREVIEW NIL\)$")) == 28
+    assert not c.ok("FETCH 1:* (PREVIEW)").find(rb"NIL")
