@@ -334,8 +334,60 @@ static void test_copy_gone(void)
     fixture_end(&f);
 }
 
+/* RFC 3516 4.4: where NUL bytes stand decides: a body that is not encoded becomes base64, anywhere else is refused. */
+static void test_encode_binary(void)
+{
+#define B(s)    s, sizeof(s) - 1
+#define PART(s) "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" s "\r\n--b--\r\n"
+    static const struct {
+        const char *text;
+        size_t n;
+        const char *encoded; /* NULL: refused */
+    } rows[] = {
+        {B("A: b\r\n\r\nx\0y"), "A: b\r\nContent-Transfer-Encoding: base64\r\n\r\neAB5\r\n"},
+        {B("Content-Transfer-Encoding:\r\n binary\r\nA: b\r\n\r\n\0"),
+         "A: b\r\nContent-Transfer-Encoding: base64\r\n\r\nAA==\r\n"},
+        {B(PART("\r\n\0")), PART("Content-Transfer-Encoding: base64\r\n\r\nAA==\r\n")},
+        {B(PART("Content-Type: message/rfc822\r\n\r\nA: b\r\n\r\n\0")),
+         PART("Content-Type: message/rfc822\r\n\r\nA: b\r\nContent-Transfer-Encoding: "
+              "base64\r\n\r\nAA==\r\n")},
+        {B("A: \0\r\n\r\nx"), NULL},
+        {B("A: \0"), NULL},
+        {B("Content-Transfer-Encoding: base64\r\n\r\nAA\0"), NULL},
+        {B("Content-Transfer-Encoding: x-frob\r\n\r\nAA\0"), NULL},
+        {B(PART("\r\nx") "\0"), NULL},
+    };
+
+    fixture_begin(&f);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct stage_info info;
+        struct stage *s;
+        char got[1024];
+        int64_t n;
+
+        CU_ASSERT_EQUAL(stage_new(f.store, "one", &s), 0);
+        CU_ASSERT_EQUAL(stage_write(s, rows[i].text, rows[i].n), 0);
+        CU_ASSERT_EQUAL(stage_finish(s, &info), 0);
+        CU_ASSERT(info.has_nul);
+        CU_ASSERT_EQUAL(stage_encode_binary(&s, &info), rows[i].encoded != NULL ? 0 : ERR_UNSUPPORTED);
+        n = stage_read(s, 0, got, sizeof(got));
+        if (rows[i].encoded != NULL) {
+            CU_ASSERT_EQUAL(n, (int64_t)strlen(rows[i].encoded));
+            CU_ASSERT_EQUAL(memcmp(got, rows[i].encoded, strlen(rows[i].encoded)), 0);
+            CU_ASSERT(!info.has_nul);
+        } else {
+            CU_ASSERT_EQUAL(n, (int64_t)rows[i].n); /* as it was */
+        }
+        stage_free(&s);
+    }
+    fixture_end(&f);
+#undef B
+#undef PART
+}
+
 static const struct unit_case cases[] = {
     {"create, open, delete", test_create},
+    {"encode NUL bytes", test_encode_binary},
     {"append, its syncs", test_append},
     {"stage", test_stage},
     {"deliver, its syncs", test_deliver},
