@@ -207,6 +207,8 @@ def test_search_modseq(c):
     assert c.ok("UID SEARCH NOT MODSEQ %d" % two).untagged == [b"* SEARCH 1 3 5 (MODSEQ %d)" % max(start[i] for i in (1, 3, 5))]
     assert c.ok("SEARCH MODSEQ %d" % (four + 1)).untagged == [b"* SEARCH"]
     assert c.ok("SEARCH ALL").untagged == [b"* SEARCH 1 2 3 4 5"]
+    assert c.ok("SORT (REVERSE ARRIVAL) UTF-8 MODSEQ %d" % two).one(rb"\* SORT .*\(MODSEQ (\d+)\)$").group(1) == b"%d" % four
+    assert c.ok("UID SORT RETURN (COUNT) (ARRIVAL) UTF-8 MODSEQ %d" % two).find(rb"COUNT 2 MODSEQ %d$" % four)
     # with RETURN: of what MIN and MAX ask for, or of all
     for options, answer, modseq in (
         ("ALL", " ALL 2,4", four),

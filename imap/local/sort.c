@@ -80,11 +80,50 @@ static void put_set(struct sort_state *s, struct buf *to)
     }
 }
 
+/* The highest mod-sequence of the messages from the nth on. */
+static int highest_from(struct command *cmd, size_t n, size_t end, uint64_t *highest)
+{
+    struct sort_state *s = cmd->state;
+    int r = 0;
+
+    for (; r == 0 && n < end; n++) {
+        uint32_t number = sorter_number(s->sorter, n);
+        struct uid_range range = {number, number};
+        struct uid_set one = {&range, 1, 1};
+        uint64_t modseq;
+
+        r = local_highest_modseq(s->l, &one, cmd->uid, &modseq);
+        if (r == 0 && modseq > *highest)
+            *highest = modseq;
+    }
+    return r;
+}
+
+/* RFC 7162 3.1.9: of what MIN and MAX ask for, if it is nothing else; else of all. */
+static int put_modseq(struct command *cmd, struct buf *to)
+{
+    struct sort_state *s = cmd->state;
+    unsigned what = s->ret.options & ~(unsigned)RETURN_SAVE;
+    bool ends = s->ret.extended && (what & ~(unsigned)(RETURN_MIN | RETURN_MAX)) == 0;
+    size_t count = sorter_count(s->sorter);
+    uint64_t highest = 0;
+    int r = 0;
+
+    if (count > 0 && (!ends || (what & RETURN_MIN) != 0))
+        r = highest_from(cmd, 0, ends ? 1 : count, &highest);
+    if (r == 0 && count > 0 && ends && (what & RETURN_MAX) != 0)
+        r = highest_from(cmd, count - 1, count, &highest);
+    if (r == 0 && highest != 0)
+        buf_printf(to, s->ret.extended ? " MODSEQ %llu" : " (MODSEQ %llu)", (unsigned long long)highest);
+    return r;
+}
+
 static enum step write_step(struct command *cmd)
 {
     struct sort_state *s = cmd->state;
     struct buf text = BUF_INIT;
     bool over;
+    int r = 0;
 
     if (!s->ret.extended)
         put_numbers(s, &text);
@@ -93,10 +132,14 @@ static enum step write_step(struct command *cmd)
     else
         s->next = sorter_count(s->sorter);
     over = s->next == sorter_count(s->sorter);
+    if (over && s->program.modseq)
+        r = put_modseq(cmd, &text);
     if (over)
         buf_puts(&text, "\r\n");
     stream_write(cmd->client->stream, text.data, text.len);
     buf_free(&text);
+    if (r < 0)
+        return command_error(cmd, r);
     return over ? command_ok(cmd, NULL, "Completed") : STEP_MORE;
 }
 
@@ -236,6 +279,8 @@ enum step local_sort(struct command *cmd)
         forget_saved(s);
         return search_bad_charset(cmd);
     }
+    if (s->program.modseq)
+        enable_on(cmd->client, ENABLED_CONDSTORE);
     if (r == 0)
         r = search_begin(s->l->view, s->program.root, sort_wants(&s->criteria), &s->search);
     if (r < 0)
