@@ -150,8 +150,8 @@ int child_pipe(int *read_fd_r, int *write_fd_r)
 /* ---- starting ---- */
 
 static const char *const own_variables[] = {
-    "CYRUS_SERVICE=", "CYRUS_ID=",          "CYRUS_ISDAEMON=",     "IATLAS_MASTER=",
-    "IATLAS_CONFIG=", "IATLAS_LISTEN_FDS=", "IATLAS_SESSIONS_MAX="};
+    "CYRUS_SERVICE=", "CYRUS_ID=",          "CYRUS_ISDAEMON=",      "IATLAS_MASTER=",
+    "IATLAS_CONFIG=", "IATLAS_LISTEN_FDS=", "IATLAS_SESSIONS_MAX=", "IATLAS_PROXYPROTOCOL="};
 
 static bool is_own_variable(const char *s)
 {
@@ -184,6 +184,8 @@ static char **make_environment(struct pool *pool, const struct child_spec *spec,
     out[n++] = pool_printf(pool, "IATLAS_CONFIG=%s", config_file());
     if (spec->listen != NULL)
         out[n++] = pool_printf(pool, "IATLAS_LISTEN_FDS=%zu", spec->listen->count);
+    if (spec->proxyprotocol != NULL)
+        out[n++] = pool_printf(pool, "IATLAS_PROXYPROTOCOL=%s", spec->proxyprotocol);
     if (spec->sessions_max > 0)
         out[n++] = pool_printf(pool, "IATLAS_SESSIONS_MAX=%u", spec->sessions_max);
     return out;

@@ -28,6 +28,7 @@ struct child_spec {
     bool is_daemon;
     int pipe_fd;                     /* becomes descriptor 3; -1: none */
     const struct listen_set *listen; /* become descriptors 4 and following; NULL: none */
+    const char *proxyprotocol;       /* IATLAS_PROXYPROTOCOL; NULL: not set */
     unsigned sessions_max;           /* IATLAS_SESSIONS_MAX; 0: not set */
     unsigned nofile;                 /* its soft limit of descriptors; 0: the hard one */
 };

@@ -297,8 +297,6 @@ static int check_service(struct parser *p, const struct conf_entry *e)
         known |= str_ieq(e->proto, protos[i]);
     if (!known)
         return fail(p, "%s: proto=%s is not supported (tcp, tcp4, tcp6)", e->name, e->proto);
-    if (e->proxyprotocol != NULL && *e->proxyprotocol != '\0')
-        return fail(p, "%s: proxyprotocol is not supported by this version", e->name);
     for (const struct conf_entry *o = p->conf->sections[CONF_SERVICES]; o != e; o = o->next) {
         if (strcmp(o->name, e->name) == 0)
             return fail(p, "%s: that service stands in line %u already", e->name, o->line);

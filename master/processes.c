@@ -180,6 +180,7 @@ static struct child *spawn(struct process *p, int write_fd)
         .name = s->name,
         .pipe_fd = write_fd,
         .listen = &s->sockets,
+        .proxyprotocol = s->entry->proxyprotocol,
         .sessions_max = p->share == UINT_MAX ? 0 : p->share,
         .nofile = nofile(s, p->share),
     };

@@ -38,6 +38,7 @@ enum phase { SERVING, RETIRED, DRAINING };
 static struct {
     const struct service *service;
     const char *name;
+    const char *proxies;
     const char *options[128]; /* by letter; "" where there is no argument */
     bool our_master;
     unsigned sessions_max; /* 0: by the descriptor limit */
@@ -56,6 +57,11 @@ static struct {
 const char *service_name(void)
 {
     return run.name;
+}
+
+const char *service_proxies(void)
+{
+    return run.proxies;
 }
 
 const char *service_option(char letter)
@@ -260,15 +266,26 @@ static void read_environment(void)
 {
     const char *ours = getenv("IATLAS_MASTER"), *name = getenv("CYRUS_SERVICE");
     const char *max = getenv("IATLAS_SESSIONS_MAX"), *fds = getenv("IATLAS_LISTEN_FDS");
+    const char *proxies = getenv("IATLAS_PROXYPROTOCOL");
     uint32_t n;
 
     run.our_master = ours != NULL && strcmp(ours, "1") == 0;
+    run.proxies = proxies != NULL && *proxies != '\0' ? proxies : NULL;
     run.name = name != NULL && *name != '\0' ? name : run.service->name;
     if (max != NULL && str_parse_u32(max, strlen(max), &n) == 0)
         run.sessions_max = n;
     run.listen_fds = 1;
     if (run.our_master && fds != NULL && str_parse_u32(fds, strlen(fds), &n) == 0 && n <= LISTEN_FDS_MAX)
         run.listen_fds = n;
+}
+
+/* One that does not know what it is to obey must not serve: clients' addresses would be a balancer's. */
+static int check_proxies(void)
+{
+    if (run.proxies == NULL || run.service->takes_proxies)
+        return 0;
+    fprintf(stderr, "%s: proxyprotocol of cyrus.conf is not for this program\n", run.service->program);
+    return EX_CONFIG;
 }
 
 static int read_config(void)
@@ -341,6 +358,8 @@ int service_run(const struct service *service, int argc, char **argv)
         r = take_descriptors();
     if (r == 0)
         r = read_config();
+    if (r == 0)
+        r = check_proxies();
     if (r != 0)
         return r;
     start_loop();

@@ -19,6 +19,7 @@ struct service {
     const char *program;      /* "imapd": the name in the log and in usage messages */
     const char *name;         /* the service's name where master gives none: "imap" */
     const char *options;      /* further letters that it takes, as for getopt(3): "sNp:"; may be NULL */
+    bool takes_proxies;       /* it obeys service_proxies(); others do not start where cyrus.conf gives it */
     unsigned fds_per_session; /* descriptors that a session needs; 0: 1 */
 
     /* After the configuration was read and before the first connection, single-threaded but for
@@ -42,6 +43,8 @@ int service_run(const struct service *service, int argc, char **argv);
 
 /* Its name in cyrus.conf (CYRUS_SERVICE), else service->name. */
 const char *service_name(void);
+/* proxyprotocol= of cyrus.conf: addresses whose connections begin with the PROXY protocol; NULL: not given. */
+const char *service_proxies(void);
 /* NULL when that option letter was not given, else its argument ("" where it takes none). */
 const char *service_option(char letter);
 /* Is it about to stop? */

@@ -114,8 +114,6 @@ static void test_errors(void)
          "c:1:37: babysit: \"perhaps\" is neither yes nor no"},
         {"SERVICES { a cmd=x listen=1 proto=udp }",
          "c:1:12: a: proto=udp is not supported (tcp, tcp4, tcp6)"},
-        {"SERVICES { a cmd=x listen=1 proxyprotocol=10.0.0.1 }",
-         "c:1:12: a: proxyprotocol is not supported by this version"},
         {"SERVICES {\na cmd=x listen=1\na cmd=x listen=2 }",
          "c:3:1: a: that service stands in line 2 already"},
         {"EVENTS { a cmd=x at=2500 }", "c:1:21: at: \"2500\" is no time of day (hhmm)"},

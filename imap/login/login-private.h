@@ -19,6 +19,7 @@ struct login_service {
     const struct login_ops *ops;
     void *context;
     bool tls_always;
+    char *proxies;           /* NULL: none */
     struct tls_context *tls; /* NULL: no TLS here; the process's */
     bool starttls, tls_required;
     int64_t failed_pause_ms, plain_pause_ms, timeout_ms, login_ms, handshake_ms;
@@ -38,6 +39,7 @@ struct login_service {
 #define LOGIN_SERVICE_MAGIC 0x105e7c1cu
 
 enum login_state {
+    LOGIN_STATE_PROXY,     /* the header of the PROXY protocol; then HANDSHAKE or GREETING */
     LOGIN_STATE_HANDSHAKE, /* TLS; then GREETING, or COMMAND when that is over */
     LOGIN_STATE_GREETING,
     LOGIN_STATE_COMMAND,
@@ -57,6 +59,7 @@ struct login_private {
     uint64_t number; /* the n of the session id */
 
     struct sasl_server *sasl; /* from its first use to the end of authentication, or for good under a layer */
+    struct buf header;        /* of the PROXY protocol, so far */
     struct buf mechanisms;    /* what login_mechanisms() shows; freed at login */
 
     struct login_result outcome;

@@ -1,6 +1,7 @@
 #include "imap/login/login.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include "imap/login/deny.h"
 #include "imap/login/login-private.h"
 #include "imap/login/proc.h"
+#include "imap/login/proxy-header.h"
 #include "imap/login/tally.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
@@ -123,6 +125,7 @@ int login_service_new(const struct login_config *config, struct login_service **
     service->ops = config->ops;
     service->context = config->context;
     service->tls_always = config->tls_always;
+    service->proxies = config->proxies != NULL ? xstrdup(config->proxies) : NULL;
     service->tls_required = opt_switch(OPT_TLS_REQUIRED);
     service->failed_pause_ms = opt_duration_ms(OPT_FAILEDLOGINPAUSE);
     service->plain_pause_ms = opt_duration_ms(OPT_PLAINTEXTLOGINPAUSE);
@@ -131,6 +134,10 @@ int login_service_new(const struct login_config *config, struct login_service **
     service->handshake_ms = config->handshake_ms > 0 ? config->handshake_ms : LOGIN_HANDSHAKE_MS;
     service->host = short_host();
     r = service_tls(service, error_r);
+    if (r == 0 && service->proxies != NULL && proxy_trusted_check(service->proxies) < 0) {
+        *error_r = xstrdup("proxyprotocol is no list of addresses");
+        r = ERR_CONFIG;
+    }
     if (r < 0) {
         login_service_free(&service);
         return r;
@@ -152,6 +159,7 @@ void login_service_free(struct login_service **service)
     ticker_stop(&(*service)->ticker);
     pthread_mutex_destroy(&(*service)->lock);
     free((*service)->name);
+    free((*service)->proxies);
     free((*service)->host);
     proc_close(&(*service)->proc);
     tally_close(&(*service)->tally);
@@ -257,6 +265,31 @@ static void tls_begin(struct login *l)
     p->state_deadline = sooner(clock_deadline(l->service->handshake_ms), p->login_deadline);
 }
 
+static void begin(struct login *l)
+{
+    if (l->service->tls_always)
+        tls_begin(l);
+    else
+        l->p->state = LOGIN_STATE_GREETING;
+}
+
+/* Does whoever connected speak for others? */
+static bool is_proxy(const struct login *l)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t n = sizeof(address);
+
+    return l->service->proxies != NULL &&
+           getpeername(stream_fd(l->stream), (struct sockaddr *)&address, &n) == 0 &&
+           proxy_trusted_has(l->service->proxies, &address);
+}
+
+static void await_proxy(struct login *l)
+{
+    l->p->state = LOGIN_STATE_PROXY;
+    l->p->state_deadline = sooner(clock_deadline(l->service->handshake_ms), l->p->login_deadline);
+}
+
 static enum engine_verdict login_run(struct session *s, void *object);
 static void login_end(struct session *s, void *object);
 
@@ -269,8 +302,10 @@ void login_accept(struct engine *e, int fd, void *service)
     MAGIC_CHECK((struct login_service *)service, LOGIN_SERVICE_MAGIC);
     l = login_new(service, fd);
     count_connection(l->service, e, 1);
-    if (l->service->tls_always)
-        tls_begin(l);
+    if (is_proxy(l))
+        await_proxy(l);
+    else
+        begin(l);
     session_new(e, &login_engine_ops, l, l->id);
 }
 
@@ -288,6 +323,7 @@ static void login_end(struct session *s, void *object)
     auth_uncount(l);
     count_connection(l->service, NULL, -1);
     stream_free(&l->stream);
+    buf_free(&l->p->header);
     auth_free(l);
     identity_free(&l->identity);
     pool_free(&l->pool);
@@ -434,6 +470,52 @@ static enum engine_verdict step_handshake(struct login *l)
     return ENGINE_CLOSE;
 }
 
+/* ---- the PROXY protocol ---- */
+
+/* Not a byte more than the header's is taken.  1: it is whole; else as recv(2)'s outcome. */
+static int receive_header(struct login *l)
+{
+    struct buf *header = &l->p->header;
+    int need;
+
+    while ((need = proxy_header_need(buf_cstr(header), header->len)) > 0) {
+        char *to = buf_reserve(header, (size_t)need);
+        ssize_t n = recv(stream_fd(l->stream), to, (size_t)need, 0);
+
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return ERR_AGAIN;
+        if (n <= 0)
+            return ERR_EOF;
+        buf_added(header, (size_t)n);
+    }
+    return need == 0 ? 1 : need;
+}
+
+/* Logs and limits are to see the client, not who brought it. */
+static enum engine_verdict step_proxy(struct login *l)
+{
+    struct buf *header = &l->p->header;
+    struct sockaddr_storage client, local;
+    int r = receive_header(l);
+
+    if (r == ERR_AGAIN)
+        return login_park(l, true, CLOCK_NEVER);
+    if (r == 1)
+        r = proxy_header_read(buf_cstr(header), header->len, &client, &local);
+    if (r < 0) {
+        LOG(LOG_NOTICE, LOGIN_PROXY, LOG_STR(PEER, l->peer), LOG_ERROR(r));
+        return ENGINE_CLOSE;
+    }
+    if (r == 1) {
+        l->peer = address_text(l->pool, &client, &l->peer_port);
+        l->local = address_text(l->pool, &local, &l->local_port);
+    }
+    buf_free(header);
+    l->p->state_deadline = l->p->login_deadline;
+    begin(l);
+    return ENGINE_AGAIN;
+}
+
 /* ---- before login ---- */
 
 static enum engine_verdict step_greeting(struct login *l)
@@ -562,7 +644,7 @@ static bool is_overdue(const struct login *l)
 static enum engine_verdict give_up(struct login *l)
 {
     LOG(LOG_INFO, LOGIN_TIMEOUT, LOG_STR(PEER, l->peer));
-    if (l->p->state == LOGIN_STATE_HANDSHAKE)
+    if (l->p->state == LOGIN_STATE_HANDSHAKE || l->p->state == LOGIN_STATE_PROXY)
         return ENGINE_CLOSE;
     return login_bye(l, login_is_authenticated(l) ? "Idle for too long" : "No login in time");
 }
@@ -570,6 +652,8 @@ static enum engine_verdict give_up(struct login *l)
 static enum engine_verdict login_step(struct login *l)
 {
     switch (l->p->state) {
+    case LOGIN_STATE_PROXY:
+        return step_proxy(l);
     case LOGIN_STATE_HANDSHAKE:
         return step_handshake(l);
     case LOGIN_STATE_GREETING:

@@ -43,7 +43,7 @@ enum {
     LOGIN_COMMANDS_MAX = 50,           /* commands before login, then BYE */
     LOGIN_BAD_MAX = 5,                 /* of them malformed or unknown (login_note_bad), then BYE */
     LOGIN_TIME_MAX_MS = 3 * 60 * 1000, /* from accept to login, then BYE */
-    LOGIN_HANDSHAKE_MS = 30 * 1000,    /* a TLS handshake */
+    LOGIN_HANDSHAKE_MS = 30 * 1000,    /* a TLS handshake; the header of the PROXY protocol */
     LOGIN_CLOSE_MS = 10 * 1000,        /* the last answer may take this long to leave */
 };
 
@@ -153,12 +153,14 @@ struct login_config {
     const struct login_ops *ops;
     void *context;   /* login_service_context() */
     bool tls_always; /* -s: TLS from the first byte */
+    const char
+        *proxies; /* addresses (proxy-header.h) whose connections begin with the PROXY protocol; NULL: none */
     int64_t login_ms,
         handshake_ms; /* 0: LOGIN_TIME_MAX_MS, LOGIN_HANDSHAKE_MS (unit tests cannot wait so long) */
 };
 
 /* Reads the options (timeouts, plaintext, TLS...) and the certificates.  0; ERR_CONFIG: -s without a
- * usable certificate, text in *error_r (malloc'ed).  Without -s an unusable certificate is logged
+ * usable certificate, or `proxies` is no list of addresses, text in *error_r (malloc'ed).  Without -s an unusable certificate is logged
  * and STARTTLS not offered. */
 int login_service_new(const struct login_config *config, struct login_service **service_r, char **error_r);
 /* After the engine has stopped; *service = NULL. */

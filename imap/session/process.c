@@ -34,6 +34,7 @@ int front_process_start(const struct front_process *config, char **error_r)
         .ops = &imap_front,
         .context = &process.context,
         .tls_always = config->tls_always,
+        .proxies = config->proxies,
     };
     int r;
 

@@ -14,6 +14,7 @@ struct front_process {
     const struct leg_program *program;
     const char *service; /* its name in cyrus.conf */
     bool tls_always;     /* -s */
+    const char *proxies; /* as in struct login_config */
     /* Called about every FRONT_TICK_MS by a thread of its own, which may wait for others; may be NULL. */
     void (*tick)(void *context);
     void *context;

@@ -100,6 +100,7 @@ static int start(struct engine *e, void *context, char **error_r)
         .program = &imapd.program,
         .service = service_name(),
         .tls_always = service_option('s') != NULL,
+        .proxies = service_proxies(),
         .tick = tick,
     };
     int r = 0;
@@ -134,6 +135,7 @@ int main(int argc, char **argv)
         .name = "imap",
         .options = "sN",
         .fds_per_session = 2,
+        .takes_proxies = true,
         .start = start,
         .accepted = front_process_accepted,
         .end = end,

@@ -651,6 +651,6 @@ static const struct unit_case cases[] = {
 
 static const struct unit_suite login_suite = {"login", cases};
 
-extern const struct unit_suite tally_suite;
+extern const struct unit_suite proxy_header_suite, tally_suite;
 
-const struct unit_suite *const unit_suites[] = {&login_suite, &tally_suite, NULL};
+const struct unit_suite *const unit_suites[] = {&login_suite, &proxy_header_suite, &tally_suite, NULL};
