@@ -21,4 +21,8 @@ void local_setup(const struct local_env *env);
 /* leg_program.local_new */
 struct leg *local_new(struct client *c);
 
+/* leg_program.newcomer and newcomer_cancel */
+int local_newcomer(struct client *c, struct command *cmd, void **state);
+void local_newcomer_cancel(void **state);
+
 #endif

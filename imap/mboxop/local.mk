@@ -2,6 +2,7 @@
 noinst_LIBRARIES += imap/mboxop/libmboxop.a
 imap_mboxop_libmboxop_a_SOURCES = \
 	imap/mboxop/authority.c \
+	imap/mboxop/autocreate.c imap/mboxop/autocreate.h \
 	imap/mboxop/changes.c \
 	imap/mboxop/create.c \
 	imap/mboxop/delete.c \

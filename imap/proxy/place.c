@@ -75,6 +75,34 @@ int proxy_place(struct client *c, struct command *cmd, const char *mailbox, cons
     return 0;
 }
 
+/* ---- new users ---- */
+
+int proxy_newcomer(struct client *c, struct command *cmd, void **state)
+{
+    struct proxy_leg *p = *state;
+    int r;
+
+    if (p == NULL) {
+        struct str_list list = servers(cmd->pool);
+        const char *server = opt_string(OPT_DEFAULTSERVER);
+
+        if (server == NULL && list.count > 0 && (r = proxy_choose(cmd, &list, &server)) < 0)
+            return r;
+        if (server == NULL)
+            return ERR_CONFIG;
+        *state = p = (struct proxy_leg *)client_leg(c, server);
+    }
+    r = proxy_exchange(p, cmd, NULL, NULL, "NOOP");
+    if (r != ERR_AGAIN)
+        *state = NULL;
+    return r;
+}
+
+void proxy_newcomer_cancel(void **state)
+{
+    *state = NULL;
+}
+
 /* ---- the barrier ---- */
 
 struct barrier {

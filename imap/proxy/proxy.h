@@ -31,4 +31,8 @@ void *proxy_barrier_begin(struct client *c);
 int proxy_barrier_result(void **barrier);
 void proxy_barrier_cancel(void **barrier);
 
+/* leg_program.newcomer and newcomer_cancel: the server that gets the user makes his INBOX when he is there. */
+int proxy_newcomer(struct client *c, struct command *cmd, void **state);
+void proxy_newcomer_cancel(void **state);
+
 #endif

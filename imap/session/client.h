@@ -50,6 +50,8 @@ struct client {
     struct input input;      /* the command being collected */
     struct command *command; /* the one that runs; NULL */
     void *barrier;           /* taken at login, before the first command */
+    bool looked_for_inbox;   /* see newcomer.h */
+    void *newcomer;          /* of leg_program.newcomer, while the INBOX is made */
     char *login_tag;         /* of the LOGIN or AUTHENTICATE under way; malloc'ed */
     const char *bye;         /* client_bye(): the text; in the pool */
 

@@ -6,6 +6,7 @@
 #include "imap/login/login.h"
 #include "imap/session/capability.h"
 #include "imap/session/commands.h"
+#include "imap/session/newcomer.h"
 #include "imap/session/route.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -206,6 +207,7 @@ void dispatch_abort(struct client *c)
         free_command(c);
     if (c->barrier != NULL)
         leg_program()->barrier_cancel(&c->barrier);
+    newcomer_cancel(c);
 }
 
 static enum step start_selected(struct command *cmd)
@@ -225,8 +227,25 @@ static enum step start_here(struct command *cmd)
     return cmd->leg->ops->start(cmd->leg, cmd);
 }
 
+/* The first command of a user who has no INBOX yet? */
+static bool is_newcomers(struct command *cmd)
+{
+    struct client *c = cmd->client;
+
+    if (c->looked_for_inbox || c->state == CLIENT_NOAUTH)
+        return false;
+    if (c->is_proxied && cmd->def->id == COMMAND_GETMETADATA) /* a frontend that still looks for a place */
+        return false;
+    c->looked_for_inbox = true;
+    return newcomer_is(c);
+}
+
 static enum step start(struct command *cmd)
 {
+    if (is_newcomers(cmd)) {
+        cmd->step = newcomer_step;
+        return newcomer_step(cmd);
+    }
     if ((cmd->def->flags & CMD_WRITES) != 0 && opt_switch(OPT_READONLY))
         return command_no(cmd, "NOPERM", "This server is read-only");
     switch (cmd->def->route) {

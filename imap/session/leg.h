@@ -232,6 +232,11 @@ struct leg_program {
     int (*place)(struct client *c, struct command *cmd, const char *mailbox, const char *wanted,
                  const char **server_r);
 
+    /* Makes the INBOX of a user who has none (newcomer.h).  A primitive as above, and 1: call again at once.  *state is
+     * NULL before the first call and after the last; cancel ends it early.  NULL pointers: nobody gets one. */
+    int (*newcomer)(struct client *c, struct command *cmd, void **state);
+    void (*newcomer_cancel)(void **state);
+
     /* The own-writes barrier (DESIGN 7): waits until the local mailbox list shows all that the master
      * had said when it was called.  Called after own changes, on a miss and at login.  begin gives NULL
      * when there is nothing to wait for; it promises session_wake().  result: ERR_AGAIN, or it is over and

@@ -29,6 +29,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/list-subs.c \
 	imap/session/list-walk.c \
 	imap/session/metadata-args.c imap/session/metadata-args.h \
+	imap/session/newcomer.c imap/session/newcomer.h \
 	imap/session/process.c imap/session/process.h \
 	imap/session/referral.c imap/session/referral.h \
 	imap/session/route.c imap/session/route.h \

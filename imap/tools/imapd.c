@@ -39,11 +39,17 @@ static void declare_legs(void)
     if (has_store()) {
         imapd.program.local = &local_leg_ops;
         imapd.program.local_new = local_new;
+        imapd.program.newcomer = local_newcomer;
+        imapd.program.newcomer_cancel = local_newcomer_cancel;
     }
     if (has_peers()) {
         imapd.program.proxy = &proxy_leg_ops;
         imapd.program.proxy_new = proxy_leg_new;
         imapd.program.place = proxy_place;
+        if (!has_store()) {
+            imapd.program.newcomer = proxy_newcomer;
+            imapd.program.newcomer_cancel = proxy_newcomer_cancel;
+        }
         imapd.program.barrier_begin = proxy_barrier_begin;
         imapd.program.barrier_result = proxy_barrier_result;
         imapd.program.barrier_cancel = proxy_barrier_cancel;
