@@ -87,11 +87,12 @@ def test_session(murder):
         c.ok("LOGOUT").one(rb"^\* BYE")
 
 
-def test_sort_is_unknown_to_the_backend(mixed):
+def test_sort_through_it(mixed):
     """The frontend offers what a backend may not have: the backend's refusal is what its client hears."""
     with mixed.imap("fred") as c:
         c.select("INBOX")
-        assert c.bad("SORT (SUBJECT) UTF-8 ALL").text
+        c.ok("SORT (SUBJECT) UTF-8 ALL").one(rb"^\* SORT")
+        assert c.bad("SORT (MODSEQ) UTF-8 ALL").text
         c.ok("NOOP")
 
 

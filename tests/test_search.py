@@ -123,6 +123,22 @@ def test_esearch(ten):
         c.bad("SEARCH " + bad)
 
 
+def test_partial(ten):
+    """RFC 9394 section 3.1; what is beyond the hits is left out."""
+    c = ten
+    assert "PARTIAL" in c.ok("CAPABILITY").one(rb"CAPABILITY (.*)").group(1).decode().split()
+    for command, expected in (
+        ("PARTIAL 1:2", "(1:2 2,4)"), ("PARTIAL 4:2", "(4:2 4:6)"), ("PARTIAL 5:9", "(5:9 9)"), ("PARTIAL 6:9", "(6:9 NIL)"),
+        ("PARTIAL -1:-2", "(-1:-2 6,9)"), ("PARTIAL -9:-4", "(-9:-4 2,4)"), ("PARTIAL -6:-9", "(-6:-9 NIL)"),
+    ):  # fmt: skip
+        assert ask(c, "SEARCH RETURN (%s) FLAGGED" % command) == {"PARTIAL": expected}, command
+    assert ask(c, "SEARCH RETURN (PARTIAL 2:3 SAVE COUNT) FLAGGED", True) == {"COUNT": 5, "PARTIAL": "(2:3 14:15)"}
+    c.ok("SEARCH RETURN (PARTIAL 2:3 SAVE MIN) FLAGGED")
+    assert hits(c, "SEARCH $") == [2, 4, 5]
+    for bad in ("PARTIAL", "PARTIAL 1", "PARTIAL 1:-2", "PARTIAL 0:1", "PARTIAL 1:2 ALL", "PARTIAL 1:2 PARTIAL 3:4"):
+        c.bad("SEARCH RETURN (%s) ALL" % bad)
+
+
 def test_saved(ten):
     c = ten
 
