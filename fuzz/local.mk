@@ -1,7 +1,7 @@
 # Fuzz harnesses: fuzz/README.md.
-FUZZ_NAMES = backend charset conf imapd imapwire lmtp lmtpd mail mupdate mupdated names proxy-response sieve smtp store stream timsieved
+FUZZ_NAMES = backend charset conf imapd imapwire lmtp lmtpd mail mupdate mupdated names proxy-response sieve sievehost smtp store stream timsieved
 EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-conf fuzz/fuzz-imapd fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-lmtpd fuzz/fuzz-mail \
-	fuzz/fuzz-mupdate fuzz/fuzz-mupdated fuzz/fuzz-names fuzz/fuzz-proxy-response fuzz/fuzz-sieve fuzz/fuzz-smtp fuzz/fuzz-store fuzz/fuzz-stream fuzz/fuzz-timsieved
+	fuzz/fuzz-mupdate fuzz/fuzz-mupdated fuzz/fuzz-names fuzz/fuzz-proxy-response fuzz/fuzz-sieve fuzz/fuzz-sievehost fuzz/fuzz-smtp fuzz/fuzz-store fuzz/fuzz-stream fuzz/fuzz-timsieved
 EXTRA_DIST += fuzz/README.md fuzz/dict $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
@@ -51,6 +51,14 @@ fuzz_replay_smtp_LDADD = $(SMTP_LIBS)
 fuzz_fuzz_smtp_SOURCES = fuzz/smtp.c
 fuzz_fuzz_smtp_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_smtp_LDADD = $(SMTP_LIBS)
+
+check_PROGRAMS += fuzz/replay-sievehost
+fuzz_replay_sievehost_SOURCES = fuzz/replay.c fuzz/sievehost.c
+fuzz_replay_sievehost_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/sievehost"'
+fuzz_replay_sievehost_LDADD = $(SIEVEHOST_LIBS)
+fuzz_fuzz_sievehost_SOURCES = fuzz/sievehost.c
+fuzz_fuzz_sievehost_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_sievehost_LDADD = $(SIEVEHOST_LIBS)
 
 check_PROGRAMS += fuzz/replay-stream
 fuzz_replay_stream_SOURCES = fuzz/replay.c fuzz/stream.c

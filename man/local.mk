@@ -18,6 +18,7 @@ dist_man_MANS = \
 	man/lmtpd.8 \
 	man/lmtpproxyd.8 \
 	man/lmtptest.1 \
+	man/masssievec.8 \
 	man/master.8 \
 	man/mbexamine.8 \
 	man/mbpath.8 \
@@ -28,6 +29,8 @@ dist_man_MANS = \
 	man/proxyd.8 \
 	man/quota.8 \
 	man/reconstruct.8 \
+	man/sieve-test.8 \
+	man/sievec.8 \
 	man/sivtest.1 \
 	man/squatter.8 \
 	man/synctest.1 \

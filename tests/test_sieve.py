@@ -362,3 +362,32 @@ def test_notify(place):
     assert m["Subject"] == "You have mail" and m["X-Priority"].startswith("1") and m.get_payload() == "Look!\n"
     assert m["Auto-Submitted"].startswith("auto-notified; owner-email=")
     assert place.counts(u, "INBOX") == [2]
+
+
+# ---- bounds, tools ----
+
+
+def test_many_rules_big_message(place):
+    """A thousand rules over ten megabytes."""
+    u = place.user("work")
+    rules = ['if header :contains "subject" "none%d" { discard; stop; }' % i for i in range(950)]
+    rules += ['if body :text :contains "none%d" { discard; stop; }' % i for i in range(50)]
+    place.script(u, 'require ["body", "fileinto"];\n' + "\n".join(rules) + '\nfileinto "work";\n')
+    ok(place.deliver(u, message("big", body="a line of some length, again and again\r\n" * 250000)))
+    assert sum(place.counts(u, "INBOX", "work")) == 1  # slow machines may need more than a script's time
+
+
+def test_tools(place, tmp_path):
+    script, mail = tmp_path / "x.script", tmp_path / "mail"
+    script.write_text('require ["fileinto", "mailbox"];\nif mailboxexists "work" { fileinto "work"; }\nredirect "a@b.c";\n')
+    mail.write_bytes(b"Subject: x\n\nbody\n")
+    assert place.home.command("sievec", str(script), "out.bc").stdout == ""
+    run = place.home.command("sieve-test", "-m", "work", str(script), str(mail))
+    assert run.stdout == 'fileinto (line 2) "work"\nredirect (line 3) to a@b.c\n'
+    assert place.home.command("sieve-test", str(script), str(mail)).stdout == "redirect (line 3) to a@b.c\n"
+    assert place.home.command("masssievec", str(tmp_path)).returncode == 0
+    script.write_text("keep;\nkep;\n")
+    for argv in (["sievec", str(script)], ["sieve-test", str(script), str(mail)], ["masssievec", str(tmp_path)]):
+        run = place.home.command(*argv, check=False)
+        assert run.returncode == 65 and "line 2: " in run.stderr, argv
+    assert place.home.command("sievec", check=False).returncode == 64

@@ -28,6 +28,14 @@ sbin_PROGRAMS += imap/tools/ipurge
 imap_tools_ipurge_SOURCES = imap/tools/ipurge.c $(TOOL_SOURCES)
 imap_tools_ipurge_LDADD = $(MBOXOP_LIBS)
 
+sbin_PROGRAMS += imap/tools/masssievec imap/tools/sieve-test imap/tools/sievec
+imap_tools_masssievec_SOURCES = imap/tools/sievec.c $(TOOL_SOURCES)
+imap_tools_masssievec_LDADD = $(SIEVEHOST_LIBS)
+imap_tools_sievec_SOURCES = imap/tools/sievec.c $(TOOL_SOURCES)
+imap_tools_sievec_LDADD = $(SIEVEHOST_LIBS)
+imap_tools_sieve_test_SOURCES = imap/tools/sieve-test.c $(TOOL_SOURCES)
+imap_tools_sieve_test_LDADD = $(SIEVEHOST_LIBS)
+
 sbin_PROGRAMS += imap/tools/squatter imap/tools/tls_prune
 imap_tools_squatter_SOURCES = imap/tools/nothing.c
 imap_tools_squatter_LDADD = $(BASE_LIBS)
