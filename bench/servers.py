@@ -3,6 +3,7 @@
 import glob
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import time
@@ -61,12 +62,12 @@ def private_bytes(pids):
 
 
 class Aggregator:
-    """A murder (a master, a backend, a frontend), and a MUPDATE master alone; kind: "ours" or "cyrus"."""
+    """A murder (a master, a backend, a frontend), and a MUPDATE master with a slave alone; kind: "ours" or "cyrus"."""
 
     def __init__(self, name, kind, directory, network):
         self.name, self.kind, self.dir = name, kind, directory
-        self.murder = self._murder("murder", network, 1)
-        self.alone = self._murder("alone", network, 0)
+        self.murder = self._murder("murder", network)
+        self.alone = self._murder("alone", network)
         self.backend, self.frontend = self.murder.be[0], self.murder.fe[0]
         self.targets = {
             "imap": (self.backend.address, net.IMAP),
@@ -75,13 +76,15 @@ class Aggregator:
             "frontend": (self.frontend.address, net.IMAP),
             "mupdate": (self.alone.m.address, net.MUPDATE),
         }
+        if kind == "ours":
+            self.targets["slave"] = (self.alone.fe[0].address, net.MUPDATE)
 
-    def _murder(self, name, network, nodes):
+    def _murder(self, name, network):
         path = os.path.join(self.dir, name)
         os.makedirs(path)
         if self.kind == "cyrus":
-            return cyrus.Mixed(path, network, self.kind, (self.kind,) * nodes, (self.kind,) * nodes)
-        return Murder(path, network, nodes, nodes, {"defaultpartition": "default", "db_map_size": "4G"})
+            return cyrus.Mixed(path, network, self.kind, (self.kind,), (self.kind,))
+        return Murder(path, network, 1, 1, {"defaultpartition": "default", "db_map_size": "4G"})
 
     def start(self, messages, names):
         services = self.backend.services
@@ -91,7 +94,7 @@ class Aggregator:
         for option, path in certificate(self.dir).items():
             self.backend.conf["imaps_" + option] = path
         self._names_before(names)
-        self.alone.start()
+        self.alone.m.start()
         self._names_after(names)
         self.murder.start()
         self._make_users(messages)
@@ -124,6 +127,29 @@ class Aggregator:
                     m.send('x ACTIVATE "user.bench%d" "be1.lab!default" "anyone\tlrs\t"\r\n' % i)
                 for i in range(first, min(first + 1000, names)):
                     assert m.read()[1] == "OK"
+
+    def mupdate(self):
+        return Mupdate(self.alone.m.address).login(node.PROXY)
+
+    def sync_slave(self, names):
+        """Seconds in which a slave of ours without a list gets the whole one, and its private bytes then."""
+        slave, last = self.alone.fe[0], max("user.bench%d" % i for i in range(names))
+        slave.services = {n: s for n, s in slave.services.items() if n == "mupdate"}
+        shutil.rmtree(slave.path("config", "mailboxes"), ignore_errors=True)
+        began = time.monotonic()
+        slave.start()
+        while not self._slave_has(slave, last):
+            time.sleep(0.02)
+        value = time.monotonic() - began, private_bytes(slave.processes("mupdate"))
+        slave.stop()
+        return value
+
+    def _slave_has(self, slave, name):
+        try:
+            with Mupdate(slave.address) as m:
+                return m.login(node.ADMIN).find(name) is not None
+        except (OSError, EOFError):
+            return False
 
     def memory(self, target):
         n = self.frontend if target == "frontend" else self.backend
