@@ -139,11 +139,15 @@ static bool has_lock(struct mboxop_keeper *keeper)
 static void push_list(struct mboxop_keeper *keeper)
 {
     uint64_t connection = mupdate_link_connections(keeper->env->link);
+    int r;
 
     /* before the push: what happens in the middle of it asks for another */
     if (push_is_asked())
         keeper->pushed = 0;
-    if (keeper->pushed != connection && keeper->push(keeper->env, keeper->context) == 0)
+    if (keeper->pushed == connection)
+        return;
+    r = keeper->push(keeper->env, keeper->context);
+    if (r == 0 || r == ERR_LIMIT) /* a list that shrank: said once, not at every tick */
         keeper->pushed = connection;
 }
 

@@ -101,6 +101,43 @@ static void test_only_there(void)
     finish(true);
 }
 
+static unsigned limits;
+
+static int push_and_count(const struct mboxop_env *env, void *context)
+{
+    int r = mboxop_push(env, &plain, NULL);
+
+    (void)context;
+    limits += r == ERR_LIMIT;
+    return r;
+}
+
+/* More than half of what the master has, and more than 20 names, is not here: nothing is done, and the keeper says so
+ * once. */
+static void test_shrunk(void)
+{
+    struct mboxop_keeper *keeper;
+    char name[16];
+
+    begin();
+    for (unsigned i = 0; i < 21; i++) {
+        snprintf(name, sizeof(name), "lost.n%u", i);
+        fake_put(name, MUPDATE_ACTIVE, "be1!default", "");
+    }
+    limits = 0;
+    keeper = mboxop_keeper_new(&node.env, push_and_count, NULL);
+    for (unsigned i = 0; i < 3; i++)
+        mboxop_keeper_tick(keeper);
+    mboxop_keeper_free(&keeper);
+    CU_ASSERT_EQUAL(limits, 1);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&said), "");
+    CU_ASSERT_EQUAL(fake_state("lost.n0"), MUPDATE_ACTIVE);
+    fake_put("lost.n20", MUPDATE_ABSENT, "", NULL);
+    CU_ASSERT_EQUAL(mboxop_push(&node.env, &plain, NULL), 0); /* so few may always go */
+    CU_ASSERT_EQUAL(fake_state("lost.n0"), MUPDATE_ABSENT);
+    finish(true);
+}
+
 /* The other server keeps the name, we keep the mail, the user his subscriptions. */
 static void test_elsewhere(void)
 {
@@ -215,6 +252,7 @@ static const struct unit_case cases[] = {
     {"everything", test_all},
     {"differences", test_different},
     {"only there", test_only_there},
+    {"a list that shrank", test_shrunk},
     {"elsewhere", test_elsewhere},
     {"deleted, elsewhere", test_deleted_elsewhere},
     {"show", test_show},
