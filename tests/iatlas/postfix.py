@@ -2,6 +2,7 @@
 are its own.  It runs in mount and process namespaces (so that whatever it starts ends with it), as root only."""
 
 import os
+import signal
 import smtplib
 import subprocess
 
@@ -113,7 +114,7 @@ class Postfix:
 
     def start(self):
         self.syslog = syslog.Syslog(self.path("devlog"), self.path("log"))
-        argv = self.argv("/usr/lib/postfix/sbin/master", "-i", more=("-pf", "--kill-child"))
+        argv = self.argv("/usr/lib/postfix/sbin/master", "-i", more=("-pf",))
         with open(self.path("stderr"), "wb") as err:
             self.process = subprocess.Popen(argv, env=self.environment(), stdin=subprocess.DEVNULL, stdout=err, stderr=err)
         wait_for(self._listening)
@@ -129,6 +130,10 @@ class Postfix:
 
     def stop(self):
         if self.process:
+            # unshare's --kill-child is forgotten when Postfix's master changes its user
+            with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid)) as f:
+                for pid in f.read().split():
+                    os.kill(int(pid), signal.SIGKILL)
             self.process.kill()
             self.process.wait()
         if self.syslog:
