@@ -298,7 +298,7 @@ def test_list_many(served):
     data = b"".join(b"c%d CREATE user/fred/f%d\r\n" % (i, i) for i in range(300))
     admin.send(data)
     for i in range(300):
-        assert admin.read_response() == b"c%d OK Completed" % i
+        assert admin.read_response().startswith(b"c%d OK " % i)
     assert len(served.imap("fred").list("", "*")) == 301
     assert len(served.imap("bob").list("", "*")) == 1
     assert len(admin.list("user/fred/", "%")) == 300
