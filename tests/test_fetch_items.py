@@ -41,6 +41,9 @@ def test_objectid(served):
     assert c.ok("SEARCH EMAILID Mnone").untagged == [b"* SEARCH"]
     assert c.ok("SEARCH EMAILID %s" % found[1].lower()).untagged == [b"* SEARCH"]
     assert c.ok("SEARCH THREADID T1").untagged == [b"* SEARCH"]
+    assert c.ok("SEARCH OR EMAILID %s THREADID %s" % ("M" * 255, "T" * 255)).untagged == [b"* SEARCH"]
+    c.bad("SEARCH EMAILID %s" % ("M" * 256))
+    c.bad("SEARCH THREADID %s" % ("T" * 256))
     for command in ("SEARCH EMAILID", "SEARCH EMAILID a.b", "SEARCH THREADID (x)", "FETCH 1 (EMAILIDS)", "STATUS Thing (MAILBOXIDS)"):
         c.bad(command)
     c.ok("SELECT Thing")
@@ -122,8 +125,19 @@ def test_preview(c):
     c.ok("FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 1)").one(rb'PREVIEW "Hello')
     c.ok("FETCH 1 PREVIEW (CHANGEDSINCE 1)").one(rb'PREVIEW "Hello')
     c.ok("FETCH 1 (PREVIEW (LAZY) UID)").one(rb'PREVIEW "Hello.*" UID 1')
-    for what in ("PREVIEW (LAZIER)", "(PREVIEW (LAZY LAZY))", "(PREVIEW ())", "(PREVIEW(LAZY))", "(PREVIEW (FUZZY=UTF8))"):
+    for what in ("PREVIEW (LAZIER)", "(PREVIEW (LAZY FUZZY))", "(PREVIEW ())", "(PREVIEW(LAZY))", "(PREVIEW (FUZZY=UTF8))"):
         c.bad("FETCH 1 " + what)
+
+
+def test_preview_parts(make_imapd):
+    """A message of thousands of attachments is not read through: the text behind them is not found."""
+    c = make_imapd().imap("fred")
+    attached = "--x\r\nContent-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\nno\r\n"
+    for n in (49, 50):
+        parts = attached * n + "--x\r\n\r\nmine\r\n--x--\r\n"
+        c.append("INBOX", mime('Content-Type: multipart/mixed; boundary="x"', "", parts))
+    c.ok("SELECT INBOX")
+    assert [preview(c, n) for n in (1, 2)] == ["mine", ""]
 
 
 def test_preview_lazy(make_imapd):
@@ -137,3 +151,78 @@ def test_preview_lazy(make_imapd):
     r = c.ok("FETCH 1:* (PREVIEW (LAZY))")
     assert len(r.untagged) == 128 and len(r.find(rb"PREVIEW NIL\)$")) == 28
     assert not c.ok("FETCH 1:* (PREVIEW)").find(rb"NIL")
+
+
+# ---- PARTIAL ----
+
+
+def uids(r):
+    return [int(m.group(1)) for m in r.find(rb"FETCH \(.*UID (\d+)")]
+
+
+def test_partial(served):
+    c = served.imap("fred")
+    for i in range(9):
+        c.append("INBOX", message("m%d" % i))
+    c.ok("SELECT INBOX")
+    c.ok("STORE 2,5 +FLAGS.SILENT (\\Deleted)")
+    c.ok("EXPUNGE")  # leaves the UIDs 1,3,4,6:9
+    for given, part, wanted in (
+        ("1:*", "1:2", [1, 3]),
+        ("1:*", "2:1", [1, 3]),
+        ("1:*", "-1:-3", [7, 8, 9]),
+        ("1:*", "-3:-1", [7, 8, 9]),
+        ("1:*", "-3:-3", [7]),
+        ("1:*", "6:4294967295", [8, 9]),
+        ("1:*", "8:9", []),
+        ("1:*", "-7:-4294967295", [1]),
+        ("1:*", "-8:-9", []),
+        ("2:7", "2:3", [4, 6]),  # of the messages that the set has, not of UIDs or of the mailbox
+        ("2:7", "-1:-2", [6, 7]),
+        ("9,7,1:3,6", "2:4", [3, 6, 7]),  # in the mailbox's order whatever the set's is
+        ("9,7,1:3,6", "-2:-4", [3, 6, 7]),
+        ("9,9,9,8", "1:2", [8, 9]),  # each once
+        ("2,5", "1:1", []),
+        ("100:200", "1:1", []),
+        ("100:*", "1:1", [9]),
+    ):
+        assert uids(c.ok("UID FETCH %s (UID) (PARTIAL %s)" % (given, part))) == wanted, (given, part)
+    c.ok("UID SEARCH RETURN (SAVE) UID 3:8")
+    assert uids(c.ok("UID FETCH $ (UID) (PARTIAL -1:-2)")) == [7, 8]
+    # \Seen is set on what is told, on nothing else
+    assert uids(c.ok("UID FETCH 1:* (BODY[TEXT] UID) (PARTIAL 3:4)")) == [4, 6]
+    assert c.ok("UID SEARCH SEEN").untagged == [b"* SEARCH 4 6"]
+    for bad in ("1", "1:*", "0:1", "1:-2", "-1:2", "1:2,4", "1:2 PARTIAL 1:2", "(1:2)"):
+        c.bad("UID FETCH 1:* (UID) (PARTIAL %s)" % bad)
+    c.bad("FETCH 1:* (UID) (PARTIAL 1:2)")
+    c.bad("UID FETCH 1:* (UID) PARTIAL 1:2")
+
+
+def test_partial_changed(served):
+    """RFC 9394 3.4: the range is taken first, what of it has changed is told; RFC 7162 3.2.6: VANISHED comes before."""
+    c = served.imap("fred")
+    for i in range(6):
+        c.append("INBOX", message("m%d" % i))
+    c.ok("ENABLE QRESYNC")
+    since = int(c.ok("SELECT INBOX").one(rb"HIGHESTMODSEQ (\d+)").group(1))
+    c.ok("STORE 1,4,6 +FLAGS.SILENT (\\Flagged)")
+    for modifiers, wanted in (
+        ("PARTIAL -1:-3 CHANGEDSINCE %d", [4, 6]),
+        ("CHANGEDSINCE %d PARTIAL -1:-3", [4, 6]),
+        ("CHANGEDSINCE %d PARTIAL 1:3", [1]),
+        ("CHANGEDSINCE %d PARTIAL 2:3", []),
+    ):
+        r = c.ok("UID FETCH 1:* (UID) (%s)" % (modifiers % since))
+        assert uids(r) == wanted, modifiers
+        assert len(r.find(rb"MODSEQ \(\d+\)")) == len(wanted), modifiers
+    c.ok("STORE 2,4 +FLAGS.SILENT (\\Deleted)")
+    c.ok("EXPUNGE")
+    r = c.ok("UID FETCH 1:* (UID) (PARTIAL -1:-2 CHANGEDSINCE %d VANISHED)" % since)
+    assert r.untagged[0] == b"* VANISHED (EARLIER) 2,4" and uids(r) == [6]
+
+
+def test_partial_suppressed(make_imapd):
+    c = make_imapd({"suppress_capabilities": "PARTIAL"}).imap("fred")
+    assert b"PARTIAL" not in c.ok("CAPABILITY").untagged[0].split()
+    c.ok("SELECT INBOX")
+    c.bad("UID FETCH 1:* (UID) (PARTIAL 1:2)")

@@ -53,16 +53,20 @@ static bool is_there(const char *capability)
     return capability == NULL || !capability_is_suppressed(capability);
 }
 
-/* " (LAZY)" (RFC 8970 section 6); other brackets are not PREVIEW's. */
+/* " (LAZY LAZY ...)" (RFC 8970 section 6); other brackets are not PREVIEW's. */
 static int parse_lazy(struct imap_args *args, struct fetch_item *item)
 {
     struct imap_args before = *args;
 
     item->lazy = imap_args_skip(args, ' ') && imap_args_skip(args, '(') && imap_args_word(args, "LAZY");
-    if (item->lazy)
-        return imap_args_char(args, ')');
-    *args = before;
-    return 0;
+    if (!item->lazy) {
+        *args = before;
+        return 0;
+    }
+    while (imap_args_skip(args, ' '))
+        if (!imap_args_word(args, "LAZY"))
+            return fail(args, "Invalid PREVIEW modifier");
+    return imap_args_char(args, ')');
 }
 
 static bool add_plain(struct imap_args *args, struct fetch_items *items, const char *name)

@@ -1,7 +1,7 @@
 #include "imap/local/preview.h"
 
 #include <limits.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/error.h"
@@ -67,7 +67,7 @@ static void put_plain(struct line *l, const char *s, const char *end)
             put(l, c);
         }
         put(l, ' ');
-        s = stop + 1;
+        s = lf != NULL ? lf + 1 : end;
     }
 }
 
@@ -83,25 +83,36 @@ static const struct {
     {"rsquo", 0x2019}, {"ldquo", 0x201c},  {"rdquo", 0x201d}, {"bull", 0x2022},  {"trade", 0x2122},
 };
 
+/* "#n", "#xh": digits only.  False: it is none. */
+static bool read_number(const char *s, size_t n, uint32_t *c_r)
+{
+    bool hex = n > 1 && (s[1] == 'x' || s[1] == 'X');
+    size_t at = hex ? 2 : 1;
+    uint64_t number = 0;
+
+    if (s[0] != '#' || at == n)
+        return false;
+    for (; at < n; at++) { /* no overflow: read_entity() gives at most 10 bytes */
+        const char *digits = "0123456789abcdef", *digit = memchr(digits, s[at] | 0x20, hex ? 16 : 10);
+
+        if (digit == NULL || s[at] < '0')
+            return false;
+        number = number * (hex ? 16 : 10) + (uint64_t)(digit - digits);
+    }
+    *c_r = number > 0x10ffff || (number >= 0xd800 && number <= 0xdfff) ? UTF8_REPLACEMENT : (uint32_t)number;
+    return true;
+}
+
 /* "&name;", "&#n;", "&#xh;" at s: how many bytes it takes; 0: none that we know. */
 static size_t read_entity(const char *s, const char *end, uint32_t *c_r)
 {
     const char *semicolon = memchr(s, ';', end - s < 12 ? (size_t)(end - s) : 12);
     size_t n = semicolon != NULL ? (size_t)(semicolon - s) - 1 : 0;
-    unsigned long number;
-    char digits[12];
 
     if (n == 0)
         return 0;
-    if (s[1] == '#') {
-        memcpy(digits, s + 2, n - 1);
-        digits[n - 1] = '\0';
-        number =
-            digits[0] == 'x' || digits[0] == 'X' ? strtoul(digits + 1, NULL, 16) : strtoul(digits, NULL, 10);
-        *c_r =
-            number > 0x10ffff || (number >= 0xd800 && number <= 0xdfff) ? UTF8_REPLACEMENT : (uint32_t)number;
+    if (read_number(s + 1, n, c_r))
         return n + 2;
-    }
     for (size_t i = 0; i < ARRAY_SIZE(entities); i++) {
         if (strlen(entities[i].name) == n && memcmp(entities[i].name, s + 1, n) == 0) {
             *c_r = entities[i].c;
@@ -211,10 +222,8 @@ static int look_at(struct message *message, const struct mail_entry *entry, stru
             choice->entry = *entry;
             choice->found = true;
             choice->html = html;
-            if (entry->charset_len < sizeof(choice->charset)) {
-                memcpy(choice->charset, entry->charset, entry->charset_len);
-                choice->charset[entry->charset_len] = '\0';
-            }
+            snprintf(choice->charset, sizeof(choice->charset), "%.*s", (int)entry->charset_len,
+                     entry->charset);
         }
     }
     buf_free(&header);
@@ -227,7 +236,7 @@ static int choose(struct message *message, struct choice *choice)
 {
     struct mail_table_iter it;
     struct mail_entry entry;
-    unsigned depth, foreign = UINT_MAX;
+    unsigned depth, foreign = UINT_MAX, looks = 0;
     const char *table;
     size_t n;
     int r = message_item(message, CACHE_PARTS, &table, &n);
@@ -238,39 +247,43 @@ static int choose(struct message *message, struct choice *choice)
         r = 0;
         if (depth <= foreign)
             foreign = entry.kind == MAIL_MESSAGE ? depth : UINT_MAX;
-        if (foreign == UINT_MAX && entry.kind == MAIL_LEAF && entry.is_text)
+        if (foreign == UINT_MAX && entry.kind == MAIL_LEAF && entry.is_text) {
             r = look_at(message, &entry, choice);
-        if (choice->found && !choice->html)
+            looks++;
+        }
+        if ((choice->found && !choice->html) || looks == PREVIEW_PARTS)
             break;
     }
     return r;
 }
 
-static void to_utf8(const struct choice *choice, const struct buf *raw, bool whole, struct buf *to)
+void preview_part(const char *raw, size_t n, const struct preview_kind *kind, struct buf *to)
 {
     struct converter *converter = NULL;
-    struct buf decoded = BUF_INIT;
+    struct buf decoded = BUF_INIT, text = BUF_INIT;
     struct decoder decoder;
 
-    decoder_init(&decoder, choice->entry.decoding);
-    decoder_feed(&decoder, raw->data, raw->len, &decoded);
-    if (whole)
+    decoder_init(&decoder, kind->decoding);
+    decoder_feed(&decoder, raw, n, &decoded);
+    if (kind->whole)
         decoder_finish(&decoder, &decoded, NULL);
-    if (converter_new(choice->charset, &converter) == 0) {
-        converter_feed(converter, decoded.data, decoded.len, to);
-        if (whole)
-            converter_finish(converter, to);
+    if (converter_new(kind->charset, &converter) == 0) {
+        converter_feed(converter, decoded.data, decoded.len, &text);
+        if (kind->whole)
+            converter_finish(converter, &text);
     } else {
-        charset_repair_utf8(decoded.data, decoded.len, to);
+        charset_repair_utf8(decoded.data, decoded.len, &text);
     }
+    preview_text(buf_cstr(&text), text.len, kind->html, to);
     converter_free(&converter);
     buf_free(&decoded);
+    buf_free(&text);
 }
 
 int preview_of(struct message *message, struct buf *to)
 {
     struct choice choice = {.found = false};
-    struct buf raw = BUF_INIT, text = BUF_INIT;
+    struct buf raw = BUF_INIT;
     int r = choose(message, &choice);
 
     if (r == 0 && choice.found) {
@@ -278,11 +291,11 @@ int preview_of(struct message *message, struct buf *to)
 
         r = read_range(message, e->header_start + e->header_size, e->body_size, PREVIEW_READ, &raw);
         if (r == 0) {
-            to_utf8(&choice, &raw, raw.len == e->body_size, &text);
-            preview_text(buf_cstr(&text), text.len, choice.html, to);
+            struct preview_kind kind = {e->decoding, choice.charset, choice.html, raw.len == e->body_size};
+
+            preview_part(buf_cstr(&raw), raw.len, &kind, to);
         }
     }
     buf_free(&raw);
-    buf_free(&text);
     return r == ERR_VERSION ? ERR_CORRUPT : r;
 }

@@ -68,6 +68,18 @@ static void test_parse(void)
         {"FLAGS ()", NULL, false, false, false},
         {"FLAGS(CHANGEDSINCE 1)", NULL, false, false, false},
         {"FLAGS (CHANGEDSINCE 1) x", NULL, false, false, false},
+        {"(EMAILID threadid Savedate)", "EMAILID THREADID SAVEDATE", false, false, false},
+        {"preview", "PREVIEW", false, false, false},
+        {"PREVIEW (LAZY)", "PREVIEW", false, false, false},
+        {"(PREVIEW (lazy LAZY) UID)", "PREVIEW UID", false, false, false}, /* RFC 8970 section 6 */
+        {"PREVIEW (CHANGEDSINCE 1)", "PREVIEW MODSEQ", false, false, false},
+        {"PREVIEW (LAZY) (PARTIAL 1:2)", "PREVIEW", false, false, false},
+        {"PREVIEW ()", NULL, false, false, false},
+        {"PREVIEW (LAZY ", NULL, false, false, false},
+        {"PREVIEW (LAZY )", NULL, false, false, false},
+        {"PREVIEW (LAZY FUZZY)", NULL, false, false, false},
+        {"PREVIEW(LAZY)", NULL, false, false, false},
+        {"(PREVIEW (CHANGEDSINCE 1))", NULL, false, false, false},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -92,12 +104,72 @@ static void test_parse(void)
     }
 }
 
+/* RFC 9394 section 4: the range, in either order, and other modifiers beside it. */
+static void test_partial(void)
+{
+    static const struct {
+        const char *in;
+        uint32_t first, last; /* 0: a syntax error */
+        bool from_end;
+        uint64_t changed_since;
+    } rows[] = {
+        {"FLAGS (PARTIAL 1:5)", 1, 5, false, 0},
+        {"(UID FLAGS) (partial 500:400)", 400, 500, false, 0},
+        {"FAST (PARTIAL 7:7)", 7, 7, false, 0},
+        {"FLAGS (PARTIAL 1:4294967295)", 1, UINT32_MAX, false, 0},
+        {"FLAGS (PARTIAL -1:-3)", 1, 3, true, 0},
+        {"FLAGS (PARTIAL -500:-400)", 400, 500, true, 0},
+        {"FLAGS (PARTIAL -1:-30 CHANGEDSINCE 98305)", 1, 30, true, 98305},
+        {"FLAGS (CHANGEDSINCE 98305 PARTIAL -1:-30)", 1, 30, true, 98305},
+        {"FLAGS (CHANGEDSINCE 2 PARTIAL 3:4 VANISHED)", 3, 4, false, 2},
+        {"FLAGS (PARTIAL)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL )", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1:)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL :1)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 0:1)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1:0)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL -0:-1)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1:*)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1:-2)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL -1:2)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL --1:-2)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1:2,4)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL (1:2))", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1:4294967296)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL  1:2)", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1:2 )", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1:2", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1:2 PARTIAL 1:2)", 0, 0, false, 0},
+        {"FLAGS PARTIAL 1:2", 0, 0, false, 0},
+        {"FLAGS (PARTIAL 1:2) (CHANGEDSINCE 1)", 0, 0, false, 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct pool *pool = pool_new(0);
+        struct fetch_items items;
+        struct imap_args args;
+        int r;
+
+        imap_args_init(&args, pool, rows[i].in, strlen(rows[i].in));
+        r = fetch_parse(&args, false, &items);
+        CU_ASSERT_EQUAL(r, rows[i].first != 0 ? 0 : ERR_SYNTAX);
+        if (r == 0) {
+            CU_ASSERT_EQUAL(items.partial_first, rows[i].first);
+            CU_ASSERT_EQUAL(items.partial_last, rows[i].last);
+            CU_ASSERT_EQUAL(items.partial_from_end, rows[i].from_end);
+            CU_ASSERT_EQUAL(items.changed_since, rows[i].changed_since);
+        }
+        pool_free(&pool);
+    }
+}
+
 /* Cut off anywhere it is an error (or a shorter item), never a read beyond the end. */
 static void test_truncated(void)
 {
     static const char items_only[] = "(FLAGS BODY.PEEK[1.HEADER.FIELDS.NOT (To {3}\r\nabc)]<10.20> UID)";
-    static const char whole[] =
-        "(FLAGS BODY.PEEK[1.HEADER.FIELDS.NOT (To {3}\r\nabc)]<10.20> UID) (CHANGEDSINCE 1 VANISHED)";
+    static const char whole[] = "(FLAGS BODY.PEEK[1.HEADER.FIELDS.NOT (To {3}\r\nabc)]<10.20> UID) "
+                                "(CHANGEDSINCE 1 VANISHED PARTIAL -12:-34)";
     size_t complete = sizeof(items_only) - 1;
 
     for (size_t n = 0; n < sizeof(whole) - 1; n++) {
@@ -115,7 +187,8 @@ static void test_truncated(void)
     }
 }
 
-static const struct unit_case cases[] = {{"parse", test_parse}, {"truncated", test_truncated}, {NULL, NULL}};
+static const struct unit_case cases[] = {
+    {"parse", test_parse}, {"partial", test_partial}, {"truncated", test_truncated}, {NULL, NULL}};
 
 extern const struct unit_suite fetch_suite;
 const struct unit_suite fetch_suite = {"fetch", cases};
