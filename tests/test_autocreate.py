@@ -1,5 +1,7 @@
 """What a user gets who logs in for the first time (autocreate_*)."""
 
+import os
+
 import pytest
 from iatlas.murder import Frontend
 
@@ -15,22 +17,32 @@ CONF = {
     "xlist-frob": "Trash",
     "autocreate_users": "fred bob",
 }
+SCRIPT = "require \"fileinto\";\r\nif header \"X-Spam\" \"yes\" { fileinto \"Junk\"; }\r\n"
+
+
+def sieve_conf(workdir, text):
+    """Scripts are kept, and there is one for new users."""
+    file = os.path.join(workdir, "first.sieve")
+    with open(file, "w", newline="") as f:
+        f.write(text)
+    return {"sievedir": os.path.join(workdir, "scripts"), "autocreate_sieve_script": file}
 
 
 @pytest.fixture(params=["direct", "frontend"])
-def welcoming(request):
+def welcoming(request, workdir):
     """Users can log in and have nothing."""
+    conf = {**CONF, **sieve_conf(workdir, SCRIPT)}
     if request.param == "direct":
-        server = request.getfixturevalue("make_imapd")(CONF, users=())
+        server = request.getfixturevalue("make_imapd")(conf, users=())
     else:
-        server = Frontend(request.getfixturevalue("make_murder")(conf=CONF))
+        server = Frontend(request.getfixturevalue("make_murder")(conf=conf))
     server.add_user("fred", "bob", "carol")
     with server.imap() as admin:
         admin.ok("CREATE news")
     return server
 
 
-def test_new_user(welcoming):
+def test_new_user(welcoming, workdir):
     c = welcoming.imap("fred")
     assert sorted(c.list("", "*")) == ["Drafts", "INBOX", "Lists/iatlas", "Sent Items", "Shared Folders/news", "Trash"]
     c.ok("GETQUOTAROOT INBOX").one(rb"STORAGE 0 5000\)")
@@ -48,7 +60,14 @@ def test_new_user(welcoming):
     tags = [s.start("SELECT INBOX") for s in two]
     assert "OK" in [s.finish(t).status for s, t in zip(two, tags)]
     assert two[0].select("INBOX") == two[1].select("INBOX") == 0
+    # the script is there once, and active
+    place = os.path.join(workdir, "scripts", "b", "bob")
+    assert os.readlink(os.path.join(place, "defaultbc")) == "autocreated.bc"
+    with open(os.path.join(place, "autocreated.script"), newline="") as f:
+        assert f.read() == SCRIPT
+    assert [n for n in os.listdir(place) if n.endswith(".script")] == ["autocreated.script"]
     # and nobody else
+    assert not os.path.exists(os.path.join(workdir, "scripts", "c"))
     assert welcoming.imap("carol").list("", "*") == ["Shared Folders/news"]
     welcoming.imap().ok("NOOP")
     assert "carol" not in " ".join(welcoming.imap().list("", "*"))
@@ -65,6 +84,15 @@ def test_place(make_murder):
     assert frontend.imap("fred").select("INBOX") == 0
     made = [be.log().count("autocreate ") for be in murder.be]
     assert sorted(made) == [0, 1], made
+
+
+def test_script_that_does_not_compile(make_imapd, workdir):
+    """The INBOX does not depend on it."""
+    server = make_imapd({"autocreate_quota": "0", **sieve_conf(workdir, 'fileinto "no require";')}, users=())
+    server.add_user("fred")
+    assert server.imap("fred").select("INBOX") == 0
+    assert 'sieve.autocreate user="fred"' in server.log()
+    assert not os.path.lexists(os.path.join(workdir, "scripts", "f", "fred", "defaultbc"))
 
 
 def test_nothing_is_made_by_default(imapd):

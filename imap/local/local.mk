@@ -25,4 +25,4 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/specialuse.c \
 	imap/local/status.c \
 	imap/local/subs.c
-LOCAL_LIBS = imap/local/liblocal.a $(SESSION_LIBS) $(MBOXOP_LIBS) $(STORE_LIBS) $(MUPDATE_LIBS)
+LOCAL_LIBS = imap/local/liblocal.a $(SESSION_LIBS) $(SIEVEHOST_LIBS) $(MBOXOP_LIBS) $(STORE_LIBS) $(MUPDATE_LIBS)

@@ -1,8 +1,10 @@
-/* newcomer.c: the INBOX of a user who logs in without one. */
+/* newcomer.c: the INBOX of a user who logs in without one, and what goes with it. */
 #include "imap/local/local-private.h"
 #include "imap/mboxop/autocreate.h"
+#include "imap/sievehost/scripts.h"
 #include "lib/base/error.h"
 #include "lib/engine/engine.h"
+#include "lib/name/namespace.h"
 
 static void wake(void *session)
 {
@@ -28,6 +30,8 @@ int local_newcomer(struct client *c, struct command *cmd, void **state)
         return ERR_AGAIN;
     default:
         r = autocreate_result(a);
+        if (r == 0) /* what of it fails is in the log: he has his mailboxes all the same */
+            scripts_autocreate(c->ns->config, c->identity->userid);
         local_newcomer_cancel(state);
         return r;
     }
