@@ -306,6 +306,18 @@ static void check_from(struct checker *c, struct sieve_node *node)
                        check_address(&from->strings.items[0]));
 }
 
+/* :from, maybe made of variables (RFC 5230 4.3, 5435 3.3); NULL: not given. */
+static int read_from(struct sieve_run *run, const struct sieve_node *node, const char **from_r)
+{
+    const char *from = run_text(run, node->slots[SLOT_FROM]);
+    struct sieve_string text = {from, from != NULL ? strlen(from) : 0};
+
+    *from_r = from;
+    if (from != NULL && check_address(&text) != NULL)
+        return run_error(run, node, ERR_SYNTAX, "\"%s\" %s", from, check_address(&text));
+    return 0;
+}
+
 static void check_vacation(struct checker *c, struct sieve_node *node)
 {
     check_from(c, node);
@@ -438,8 +450,7 @@ static unsigned interval_of(const struct sieve_run *run, const struct sieve_node
 
 static int run_vacation(struct sieve_run *run, const struct sieve_node *node)
 {
-    const char *sender = run->message->from, *from = run_text(run, node->slots[SLOT_FROM]);
-    struct sieve_string from_string = {from, from != NULL ? strlen(from) : 0};
+    const char *sender = run->message->from, *from;
     struct sieve_action *action;
     int r = 0;
 
@@ -449,8 +460,9 @@ static int run_vacation(struct sieve_run *run, const struct sieve_node *node)
     r = check_conflict(run, node, SIEVE_VACATION);
     if (r < 0)
         return r;
-    if (from != NULL && check_address(&from_string) != NULL)
-        return run_error(run, node, ERR_SYNTAX, "\"%s\" %s", from, check_address(&from_string));
+    r = read_from(run, node, &from);
+    if (r < 0)
+        return r;
     if (sender == NULL || *sender == '\0' || is_automatic(sender) || is_from_program(run) ||
         (run->message->to != NULL && str_ieq(sender, run->message->to)) || !is_personal(run, node))
         return 0;
@@ -513,6 +525,7 @@ static int run_notify(struct sieve_run *run, const struct sieve_node *node)
 {
     struct sieve_string method = run_string(run, &node->params[0]->strings.items[0]), importance = {"2", 1};
     struct sieve_action *action;
+    const char *from;
     int r;
 
     if (uri_check_mailto(&method) != NULL)
@@ -521,13 +534,14 @@ static int run_notify(struct sieve_run *run, const struct sieve_node *node)
         importance = run_string(run, &node->slots[SLOT_IMPORTANCE]->strings.items[0]);
     if (check_importance(&importance) != NULL)
         return run_error(run, node, ERR_SYNTAX, "\"%s\" %s", importance.data, check_importance(&importance));
-    if (is_auto_submitted(run)) /* RFC 5436 2.7 */
-        return 0;
+    r = read_from(run, node, &from);
+    if (r < 0 || is_auto_submitted(run)) /* RFC 5436 2.7 */
+        return r;
     r = add(run, node, SIEVE_NOTIFY, &action);
     if (r < 0)
         return r;
     action->address = method.data;
-    action->from = run_text(run, node->slots[SLOT_FROM]);
+    action->from = from;
     action->importance = *importance.data;
     action->options = options_of(run, node);
     if (node->slots[SLOT_MESSAGE] != NULL)

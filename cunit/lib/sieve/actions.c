@@ -125,6 +125,7 @@ static void test_notify(void)
          "notify:mailto:?to=a@b.example&body=x%20y,1,c@d.example,{a=b c=d}hey keep*"},
         {"notify :importance \"4\" \"mailto:a@b.example\";",
          "line 2: \"4\" is no importance: \"1\", \"2\" or \"3\".\n"},
+        {"notify :from \"${x}\" \"mailto:a@b.example\";", "line 2: \"\" is no mail address / keep*"},
         {"notify \"mailto:a@b.example?body=%0d%0aBcc\";",
          "line 2: \"mailto:a@b.example?body=%0d%0aBcc\" is no valid mailto: URI.\n"},
         {"notify \"mailto:?subject=x\";", "line 2: \"mailto:?subject=x\" is no valid mailto: URI.\n"},
