@@ -70,7 +70,7 @@ static void put_address_field(const struct compose *c, struct buf *to, const cha
         buf_puts(to, ">\r\n");
         return;
     }
-    if (is_plain(a->name, strlen(a->name)) && strpbrk(a->name, "\"\\") == NULL)
+    if (is_plain(a->name, strlen(a->name)) && strlen(a->name) < 900 && strpbrk(a->name, "\"\\") == NULL)
         buf_printf(to, "\"%s\"", a->name);
     else
         put_words(to, a->name, strlen(a->name));

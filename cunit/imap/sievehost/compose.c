@@ -80,6 +80,7 @@ static void test_bounds(void)
     struct pool *pool = pool_new(0);
     struct buf header = BUF_INIT, m = BUF_INIT, reason = BUF_INIT;
     struct sieve_action action = {.kind = SIEVE_VACATION, .address = "s@x"};
+    struct buf from = BUF_INIT;
     struct compose c;
     size_t line = 0;
 
@@ -93,16 +94,20 @@ static void test_bounds(void)
     for (int i = 0; i < 3000; i++)
         buf_putc(&reason, 'r');
     action.reason = (struct sieve_string){reason.data, reason.len};
+    buf_printf(&from, "%s <f@x.org>", buf_cstr(&reason));
+    action.from = buf_cstr(&from);
     c = context(pool, buf_cstr(&header));
     compose_vacation(&c, &action, &m);
     for (size_t i = 0; i < m.len; i++) {
         line = m.data[i] == '\n' ? 0 : line + 1;
         CU_ASSERT_FATAL(line <= 998);
     }
-    CU_ASSERT(m.len < 12 * 1024);
+    CU_ASSERT(m.len < 18 * 1024);
+    CU_ASSERT_PTR_NOT_NULL(strstr(buf_cstr(&m), " <f@x.org>\r\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(value(pool, &m, "References"), "<499@x> <1@x>"));
     buf_free(&header);
     buf_free(&reason);
+    buf_free(&from);
     buf_free(&m);
     pool_free(&pool);
 }
