@@ -20,12 +20,16 @@ static struct mupdate_link *master(void)
     return config_role() == CONFIG_STANDALONE ? NULL : mupdate_link(MUPDATE_MASTER);
 }
 
-/* What the master says of a name that is not in this server's list. */
+/* What the master says of a name that is not in this server's list.  One that hangs costs a message no more time than
+ * it has: a script may name many mailboxes. */
 static int ask_master(struct sieve_recipient *r, const char *internal, struct mboxlist_record *record)
 {
     struct mupdate_request *request = mupdate_send(master(), MUPDATE_FIND, internal, NULL, NULL, NULL, NULL);
-    int result = mupdate_request_wait(request, clock_deadline(FIND_MS)) ? mupdate_request_result(request)
-                                                                        : ERR_UNAVAILABLE;
+    int64_t deadline = clock_deadline(FIND_MS);
+    int result;
+
+    deadline = deadline < r->job->deadline ? deadline : r->job->deadline;
+    result = mupdate_request_wait(request, deadline) ? mupdate_request_result(request) : ERR_UNAVAILABLE;
 
     memset(record, 0, sizeof(*record));
     if (result == 0 && mupdate_request_state(request) == MUPDATE_ACTIVE) {
