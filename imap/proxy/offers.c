@@ -60,11 +60,23 @@ static bool put(struct hash *servers, const char *name, const char *words, int64
 
 /* ---- files ---- */
 
+enum {
+    SERVER_NAME_MAX = 230
+}; /* a file's new contents stand beside it, with ".<number>.tmp" behind its name */
+
 static bool is_file_name(const char *server)
 {
     size_t n = strlen(server);
 
-    return n > 0 && n <= 255 && server[0] != '.' && strchr(server, '/') == NULL;
+    return n > 0 && n <= SERVER_NAME_MAX && server[0] != '.' && strchr(server, '/') == NULL;
+}
+
+/* What file_replace() is writing, or was when its process died. */
+static bool is_unfinished(const char *name)
+{
+    size_t n = strlen(name);
+
+    return n >= 4 && strcmp(name + n - 4, ".tmp") == 0;
 }
 
 /* Is that worth writing down? */
@@ -72,7 +84,8 @@ static bool is_news(const char *name, const char *words, int64_t now)
 {
     const struct server *known = hash_get(offers.servers, name);
 
-    if (!is_file_name(name) || (known == NULL && hash_count(offers.servers) >= OFFERS_SERVERS_MAX))
+    if (!is_file_name(name) || is_unfinished(name) ||
+        (known == NULL && hash_count(offers.servers) >= OFFERS_SERVERS_MAX))
         return false;
     return known == NULL || strcmp(known->words, words) != 0 || now - known->met >= OFFERS_RENEW_S;
 }
@@ -104,7 +117,7 @@ static void read_server(struct hash *servers, const char *name)
         /* not one of ours, or gone meanwhile */
     } else if (clock_wall() - st.st_mtime > OFFERS_KEEP_S) {
         unlink(buf_cstr(&path));
-    } else if (file_read_all(buf_cstr(&path), OFFERS_WORDS_MAX + 1, &text) == 0) {
+    } else if (!is_unfinished(name) && file_read_all(buf_cstr(&path), OFFERS_WORDS_MAX + 1, &text) == 0) {
         buf_truncate(&text, strcspn(buf_cstr(&text), "\n"));
         put(servers, name, buf_cstr(&text), st.st_mtime);
     }

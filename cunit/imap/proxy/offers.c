@@ -46,6 +46,15 @@ static void read_file(const char *server, struct buf *to)
     buf_free(&path);
 }
 
+static void write_file(const char *name, const char *text)
+{
+    struct buf path = BUF_INIT;
+
+    config_path(&path, "servers/%s", name);
+    CU_ASSERT_EQUAL(file_replace(buf_cstr(&path), text, strlen(text), 0600), 0);
+    buf_free(&path);
+}
+
 /* When the server's file was written, in seconds before now. */
 static void age_file(const char *server, int64_t age)
 {
@@ -132,6 +141,27 @@ static void test_files(void)
     end();
 }
 
+/* What another process is writing, or was when it died, is no server that has next to nothing. */
+static void test_unfinished_files(void)
+{
+    struct buf text = BUF_INIT, path = BUF_INIT;
+    struct stat st;
+
+    begin();
+    offers_note("be1.lab", "A B");
+    write_file("be1.lab.4711.tmp", "A");
+    offers_refresh();
+    CU_ASSERT(offers_everywhere("B") && !offers_everywhere("C"));
+    read_file("be1.lab.4711.tmp", &text);
+    age_file("be1.lab.4711.tmp", OFFERS_KEEP_S + 60);
+    offers_refresh();
+    config_path(&path, "servers/be1.lab.4711.tmp");
+    CU_ASSERT_NOT_EQUAL(stat(buf_cstr(&path), &st), 0);
+    buf_free(&text);
+    buf_free(&path);
+    end();
+}
+
 static void test_forgetting(void)
 {
     begin();
@@ -151,10 +181,13 @@ static void test_forgetting(void)
     end();
 }
 
-static const struct unit_case cases[] = {
-    {"everywhere", test_everywhere}, {"what_is_left_out", test_what_is_left_out},
-    {"long_lists", test_long_lists}, {"files", test_files},
-    {"forgetting", test_forgetting}, {NULL, NULL}};
+static const struct unit_case cases[] = {{"everywhere", test_everywhere},
+                                         {"what_is_left_out", test_what_is_left_out},
+                                         {"long_lists", test_long_lists},
+                                         {"files", test_files},
+                                         {"unfinished_files", test_unfinished_files},
+                                         {"forgetting", test_forgetting},
+                                         {NULL, NULL}};
 
 extern const struct unit_suite offers_suite;
 const struct unit_suite offers_suite = {"offers", cases};
