@@ -331,6 +331,23 @@ def test_special_use_of_one_among_many_at_once(listed, users):
     assert len(sessions[0].list("", "m*")) == 1
 
 
+def test_special_uses_unasked(listed, users):
+    """A frontend has them from the master: those of CREATE, and those that SETMETADATA set."""
+    c, plain = listed.imap(users[0]), 'LIST "" *'
+    c.ok("CREATE Out (USE (\\Sent))")
+    c.ok("CREATE Bin")
+    assert uses(c, plain) == {"Out": "\\Sent"}
+    c.ok('SETMETADATA Bin (/private/specialuse "\\\\Trash")')
+    direct.wait_for(lambda: uses(c, plain) == {"Out": "\\Sent", "Bin": "\\Trash"})
+    assert uses(c) == uses(c, plain)
+    c.ok("SETACL Out %s lr" % users[1])
+    c.ok("RENAME Out Sent")
+    c.ok("SETMETADATA Bin (/private/specialuse NIL)")
+    direct.wait_for(lambda: uses(c, plain) == {"Sent": "\\Sent"})
+    bob = listed.imap(users[1])
+    assert "Other Users/%s/Sent" % users[0] in bob.list("", "*") and uses(bob, plain) == {}
+
+
 def test_special_uses_without_being_asked(make_imapd):
     imapd = make_imapd()
     c = imapd.imap("fred")

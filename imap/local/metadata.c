@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "imap/local/local-private.h"
+#include "imap/mboxop/mboxop.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
@@ -516,20 +517,25 @@ static bool is_option(const struct set *s, const struct metadata_entry *e)
     return def != NULL && def->kind > METADATA_KEPT;
 }
 
-/* The mailbox may have been deleted meanwhile. */
-static int keep_record(struct command *cmd, struct mboxlist_txn *txn, const struct set *s)
+/* The mailbox may have been deleted or renamed meanwhile, or another of its owner's got the use: who writes is alone. */
+static int keep_record(struct command *cmd, struct mboxlist_txn *txn, struct set *s)
 {
     struct mboxlist_record record;
     int r = mboxlist_txn_lookup_id(txn, s->place.id, cmd->pool, &record);
 
     if (r < 0 || s->uses == NULL)
         return r;
+    r = specialuse_check(cmd->client->list, record.name, s->holder, s->uses, strlen(s->uses), cmd->pool,
+                         &s->uses);
+    if (r < 0)
+        return r == ERR_EXISTS ? ERR_SPECIAL_USE : r;
+    s->place.m.record = record;
     record.special_use = special_use_replace(record.special_use, s->holder, s->uses, cmd->pool);
     record.mtime = 0;
     return mboxlist_txn_put(txn, &record);
 }
 
-static int keep(struct command *cmd, const struct set *s)
+static int keep(struct command *cmd, struct set *s)
 {
     struct mboxlist_txn *txn;
     int r = mboxlist_begin(cmd->client->list, &txn);
@@ -570,6 +576,17 @@ static int set_all(struct command *cmd, struct set *s)
     return r;
 }
 
+/* Frontends list special uses from what the master tells them. */
+static enum step publish_uses(struct command *cmd, const struct set *s)
+{
+    const struct mboxlist_record *record = &s->place.m.record;
+    const struct mboxop_env *env = s->place.leg->env->mboxop;
+
+    if (s->uses == NULL || env->link == NULL || (record->flags & MBOXLIST_MOVING) != 0)
+        return command_ok(cmd, NULL, "Completed");
+    return local_run_operation(cmd, mboxop_publish(env, record->name));
+}
+
 enum step local_setmetadata(struct command *cmd)
 {
     struct imap_args args;
@@ -589,5 +606,5 @@ enum step local_setmetadata(struct command *cmd)
     mailbox_close(&s.place.mailbox);
     if (r == ERR_LIMIT)
         return command_no(cmd, "METADATA TOOMANY", "There are %d entries already", ANNOTATIONS_MAX);
-    return r < 0 ? command_error(cmd, r) : command_ok(cmd, NULL, "Completed");
+    return r < 0 ? command_error(cmd, r) : publish_uses(cmd, &s);
 }

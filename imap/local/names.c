@@ -63,7 +63,8 @@ static enum step answer(struct command *cmd, struct mboxop *op)
     int r = mboxop_result(op);
     struct client *c = cmd->client;
 
-    if (r == 0) {
+    /* what has been set is: a push tells the master what it could not be told */
+    if (r == 0 || cmd->def->id == COMMAND_SETMETADATA) {
         tell_renames(cmd, op);
         if (cmd->def->id == COMMAND_SETQUOTA)
             local_tell_limits(cmd);

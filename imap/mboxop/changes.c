@@ -123,7 +123,8 @@ int op_commit_rename(struct mboxop *op, struct mboxlist_txn *txn, const struct c
     if (r != 0)
         return r;
     record.acl = change->acl;
-    record.special_use = change->special_use;
+    if (change->special_use != NULL)
+        record.special_use = change->special_use;
     record.uidvalidity = change->uidvalidity;
     record.mtime = 0;
     return mboxlist_txn_put(txn, &record);

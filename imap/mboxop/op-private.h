@@ -63,7 +63,7 @@ struct change {
     const char *id, *partition;
     const char *acl;         /* as the master shall have it under new_name */
     const char *old_acl;     /* as it had it */
-    const char *special_use; /* of the record, as it shall be */
+    const char *special_use; /* of the record, as it shall be; NULL: as it is by then */
     uint32_t uidvalidity;    /* as it shall be */
     bool ours;               /* the master has it, and as ours */
     const char *elsewhere;   /* STAGE_SEEK: where it is active; NULL: nowhere else */

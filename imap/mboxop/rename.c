@@ -46,13 +46,13 @@ static int check_target(struct mboxop *op, const char *name)
 }
 
 /* A user's tree: his entry in each ACL and his special uses go with him. */
-static void rename_user(struct mboxop *op, struct change *c)
+static void rename_user(struct mboxop *op, struct change *c, const char *special_use)
 {
     struct buf from = BUF_INIT, to = BUF_INIT;
 
     if (mboxname_owner(op->env->config, op->name, &from) && mboxname_owner(op->env->config, op->to, &to)) {
         c->acl = op_rename_identifier(op->pool, c->acl, from.data, to.data);
-        c->special_use = op_rename_identifier(op->pool, c->special_use, from.data, to.data);
+        c->special_use = op_rename_identifier(op->pool, special_use, from.data, to.data);
     }
     buf_free(&from);
     buf_free(&to);
@@ -60,13 +60,15 @@ static void rename_user(struct mboxop *op, struct change *c)
 
 static int set_new_name(struct mboxop *op, struct change *c)
 {
+    const char *special_use = c->special_use;
     struct buf name = BUF_INIT;
     int r = mboxname_rebase(c->old_name, op->name, op->to, &name);
 
     c->new_name = pool_strdup(op->pool, buf_cstr(&name));
     buf_free(&name);
+    c->special_use = NULL; /* SETMETADATA asks for no lock: it may still change */
     if (is_user(op))
-        rename_user(op, c);
+        rename_user(op, c, special_use);
     return r;
 }
 

@@ -119,8 +119,10 @@ const char *list_special(struct command *cmd, const struct mboxlist_record *reco
     /* what a mailbox was to him before it was renamed to somewhere else, it is no longer */
     if (!l->options.special || record == NULL || !mboxname_is_owner(name_config(), record->name, userid))
         return "";
-    return record->type == MBOXLIST_LOCAL ? mboxlist_special_use(record, userid, pool)
-                                          : specials_of(&l->specials, record->name);
+    /* where the servers were not asked, what our slave was told of it */
+    return record->type == MBOXLIST_LOCAL || l->specials.uses == NULL
+               ? mboxlist_special_use(record, userid, pool)
+               : specials_of(&l->specials, record->name);
 }
 
 static int tell_held(struct command *cmd, const char *next_internal)
