@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -52,23 +53,27 @@ def test_a_slow_backend(murder):
     try:
         murder.add_user("slow", mailbox=False)
         put(murder, fake, "user.slow")
-        with murder.imap("slow") as c:
-            assert b"INPROGRESS" in c.ok("CAPABILITY").one(rb"CAPABILITY (.*)$").group(1).split()
-            tag = c.start("STATUS INBOX (MESSAGES)")
-            assert set(progress(c.finish(tag))) == {b'"%s" NIL NIL' % tag.encode()}
-            assert c.select("INBOX") == 3
-            tag = c.start("UID SEARCH ALL")
-            r = c.finish(tag)
-            assert set(progress(r)) == {b'"%s" 17 900' % tag.encode()} and not r.find(b"mine|that all|P[0-9]")
-            tag = c.start("SEARCH ALL")
-            assert set(progress(c.finish(tag))) == {b'"%s" 17 NIL' % tag.encode()}
-            r = c.ok("FETCH 1 BODY[]")
+        with ExitStack() as stack:  # all at once: each takes its time
+            status, uid_search, search, fetch, idle = [stack.enter_context(murder.imap("slow")) for _ in range(5)]
+            assert b"INPROGRESS" in status.ok("CAPABILITY").one(rb"CAPABILITY (.*)$").group(1).split()
+            for c in (uid_search, search, fetch, idle):
+                assert c.select("INBOX") == 3
+            idling = idle.start("IDLE")
+            assert idle.read_line() == b"+ idling"
+            tags = [
+                status.start("STATUS INBOX (MESSAGES)"),
+                uid_search.start("UID SEARCH ALL"),
+                search.start("SEARCH ALL"),
+                fetch.start("FETCH 1 BODY[]"),
+            ]
+            assert set(progress(status.finish(tags[0]))) == {b'"%s" NIL NIL' % tags[0].encode()}
+            r = uid_search.finish(tags[1])
+            assert set(progress(r)) == {b'"%s" 17 900' % tags[1].encode()} and not r.find(b"mine|that all|P[0-9]")
+            assert set(progress(search.finish(tags[2]))) == {b'"%s" 17 NIL' % tags[2].encode()}
+            r = fetch.finish(tags[3])
             assert r.one(rb"BODY\[\] \{4\}\r\nabcd\)$") and progress(r) == []
-            tag = c.start("IDLE")
-            assert c.read_line() == b"+ idling"
-            time.sleep(SLOW)
-            c.send("DONE\r\n")
-            assert c.finish(tag).untagged == []
+            idle.send("DONE\r\n")
+            assert idle.finish(idling).untagged == []
     finally:
         fake.close()
     assert fake.errors == []

@@ -3,11 +3,15 @@ session may reach the next."""
 
 import os
 import re
+import shutil
 import signal
+import tempfile
 from base64 import b64encode
+from contextlib import ExitStack
 
 import pytest
 
+from iatlas import Murder, net
 from iatlas.clients import message
 from iatlas.direct import wait_for
 from iatlas.fake import GREETING, Fake, Hangup, put
@@ -159,55 +163,75 @@ def sessions(node):
     return found
 
 
-@pytest.fixture
-def two(make_murder):
-    murder = make_murder(backends=1)
-    for user in ("fred", "bob", "eve"):
-        murder.add_user(user, 0)
-        with murder.imap(user) as c:
-            c.append("INBOX", message("%s's own" % user))
-            c.append("INBOX", message("%s's deleted" % user), "\\Deleted")
-    return murder
+@pytest.fixture(scope="module")
+def stage():
+    directory, network = tempfile.mkdtemp(prefix="ia-"), net.Network()
+    murder = Murder(directory, network, backends=1)
+    try:
+        murder.start()
+        for user in ("fred", "bob", "eve"):
+            murder.add_user(user, 0)
+            with murder.imap(user) as c:
+                c.append("INBOX", message("%s's own" % user))
+                c.append("INBOX", message("%s's deleted" % user), "\\Deleted")
+        yield murder
+    finally:
+        murder.cleanup()
+        network.close()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def test_users_share_a_connection(two):
+def served_since(node, before):
+    """{session id: [users]}: those who came after sessions() was `before`."""
+    later = {id: users[len(before.get(id, [])) :] for id, users in sessions(node).items()}
+    return {id: users for id, users in later.items() if users}
+
+
+def shown(node, user):
+    """Sessions of a user in a backend's proc."""
+    folder = node.path("config/proc")
+    text = "".join(open(os.path.join(folder, f)).read() for f in os.listdir(folder))
+    return len(re.findall("\t%s\t" % user, text))
+
+
+def test_users_share_a_connection(stage):
+    before = sessions(stage.be[0])
     for turn in range(4):
         for user in ("fred", "bob", "eve"):
-            with two.imap(user) as c:
+            with stage.imap(user) as c:
                 assert "select a mailbox" in c.bad("FETCH 1 FLAGS").text
                 assert c.select("INBOX", "EXAMINE" if turn % 2 else "SELECT") == 2
                 assert b"%s's own" % user.encode() in c.body(1)
                 if turn < 2:
                     c.ok("LOGOUT")
-    shared = sessions(two.be[0])
+    shared = served_since(stage.be[0], before)
     assert len(shared) <= 3 and max(len(set(u)) for u in shared.values()) >= 2, shared
 
 
-def test_a_resting_session_gives_back(two):
+@pytest.mark.slow  # for the five seconds after which a session counts as resting
+def test_a_resting_session_gives_back(stage):
     """After STATUS, with nothing selected: the connection goes to whoever comes next; the session goes on."""
-    with two.imap("fred") as f:
+    be, before = stage.be[0], sessions(stage.be[0])
+    with stage.imap("fred") as f, ExitStack() as others:
         f.ok("STATUS INBOX (MESSAGES)")
-        before = len(sessions(two.be[0]))
-
-        def used():
-            with two.imap("bob") as b:
-                b.ok("STATUS INBOX (MESSAGES)")
-            return any(u[-1] == "bob" and "fred" in u for u in sessions(two.be[0]).values())
-
-        wait_for(used)
-        assert len(sessions(two.be[0])) <= before + 2
+        (fred,) = served_since(be, before)
+        wait_for(lambda: not shown(be, "fred"))
+        while sessions(be)[fred][-1] != "bob":  # each takes one of the pool, which is empty in the end
+            b = others.enter_context(stage.imap("bob"))
+            b.ok("STATUS INBOX (MESSAGES)")
+            assert shown(be, "bob") <= 20
         assert f.ok("STATUS INBOX (MESSAGES)").one(rb"MESSAGES 2")
         assert f.select("INBOX") == 2
 
 
-def test_the_backend_restarts(two):
+def test_the_backend_restarts(stage):
     for user in ("fred", "bob"):
-        with two.imap(user) as c:
+        with stage.imap(user) as c:
             c.select("INBOX")
-    two.be[0].stop()
-    two.be[0].start()
+    stage.be[0].stop()
+    stage.be[0].start()
     for user in ("bob", "fred", "eve"):
-        with two.imap(user) as c:
+        with stage.imap(user) as c:
             assert c.select("INBOX") == 2
 
 
@@ -238,7 +262,6 @@ class Scripted:
             r = c.command("SELECT INBOX")
             c.ok("LOGOUT")
         return r
-
 
 
 def answer(text, hang_up=False):
@@ -287,35 +310,18 @@ def test_what_a_backend_says_to_it(stage, reset, reused):
     assert s.fake.errors == []
 
 
-@pytest.fixture(scope="module")
-def stage():
-    import shutil
-    import tempfile
-
-    from iatlas import Murder, net
-
-    directory, network = tempfile.mkdtemp(prefix="ia-"), net.Network()
-    murder = Murder(directory, network, backends=1)
-    try:
-        yield murder.start()
-    finally:
-        murder.cleanup()
-        network.close()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def test_a_hung_backend(two):
+def test_a_hung_backend(stage):
     """Connections of the pool whose server stops cost the next user one timeout, and no one else his session."""
-    for node in two.fe:
+    for node in stage.fe:
         node.stop()
         node.conf["client_timeout"] = "1s"
         node.start()
     for user in ("fred", "bob"):
-        with two.imap(user) as c:
+        with stage.imap(user) as c:
             c.select("INBOX")
             c.ok("LOGOUT")
-    pids = two.be[0].processes("imapd")
-    with two.imap("fred") as c:
+    pids = stage.be[0].processes("imapd")
+    with stage.imap("fred") as c:
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
