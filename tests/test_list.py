@@ -9,6 +9,7 @@ import pytest
 from iatlas import Murder, direct, net
 from iatlas.clients import message
 from iatlas.murder import Frontend
+from iatlas.node import ADMIN
 
 
 @pytest.fixture(scope="module", params=["direct", "frontend"])
@@ -71,6 +72,15 @@ def garden(listed, users):
     c.ok('SUBSCRIBE "Other Users/%s/shelf"' % users[1])
     c.shelf = "Other Users/%s/shelf" % users[1]
     return c
+
+
+def test_subscribed_without_inbox(listed, users):
+    """An administrator has no INBOX: what he lists says of nothing that he has subscribed to it."""
+    c = listed.imap(ADMIN)
+    assert c.ok('LSUB "" *').untagged == []
+    both = c.ok('LIST "" user/%s RETURN (SUBSCRIBED CHILDREN)' % users[0]).untagged
+    assert both == [b'* LIST (\\HasNoChildren) "/" user/%s' % users[0].encode()]
+    assert c.ok('LIST (SUBSCRIBED) "" *').untagged == []
 
 
 def test_subscribed(garden):

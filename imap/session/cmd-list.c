@@ -160,10 +160,8 @@ static void take_subscription(const char *internal, void *context)
 
 static enum step subs_step(struct command *cmd)
 {
-    int r = cmd->leg == NULL ? route_inbox(cmd, &cmd->leg) : 0;
+    int r = route_subscriptions(cmd, take_subscription, cmd);
 
-    if (r == 0)
-        r = cmd->leg->ops->lsub(cmd->leg, cmd, take_subscription, cmd);
     if (r == ERR_AGAIN)
         return STEP_WAIT;
     return r < 0 ? command_error(cmd, r) : begin_specials(cmd);

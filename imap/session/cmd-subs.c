@@ -54,10 +54,8 @@ static enum step lsub_step(struct command *cmd)
     struct lsub *l = cmd->state;
     int r = cmd->leg == NULL ? route_list(cmd) : 0;
 
-    if (r == 0 && cmd->leg == NULL)
-        r = route_inbox(cmd, &cmd->leg);
     if (r == 0)
-        r = cmd->leg->ops->lsub(cmd->leg, cmd, take_subscription, l);
+        r = route_subscriptions(cmd, take_subscription, l);
     if (r == ERR_AGAIN)
         return STEP_WAIT;
     return r < 0 ? command_error(cmd, r) : command_ok(cmd, NULL, "Completed");

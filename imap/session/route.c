@@ -109,6 +109,17 @@ int route_inbox(struct command *cmd, struct leg **leg_r)
     return *leg_r != NULL ? 0 : ERR_NOTFOUND;
 }
 
+int route_subscriptions(struct command *cmd, leg_lsub_fn *fn, void *context)
+{
+    if (cmd->leg == NULL) {
+        int r = route_inbox(cmd, &cmd->leg);
+
+        if (r < 0)
+            return r == ERR_NOTFOUND ? 0 : r;
+    }
+    return cmd->leg->ops->lsub(cmd->leg, cmd, fn, context);
+}
+
 int route_ancestor(struct command *cmd, const char *internal, struct mboxlist_record *record_r)
 {
     struct buf parent = BUF_INIT, next = BUF_INIT;

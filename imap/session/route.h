@@ -3,6 +3,7 @@
 #define IMAP_SESSION_ROUTE_H
 
 #include "imap/session/client.h"
+#include "imap/session/leg.h"
 #include "lib/mboxlist/record.h"
 
 /* Looks a mailbox up; one that is missing again behind the own-writes barrier.  0 with the record in the
@@ -21,6 +22,9 @@ int route_mailbox(struct command *cmd, const char *internal, struct leg **leg_r)
 
 /* The leg of the user's INBOX; a user without one: the local leg, else ERR_NOTFOUND. */
 int route_inbox(struct command *cmd, struct leg **leg_r);
+
+/* The user's subscriptions, as leg_ops.lsub; nobody has any without an INBOX, where no local leg keeps them. */
+int route_subscriptions(struct command *cmd, leg_lsub_fn *fn, void *context);
 
 /* The record of the nearest existing ancestor of a name (whose server gets what is made below it).  0 or
  * ERR_NOTFOUND. */
