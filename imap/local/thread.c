@@ -23,6 +23,7 @@ struct thread_state {
     struct threads *threads;
     struct pool *pool; /* of one message */
     struct buf subject, folded;
+    bool begun; /* the answer is */
 };
 
 static void thread_cleanup(struct command *cmd)
@@ -45,6 +46,9 @@ static enum step write_step(struct command *cmd)
     struct buf text = BUF_INIT;
     bool more = threads_write(s->threads, &text);
 
+    if (!s->begun)
+        stream_puts(cmd->client->stream, text.len > 0 ? "* THREAD " : "* THREAD");
+    s->begun = true;
     if (!more)
         buf_puts(&text, "\r\n");
     stream_write(cmd->client->stream, text.data, text.len);
@@ -58,7 +62,6 @@ static enum step thread_some(struct command *cmd)
 
     if (threads_step(s->threads) > 0)
         return STEP_MORE;
-    stream_puts(cmd->client->stream, "* THREAD ");
     cmd->step = write_step;
     return write_step(cmd);
 }
