@@ -43,7 +43,7 @@ static void sip_round(uint64_t v[4])
 }
 
 /* SipHash-1-3 (Aumasson, Bernstein). */
-static uint64_t sip_hash(const uint64_t seed[2], const char *s, size_t n)
+uint64_t hash_bytes(const uint64_t seed[2], const char *s, size_t n)
 {
     uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
                      seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u};
@@ -113,7 +113,7 @@ static struct entry **find(const struct hash *h, const char *key, uint64_t hash)
 
 static uint64_t hash_of(const struct hash *h, const char *key)
 {
-    return sip_hash(h->seed, key, strlen(key));
+    return hash_bytes(h->seed, key, strlen(key));
 }
 
 void *hash_get(const struct hash *h, const char *key)

@@ -3,6 +3,7 @@
 #define LIB_BASE_HASH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct hash;
 
@@ -20,5 +21,8 @@ size_t hash_count(const struct hash *h);
 
 /* Calls fn for each entry in no particular order; fn must not change the table. */
 void hash_each(const struct hash *h, void (*fn)(const char *key, void *value, void *context), void *context);
+
+/* The hash of s[0..n) for a table of one's own (SipHash): with a random seed no peer can aim keys at one place. */
+uint64_t hash_bytes(const uint64_t seed[2], const char *s, size_t n);
 
 #endif

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/digest.h"
 #include "lib/base/error.h"
+#include "lib/base/hash.h"
 #include "lib/base/mem.h"
 
 enum { NONE = 0, ROOT = 1, STEP_NODES = 20000, WRITE_NUMBERS = 4096 };
@@ -24,6 +26,7 @@ struct threads {
     struct node *nodes;
     uint32_t count, room;
     struct buf texts;
+    uint64_t seed[2];
     uint32_t *table; /* of ids: by hash, chained */
     uint32_t table_size;
     uint64_t work;
@@ -59,6 +62,7 @@ struct threads *threads_new(enum thread_algorithm algorithm)
     struct threads *t = xcalloc(1, sizeof(*t));
 
     t->algorithm = algorithm;
+    digest_random(t->seed, sizeof(t->seed));
     new_node(t); /* NONE */
     new_node(t); /* ROOT */
     return t;
@@ -123,13 +127,9 @@ static void splice(struct threads *t, uint32_t i)
 
 /* ---- message ids ---- */
 
-static uint32_t hash_of(const char *s, size_t n)
+static uint32_t place_of(const struct threads *t, const char *s, size_t n, uint32_t size)
 {
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)s[i]) * UINT64_C(0x100000001b3);
-    return (uint32_t)(h ^ h >> 32);
+    return (uint32_t)(hash_bytes(t->seed, s, n) % size);
 }
 
 static void grow_table(struct threads *t)
@@ -145,7 +145,7 @@ static void grow_table(struct threads *t)
 
         if (n->id_len == 0)
             continue;
-        slot = &t->table[hash_of(t->texts.data + n->id, n->id_len) % size];
+        slot = &t->table[place_of(t, t->texts.data + n->id, n->id_len, size)];
         n->chain = *slot;
         *slot = i;
     }
@@ -159,7 +159,7 @@ static uint32_t find_id(struct threads *t, const char *id)
 
     if (t->count >= t->table_size)
         grow_table(t);
-    slot = &t->table[hash_of(id, len) % t->table_size];
+    slot = &t->table[place_of(t, id, len, t->table_size)];
     for (i = *slot; i != NONE; i = node(t, i)->chain) {
         if (node(t, i)->id_len == len && memcmp(t->texts.data + node(t, i)->id, id, len) == 0)
             return i;
@@ -353,7 +353,7 @@ static bool prune_some(struct threads *t, bool heads)
 static uint32_t *subject_slot(struct threads *t, const struct node *n)
 {
     const char *texts = buf_cstr(&t->texts);
-    uint32_t i = hash_of(texts + n->subject, n->subject_len) % t->subjects_size;
+    uint32_t i = place_of(t, texts + n->subject, n->subject_len, t->subjects_size);
 
     while (t->subjects[i] != NONE && compare_subjects(t, shown(t, t->subjects[i]), n) != 0)
         i = (i + 1) % t->subjects_size;

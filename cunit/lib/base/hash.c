@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cunit/unit.h"
+#include "lib/base/mem.h"
 
 static unsigned freed;
 
@@ -69,9 +70,30 @@ static void test_many(void)
     hash_free(&h);
 }
 
+/* Every byte, the length and both halves of the seed count. */
+static void test_bytes(void)
+{
+    static const uint64_t seeds[][2] = {{1, 2}, {1, 3}, {2, 2}};
+    static const char text[] = "\0\0\0\0abcdefghijklm";
+    uint64_t had[3 * sizeof(text)];
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(seeds); i++) {
+        for (size_t len = 0; len < sizeof(text); len++) {
+            uint64_t hash = hash_bytes(seeds[i], text, len);
+
+            CU_ASSERT_EQUAL(hash_bytes(seeds[i], text, len), hash);
+            for (size_t k = 0; k < n; k++)
+                CU_ASSERT_NOT_EQUAL(had[k], hash);
+            had[n++] = hash;
+        }
+    }
+}
+
 static const struct unit_case cases[] = {
     {"set, get, delete", test_set_get_delete},
     {"many", test_many},
+    {"bytes", test_bytes},
     {NULL, NULL},
 };
 
