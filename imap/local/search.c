@@ -16,6 +16,7 @@ struct search_state {
     struct search *search;
     struct uid_set hits; /* what the answer tells: UIDs or sequence numbers */
     struct uid_set uids; /* for `$`, where the hits are not UIDs */
+    uint64_t highest;    /* mod-sequence of the hits, where it is asked for */
     struct search_answer answer;
     size_t range;  /* writing SEARCH: the range and the number in it */
     uint32_t next; /* 0: begin of the range */
@@ -65,24 +66,12 @@ static void put_number(struct buf *to, uint32_t n)
     buf_append(to, at, (size_t)(digits + sizeof(digits) - at));
 }
 
-/* "(MODSEQ n)" of the hits (RFC 7162 3.1.6). */
-static int put_highest(struct command *cmd, struct buf *to)
-{
-    struct search_state *s = cmd->state;
-    uint64_t highest;
-    int r = local_highest_modseq(s->l, &s->hits, cmd->uid, &highest);
-
-    if (highest != 0)
-        buf_printf(to, " (MODSEQ %llu)", (unsigned long long)highest);
-    return r;
-}
-
 /* "* SEARCH 2 84 882", some thousand numbers a step. */
 static enum step write_step(struct command *cmd)
 {
     struct search_state *s = cmd->state;
     struct buf text = BUF_INIT;
-    int i, r = 0;
+    int i;
 
     for (i = 0; i < HITS_BATCH && s->range < s->hits.count; i++) {
         const struct uid_range *range = &s->hits.ranges[s->range];
@@ -92,14 +81,12 @@ static enum step write_step(struct command *cmd)
         s->next = n == range->last ? 0 : n + 1;
         s->range += n == range->last;
     }
-    if (s->range == s->hits.count && s->program.modseq)
-        r = put_highest(cmd, &text);
+    if (s->range == s->hits.count && s->program.modseq && s->highest != 0) /* RFC 7162 3.1.6 */
+        buf_printf(&text, " (MODSEQ %llu)", (unsigned long long)s->highest);
     if (s->range == s->hits.count)
         buf_puts(&text, "\r\n");
     stream_write(cmd->client->stream, text.data, text.len);
     buf_free(&text);
-    if (r < 0)
-        return command_error(cmd, r);
     return s->range < s->hits.count ? STEP_MORE : command_ok(cmd, NULL, "Completed");
 }
 
@@ -117,16 +104,15 @@ static int add_modseq(struct command *cmd)
     struct search_state *s = cmd->state;
     unsigned what = s->ret.options & ~(unsigned)RETURN_SAVE;
     struct uid_set ends = UID_SET_INIT;
-    uint64_t highest;
+    uint64_t highest = s->highest;
     int r = 0;
 
     if (s->hits.count > 0 && (what & RETURN_MIN) != 0)
         r = uid_set_add(&ends, uid_set_first(&s->hits), uid_set_first(&s->hits));
     if (r == 0 && s->hits.count > 0 && (what & RETURN_MAX) != 0)
         r = uid_set_add(&ends, uid_set_last(&s->hits), uid_set_last(&s->hits));
-    if (r == 0)
-        r = local_highest_modseq(s->l, (what & ~(unsigned)(RETURN_MIN | RETURN_MAX)) == 0 ? &ends : &s->hits,
-                                 cmd->uid, &highest);
+    if (r == 0 && (what & ~(unsigned)(RETURN_MIN | RETURN_MAX)) == 0)
+        r = local_highest_modseq(s->l, &ends, cmd->uid, &highest);
     if (r == 0 && highest != 0)
         s->answer.tail =
             pool_printf(cmd->pool, "%s MODSEQ %llu", s->answer.tail, (unsigned long long)highest);
@@ -177,6 +163,8 @@ static int take_hit(void *context, const struct search_hit *hit)
 
     if (r == 0 && saves(s) && !cmd->uid)
         r = uid_set_add(&s->uids, hit->uid, hit->uid);
+    if (s->program.modseq && hit->seen->record.modseq > s->highest)
+        s->highest = hit->seen->record.modseq;
     return r == 0 && wants_first(s) ? 1 : r;
 }
 
@@ -226,7 +214,8 @@ enum step local_search(struct command *cmd)
     if (s->program.modseq)
         enable_on(cmd->client, ENABLED_CONDSTORE);
     if (r == 0)
-        r = search_begin(s->l->view, s->program.root, SEARCH_NUMBERS, &s->search);
+        r = search_begin(s->l->view, s->program.root, s->program.modseq ? SEARCH_RECORDS : SEARCH_NUMBERS,
+                         &s->search);
     if (r < 0)
         return failed(cmd, r);
     cmd->step = search_some;

@@ -19,6 +19,7 @@ struct sort_state {
     struct search *search;
     struct sorter *sorter;
     struct uid_set uids; /* for `$`, and to know a MIN's or MAX's UID */
+    uint64_t highest;    /* mod-sequence of the hits */
     size_t next;         /* writing */
 };
 
@@ -80,22 +81,18 @@ static void put_set(struct sort_state *s, struct buf *to)
     }
 }
 
-/* The highest mod-sequence of the messages from the nth on. */
-static int highest_from(struct command *cmd, size_t n, size_t end, uint64_t *highest)
+/* Raises *highest to the mod-sequence of the nth. */
+static int raise_to(struct command *cmd, size_t n, uint64_t *highest)
 {
     struct sort_state *s = cmd->state;
-    int r = 0;
+    uint32_t number = sorter_number(s->sorter, n);
+    struct uid_range range = {number, number};
+    struct uid_set one = {&range, 1, 1};
+    uint64_t modseq;
+    int r = local_highest_modseq(s->l, &one, cmd->uid, &modseq);
 
-    for (; r == 0 && n < end; n++) {
-        uint32_t number = sorter_number(s->sorter, n);
-        struct uid_range range = {number, number};
-        struct uid_set one = {&range, 1, 1};
-        uint64_t modseq;
-
-        r = local_highest_modseq(s->l, &one, cmd->uid, &modseq);
-        if (r == 0 && modseq > *highest)
-            *highest = modseq;
-    }
+    if (r == 0 && modseq > *highest)
+        *highest = modseq;
     return r;
 }
 
@@ -106,13 +103,13 @@ static int put_modseq(struct command *cmd, struct buf *to)
     unsigned what = s->ret.options & ~(unsigned)RETURN_SAVE;
     bool ends = s->ret.extended && (what & ~(unsigned)(RETURN_MIN | RETURN_MAX)) == 0;
     size_t count = sorter_count(s->sorter);
-    uint64_t highest = 0;
+    uint64_t highest = ends ? 0 : s->highest;
     int r = 0;
 
-    if (count > 0 && (!ends || (what & RETURN_MIN) != 0))
-        r = highest_from(cmd, 0, ends ? 1 : count, &highest);
-    if (r == 0 && count > 0 && ends && (what & RETURN_MAX) != 0)
-        r = highest_from(cmd, count - 1, count, &highest);
+    if (ends && count > 0 && (what & RETURN_MIN) != 0)
+        r = raise_to(cmd, 0, &highest);
+    if (r == 0 && ends && count > 0 && (what & RETURN_MAX) != 0)
+        r = raise_to(cmd, count - 1, &highest);
     if (r == 0 && highest != 0)
         buf_printf(to, s->ret.extended ? " MODSEQ %llu" : " (MODSEQ %llu)", (unsigned long long)highest);
     return r;
@@ -225,6 +222,8 @@ static int take_hit(void *context, const struct search_hit *hit)
 
     if (r == 0 && saves(s))
         r = uid_set_add(&s->uids, hit->uid, hit->uid);
+    if (hit->seen->record.modseq > s->highest)
+        s->highest = hit->seen->record.modseq;
     return r;
 }
 
