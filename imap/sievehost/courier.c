@@ -69,8 +69,7 @@ static void *work(void *context)
     return NULL;
 }
 
-/* One more thread, blocking all signals.  Without one the others do the work; there is one at least, or the process is
- * out of threads altogether. */
+/* One more thread, blocking all signals.  Without one the others do the work. */
 static void add_thread(struct courier *c)
 {
     pthread_attr_t attr;
@@ -84,15 +83,22 @@ static void add_thread(struct courier *c)
     pthread_attr_setstacksize(&attr, STACK);
     if (pthread_create(&thread, &attr, work, c) == 0)
         c->threads++;
-    else
-        BUG_ON(c->threads == 0);
     pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* With the mutex held: the system has no thread for us, not even one; what was submitted is all there is to do. */
+static void take_back(struct courier *c, const struct courier_task *task)
+{
+    BUG_ON(c->first != task || task->next != NULL);
+    c->first = NULL;
+    c->tail = &c->first;
 }
 
 void courier_submit(struct courier *c, struct courier_task *task)
 {
     unsigned queued = 0;
+    bool alone;
 
     pthread_mutex_lock(&c->mutex);
     task->next = NULL;
@@ -102,8 +108,13 @@ void courier_submit(struct courier *c, struct courier_task *task)
         queued++;
     if (queued > c->idle && c->threads < COURIER_THREADS_MAX)
         add_thread(c);
+    alone = c->threads == 0;
+    if (alone)
+        take_back(c, task);
     pthread_cond_signal(&c->work);
     pthread_mutex_unlock(&c->mutex);
+    if (alone)
+        task->run(task);
 }
 
 void courier_free(struct courier **courier)

@@ -17,7 +17,8 @@ struct courier_task {
 
 struct courier *courier_new(void);
 
-/* Has run() called, once, by one of the threads; the task is the caller's, who must not touch it before. */
+/* Has run() called, once, by one of the threads; the task is the caller's, who must not touch it before.  Where the system
+ * has no thread to give, run() is called here. */
 void courier_submit(struct courier *courier, struct courier_task *task);
 
 /* Waits until everything that was submitted is done, ends the threads.  *courier may be NULL. */
