@@ -271,6 +271,21 @@ def test_redirect(place):
     assert place.counts(u, "INBOX") == [1]
 
 
+def test_redirect_in_a_circle(place):
+    """What was sent to somebody who sends it back is kept: it must be somewhere."""
+    u = place.user()
+    place.script(u, 'redirect "a@else.where";')
+    first = message("circle")
+    ok(place.deliver(u, first))
+    back = b"Received: from else.where by here; Mon, 1 Jan 2024 00:00:00 +0000\r\n" + first
+    for _ in range(2):
+        ok(place.deliver(u, back))
+    ok(place.deliver(u, first))
+    assert [s[0] for s in place.sendmail.take()] == ["-i -f sender@example.org -- a@else.where"]
+    assert place.counts(u, "INBOX") == [1]
+    assert "has come another way" in place.log()
+
+
 def test_redirect_fails(place):
     u = place.user()
     place.script(u, 'redirect "a@else.where";')

@@ -311,22 +311,36 @@ static int send_on(struct sieve_recipient *r, const struct sieve_action *action,
     return outgoing_send(&mail, action_deadline(r), why);
 }
 
+/* Sends it, but not a second time.  From whom it was sent to it may come back, by way of more servers: then it goes in a
+ * circle, and is kept, or it would be nowhere. */
+static int send_on_once(struct sieve_recipient *r, const struct sieve_action *action, struct buf *why)
+{
+    const struct content content = content_of(r, action);
+    const char *key = done_key(r, action, action->address);
+    const char *way = key != NULL ? pool_printf(r->pool, "%s\n%u", key, count_hops(&content)) : NULL;
+    int result;
+
+    if (is_done(r, way))
+        return 0;
+    if (is_done(r, key)) {
+        buf_puts(why, "it was sent there before, and has come another way");
+        return ERR_EXISTS;
+    }
+    result = send_on(r, action, why);
+    if (result == 0) {
+        mark_done(r, way);
+        mark_done(r, key);
+    }
+    return result;
+}
+
 /* To oneself is a keep: it would come back for ever. */
 static int redirect(struct sieve_recipient *r, const struct sieve_action *action, struct buf *why)
 {
-    const char *key = done_key(r, action, action->address);
-    int result;
-
-    if (is_own(r, action->address)) {
-        keep(r, action);
-        return 0;
-    }
-    if (is_done(r, key))
-        return 0;
-    result = send_on(r, action, why);
-    if (result == 0)
-        mark_done(r, key);
-    return result;
+    if (!is_own(r, action->address))
+        return send_on_once(r, action, why);
+    keep(r, action);
+    return 0;
 }
 
 /* ---- reject ---- */
