@@ -91,7 +91,9 @@ def test_nothing_is_left(imapd):
         assert c.select("INBOX") == 2  # nothing was expunged
     for user in ("fred", "bob"):
         folder = imapd.path("config/log/" + user)
-        text = b"".join(open(os.path.join(folder, f), "rb").read() for f in os.listdir(folder))
+        texts = [open(os.path.join(folder, f), "rb").read() for f in os.listdir(folder)]
+        assert sum(user.encode() + b"'s own" in t for t in texts) == 4  # a file each time
+        text = b"".join(texts)
         other = {"fred": b"bob", "bob": b"fred"}[user]
         assert text.count(b"AUTHENTICATE PLAIN") == 0 and other + b"'s own" not in text
         assert user.encode() + b"'s own" in text

@@ -606,6 +606,7 @@ static void forget_user(struct login *l)
     l->ssf = 0;
     p->outcome = (struct login_result){0};
     p->commands = 0;
+    p->number = atomic_fetch_add(&l->service->sessions, 1) + 1; /* for the next telemetry file */
     renew_pool(l);
 }
 

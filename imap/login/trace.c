@@ -72,21 +72,23 @@ static int telemetry_open(const char *dir, const char *name)
     return fd;
 }
 
-/* SERVICE-PID; a process has many sessions, so those after a user's first also carry their number. */
+/* SERVICE-PID or SERVICE-SESSION; a process has many sessions, and a connection many users' one after the other, so
+ * those after the first also carry a number. */
 static int telemetry_create(const struct login *l, const char *dir)
 {
     char name[256];
-    int fd;
+    int fd, n;
 
-    if (opt_switch(OPT_TELEMETRY_BYSESSIONID)) {
-        snprintf(name, sizeof(name), "%s-%s", l->service->name, l->id);
-        return telemetry_open(dir, name);
-    }
-    snprintf(name, sizeof(name), "%s-%d", l->service->name, (int)getpid());
+    if (opt_switch(OPT_TELEMETRY_BYSESSIONID))
+        n = snprintf(name, sizeof(name), "%s-%s", l->service->name, l->id);
+    else
+        n = snprintf(name, sizeof(name), "%s-%d", l->service->name, (int)getpid());
+    if (n < 0 || (size_t)n >= sizeof(name))
+        return -1;
     fd = telemetry_open(dir, name);
     if (fd >= 0)
         return fd;
-    snprintf(name, sizeof(name), "%s-%d-%" PRIu64, l->service->name, (int)getpid(), l->p->number);
+    snprintf(name + n, sizeof(name) - (size_t)n, "-%" PRIu64, l->p->number);
     return telemetry_open(dir, name);
 }
 
