@@ -283,7 +283,7 @@ def test_redirect_in_a_circle(place):
     ok(place.deliver(u, first))
     assert [s[0] for s in place.sendmail.take()] == ["-i -f sender@example.org -- a@else.where"]
     assert place.counts(u, "INBOX") == [1]
-    assert "has come another way" in place.log()
+    assert re.search('sieve.trouble user="%s" .*has come another way" session="[^"]+"' % u, place.log())
 
 
 def test_redirect_fails(place):

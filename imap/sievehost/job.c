@@ -89,6 +89,7 @@ struct sieve_job *sieve_job_new(struct sievehost *host, const struct sieve_envel
     *e = *envelope;
     e->from = pool_strdup(job->pool, e->from);
     e->peer = pool_strdup(job->pool, e->peer);
+    e->session = pool_strdup(job->pool, e->session);
     e->auth = e->auth != NULL ? pool_strdup(job->pool, e->auth) : NULL;
     e->message_id = e->message_id != NULL ? pool_strdup(job->pool, e->message_id) : NULL;
     return job;
@@ -214,7 +215,9 @@ static void run_task(struct courier_task *task)
     bool abandoned;
 
     MAGIC_CHECK(job, SIEVE_JOB_MAGIC);
+    log_set_session(job->envelope.session);
     perform_all(job);
+    log_set_session(NULL);
     pthread_mutex_lock(&job->mutex);
     job->done = true;
     abandoned = job->abandoned;

@@ -51,6 +51,7 @@ struct sieve_envelope {
     const char *from;       /* reverse path, "" for the null one */
     const char *auth;       /* MAIL AUTH=, or NULL */
     const char *peer;       /* the client's address, "" for none */
+    const char *session;    /* the session's id, for the log */
     const char *message_id; /* what tells that the message has come before; NULL: not looked for */
     bool utf8;              /* SMTPUTF8 */
     const char *data;       /* the message, of stage_map(): taken over */

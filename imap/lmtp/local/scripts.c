@@ -21,6 +21,7 @@ static bool make_job(struct lmtpd_txn *txn, struct local_state *s)
         .from = txn->from,
         .auth = txn->auth,
         .peer = txn->login->peer,
+        .session = txn->login->id,
         .message_id = s->message_id,
         .utf8 = txn->utf8,
     };
