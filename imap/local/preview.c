@@ -267,7 +267,8 @@ void preview_part(const char *raw, size_t n, const struct preview_kind *kind, st
     decoder_feed(&decoder, raw, n, &decoded);
     if (kind->whole)
         decoder_finish(&decoder, &decoded, NULL);
-    if (converter_new(kind->charset, &converter) == 0) {
+    /* what is labelled with nothing is US-ASCII, or most likely UTF-8 */
+    if (kind->charset[0] != '\0' && converter_new(kind->charset, &converter) == 0) {
         converter_feed(converter, decoded.data, decoded.len, &text);
         if (kind->whole)
             converter_finish(converter, &text);

@@ -23,7 +23,7 @@ int preview_of(struct message *message, struct buf *to);
 /* What a part's bytes are. */
 struct preview_kind {
     enum decode_encoding decoding;
-    const char *charset; /* "" as US-ASCII; what is not known is taken for UTF-8 */
+    const char *charset; /* none ("") and what is not known is taken for UTF-8 */
     bool html;
     bool whole; /* they are all there, not only its beginning */
 };

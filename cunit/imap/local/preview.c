@@ -202,6 +202,8 @@ static void test_part(void)
         const char *out;
     } rows[] = {
         {"abc", {DECODE_IDENTITY, "", false, true}, "abc"},
+        {"\xe2\x82\xac\xff", {DECODE_IDENTITY, "", false, true}, "\xe2\x82\xac" REPLACED},
+        {"\xe2\x82", {DECODE_IDENTITY, "us-ascii", false, true}, REPLACED REPLACED},
         {"Gr\xfc\xdf", {DECODE_IDENTITY, "iso-8859-1", false, true}, "Gr\xc3\xbc\xc3\x9f"},
         {"\xcf\xf0", {DECODE_IDENTITY, "KOI8-R", false, true}, "\xd0\xbe\xd0\x9f"},
         {"\x1b$B$\"\x1b(B", {DECODE_IDENTITY, "iso-2022-jp", false, true}, "\xe3\x81\x82"},
