@@ -18,6 +18,7 @@ def test_greeting_and_capabilities(imapd):
     r = c.ok("LOGIN fred secret")
     after = c.ok("CAPABILITY").one(rb"^\* CAPABILITY (.*)$").group(1).decode()
     assert "[CAPABILITY %s]" % after in r.text
+    assert len(set(after.split())) == len(after.split())
     words = "ACL CHILDREN CONDSTORE IDLE MOVE NAMESPACE QRESYNC QUOTA MULTIAPPEND APPENDLIMIT RIGHTS=kxten UIDPLUS UNSELECT"
     assert set(words.split()) <= set(after.split())
     for absent in ("AUTH=PLAIN", "STARTTLS"):

@@ -12,7 +12,7 @@
 #include "lib/base/str.h"
 
 enum { MUPDATE_PORT = 3905 };
-enum when { ALWAYS, BEFORE, AFTER, TRUSTED, PROXY };
+enum when { ALWAYS, BEFORE, AFTER, TRUSTED };
 enum through { SERVER, FRONT };
 
 struct row {
@@ -254,8 +254,6 @@ static bool is_due(const struct client *c, enum when when)
         return authenticated;
     case TRUSTED:
         return authenticated && c->is_peer;
-    case PROXY:
-        return authenticated && c->is_proxied && leg_program()->local != NULL;
     }
     return false;
 }
