@@ -188,20 +188,6 @@ static void learn(const struct ack *ack)
     }
 }
 
-static bool has_text(struct mailbox *m, uint32_t number, const struct mailbox_record *record, unsigned n)
-{
-    char *text = fixture_text(n), got[1024];
-    struct message *msg;
-    bool same;
-
-    message_open(m, number, record, &msg);
-    same = message_read(msg, 0, got, sizeof(got)) == (int64_t)strlen(text) &&
-           memcmp(got, text, strlen(text)) == 0;
-    message_close(&msg);
-    free(text);
-    return same;
-}
-
 /* One process may have been killed between an operation and its word: each of `children` leaves one operation
  * that is done or not. */
 static void verify(unsigned children)
@@ -227,7 +213,7 @@ static void verify(unsigned children)
         back += (known.state[record.uid] & 2) != 0;
         wrong += (known.state[record.uid] & 4) && !(record.system & RECORD_FLAGGED);
         if (known.state[record.uid] & 1)
-            wrong += !has_text(m, i, &record, known.number[record.uid]);
+            wrong += !fixture_has_text(m, i, &record, known.number[record.uid]);
     }
     for (uint32_t uid = 1; uid < UIDS_MAX; uid++) {
         if ((known.state[uid] & 3) == 1 && !there[uid]) {

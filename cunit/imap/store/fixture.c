@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "imap/store/message.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
@@ -163,6 +164,20 @@ int64_t fixture_append(struct mailbox *m, unsigned n, unsigned count, uint32_t s
     uid = uid_set_first(&result.uids);
     uid_set_free(&result.uids);
     return r < 0 ? r : uid;
+}
+
+bool fixture_has_text(struct mailbox *m, uint32_t place, const struct mailbox_record *record, unsigned n)
+{
+    char *text = fixture_text(n), got[1024];
+    struct message *msg;
+    bool same;
+
+    message_open(m, place, record, &msg);
+    same = message_read(msg, 0, got, sizeof(got)) == (int64_t)strlen(text) &&
+           memcmp(got, text, strlen(text)) == 0;
+    message_close(&msg);
+    free(text);
+    return same;
 }
 
 struct view *fixture_view(struct fixture *f, const char *id)

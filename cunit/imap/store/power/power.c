@@ -10,7 +10,6 @@
 #include "cunit/unit.h"
 #include "imap/store/copy.h"
 #include "imap/store/mailbox-private.h"
-#include "imap/store/message.h"
 #include "lib/base/mem.h"
 
 enum { UIDS_MAX = 1000, BATCH = 3 };
@@ -141,20 +140,6 @@ static void learn(struct known known[2], const struct ack *ack)
     }
 }
 
-static bool has_text(struct mailbox *m, uint32_t place, const struct mailbox_record *record, unsigned number)
-{
-    char *text = fixture_text(number), got[1024];
-    struct message *msg;
-    bool same;
-
-    message_open(m, place, record, &msg);
-    same = message_read(msg, 0, got, sizeof(got)) == (int64_t)strlen(text) &&
-           memcmp(got, text, strlen(text)) == 0;
-    message_close(&msg);
-    free(text);
-    return same;
-}
-
 /* Why the record is wrong; NULL. */
 static const char *look_at(struct mailbox *m, uint32_t place, const struct mailbox_record *r,
                            const struct message_known *k)
@@ -169,8 +154,9 @@ static const char *look_at(struct mailbox *m, uint32_t place, const struct mailb
         return "an expunged message came back";
     if (k->flagged && !(r->system & RECORD_FLAGGED))
         return "an acknowledged flag is lost";
-    return k->appended && !has_text(m, place, r, k->number) ? "an acknowledged message has another text"
-                                                            : NULL;
+    return k->appended && !fixture_has_text(m, place, r, k->number)
+               ? "an acknowledged message has another text"
+               : NULL;
 }
 
 static const char *look_through(struct mailbox *m, const struct known *known)
