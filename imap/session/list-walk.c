@@ -29,31 +29,34 @@ bool list_is_visible(const struct client *c, const struct mboxlist_record *recor
 }
 
 /* The userid, the groups, "anyone": under which the reverse table may have the user's names. */
-static const char *const *identifiers_of(struct command *cmd)
+static const char **identifiers_of(const struct identity *identity, struct pool *pool)
 {
-    const struct identity *identity = cmd->client->identity;
-    struct list *l = cmd->state;
+    const char **identifiers = pool_alloc(pool, (identity->group_count + 3) * sizeof(*identifiers));
     size_t n = 0;
 
-    if (l->identifiers != NULL)
-        return l->identifiers;
-    l->identifiers = pool_alloc(cmd->pool, (identity->group_count + 3) * sizeof(*l->identifiers));
-    l->identifiers[n++] = identity->userid;
+    identifiers[n++] = identity->userid;
     for (size_t i = 0; i < identity->group_count; i++)
-        l->identifiers[n++] = pool_printf(cmd->pool, "group:%s", identity->groups[i]);
-    l->identifiers[n++] = "anyone";
-    return l->identifiers;
+        identifiers[n++] = pool_printf(pool, "group:%s", identity->groups[i]);
+    identifiers[n++] = "anyone";
+    return identifiers;
 }
 
-/* What the user may see of what begins with a prefix (and something more, to be sorted out by list_is_visible()). */
-static struct mboxlist_iter *open_iter(struct command *cmd, const char *prefix)
+struct mboxlist_iter *list_iter(const struct client *c, struct pool *pool, const char ***identifiers,
+                                const char *prefix)
 {
-    const struct client *c = cmd->client;
-
     if (c->identity->is_admin)
         return mboxlist_iter_all(c->list, prefix, MBOXLIST_TYPES_ACTIVE);
-    return mboxlist_iter_visible(c->list, prefix, *c->ns->inbox != '\0' ? c->ns->inbox : NULL,
-                                 identifiers_of(cmd), MBOXLIST_TYPES_ACTIVE);
+    if (*identifiers == NULL)
+        *identifiers = identifiers_of(c->identity, pool);
+    return mboxlist_iter_visible(c->list, prefix, *c->ns->inbox != '\0' ? c->ns->inbox : NULL, *identifiers,
+                                 MBOXLIST_TYPES_ACTIVE);
+}
+
+static struct mboxlist_iter *open_iter(struct command *cmd, const char *prefix)
+{
+    struct list *l = cmd->state;
+
+    return list_iter(cmd->client, cmd->pool, &l->identifiers, prefix);
 }
 
 /* ---- children ---- */

@@ -11,6 +11,7 @@
 #include "lib/mboxlist/record.h"
 
 struct hash;
+struct mboxlist_iter;
 struct metadata_request;
 struct wildcard;
 
@@ -79,6 +80,11 @@ struct list_options {
  * both may be missing.  0 or ERR_SYNTAX. */
 int list_options_select(struct imap_args *args, struct list_options *o);
 int list_options_return(struct imap_args *args, struct list_options *o);
+
+/* What the user may see of what begins with an internal prefix, and something more, to be sorted out by list_is_visible().
+ * *identifiers: NULL before the first call; kept for the next, in the pool. */
+struct mboxlist_iter *list_iter(const struct client *c, struct pool *pool, const char ***identifiers,
+                                const char *prefix);
 
 /* May the user know of this mailbox? */
 bool list_is_visible(const struct client *c, const struct mboxlist_record *record);

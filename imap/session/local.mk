@@ -34,6 +34,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/referral.c imap/session/referral.h \
 	imap/session/route.c imap/session/route.h \
 	imap/session/select-params.c imap/session/select-params.h \
+	imap/session/sources.c imap/session/sources.h \
 	imap/session/specials.c imap/session/specials.h \
 	imap/session/spread.c imap/session/spread.h \
 	imap/session/status-items.c imap/session/status-items.h imap/session/status-items.def
