@@ -123,13 +123,21 @@ void client_bye(struct client *c, const char *code, const char *text)
 
 /* ---- names and rights ---- */
 
+void client_put_name(const struct client *c, const char *external, struct buf *to)
+{
+    if (c->ns->utf8)
+        imap_put_utf8_astring(to, external);
+    else
+        imap_put_astring(to, external);
+}
+
 const char *client_name_out(const struct client *c, struct pool *pool, const char *internal)
 {
     struct buf external = BUF_INIT, wire = BUF_INIT;
     const char *out = NULL;
 
     if (namespace_to_external(c->ns, internal, &external) == 0) {
-        imap_put_astring(&wire, buf_cstr(&external));
+        client_put_name(c, buf_cstr(&external), &wire);
         out = pool_strdup(pool, buf_cstr(&wire));
     }
     buf_free(&external);

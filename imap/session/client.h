@@ -97,9 +97,11 @@ void client_selection_lost(struct client *c);
  * more. */
 void client_bye(struct client *c, const char *code, const char *text);
 
-/* An internal name as this client knows it, ready for a response (an astring); NULL when the client's
- * namespace has no name for it.  In the pool. */
+/* An internal name as this client knows it, ready for a response (an astring; with c->ns->utf8 in UTF-8, maybe quoted);
+ * NULL when the client's namespace has no name for it.  In the pool. */
 const char *client_name_out(const struct client *c, struct pool *pool, const char *internal);
+/* An external name likewise, appended. */
+void client_put_name(const struct client *c, const char *external, struct buf *to);
 /* The other way, of an argument already read; a trailing separator is cut.  0, ERR_BADNAME, ERR_TOOBIG. */
 int client_name_in(const struct client *c, struct pool *pool, const char *external, const char **internal_r);
 

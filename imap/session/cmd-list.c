@@ -51,7 +51,7 @@ static void tell_rights(struct command *cmd, const struct list_entry *entry)
 
     acl_format_rights(name_config(), client_rights(c, entry->internal, entry->record->acl), &letters);
     buf_puts(&line, "* MYRIGHTS ");
-    imap_put_astring(&line, entry->external);
+    client_put_name(c, entry->external, &line);
     buf_putc(&line, ' ');
     imap_put_astring(&line, buf_cstr(&letters));
     buf_puts(&line, "\r\n");

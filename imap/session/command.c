@@ -7,6 +7,7 @@
 #include "imap/session/capability.h"
 #include "imap/session/client.h"
 #include "imap/session/commands.h"
+#include "imap/session/enable.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -71,6 +72,7 @@ void command_args_of(const struct command *cmd, const char *text, size_t len, st
         args->max_word = (size_t)word;
     if (quoted > 0)
         args->max_quoted = (size_t)quoted;
+    args->utf8 = enable_is_on(cmd->client, ENABLED_UTF8);
 }
 
 /* ---- counters ---- */

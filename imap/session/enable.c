@@ -4,6 +4,7 @@
 #include "imap/session/client.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/name/namespace.h"
 
 static const struct {
     const char *capability;
@@ -25,6 +26,8 @@ void enable_on(struct client *c, unsigned what)
     for (unsigned i = 0; i < ENABLE_BITS; i++)
         if ((what & (1u << i)) != 0 && !capability_is_suppressed(table[i].capability))
             c->enabled |= (1u << i) | table[i].implied;
+    if (c->ns != NULL)
+        c->ns->utf8 = (c->enabled & ENABLED_UTF8) != 0;
 }
 
 bool enable_is_on(const struct client *c, unsigned what)

@@ -110,7 +110,7 @@ void list_put(struct client *c, const char *word, const char *attributes, const 
     struct buf line = BUF_INIT;
 
     buf_printf(&line, "* %s (%s) \"%c\" ", word, attributes, c->ns->separator);
-    imap_put_astring(&line, external);
+    client_put_name(c, external, &line);
     buf_printf(&line, "%s\r\n", more);
     stream_write(c->stream, line.data, line.len);
     buf_free(&line);

@@ -62,8 +62,10 @@ enum step referral_answer(struct command *cmd, const struct mboxlist_record *rec
 {
     const struct client *c = cmd->client;
     struct buf external = BUF_INIT, code = BUF_INIT;
+    struct namespace ns = *c->ns;
 
-    namespace_to_external(c->ns, record->name, &external);
+    ns.utf8 = false;
+    namespace_to_external(&ns, record->name, &external);
     buf_puts(&code, "REFERRAL ");
     referral_url(c->identity->userid, record->server, buf_cstr(&external), &code);
     command_no(cmd, buf_cstr(&code), "Remote mailbox");

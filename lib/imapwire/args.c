@@ -146,6 +146,8 @@ static int take_quoted(struct imap_args *a, const char **s_r)
         return fail(a, "Missing closing quote");
     if ((size_t)(a->at - begin) > a->max_quoted)
         return fail(a, "Quoted string too long");
+    if (a->utf8 && !str_is_utf8(begin, (size_t)(a->at - begin)))
+        return fail(a, "Invalid UTF-8 in quoted string");
     *s_r = to = pool_alloc(a->pool, (size_t)(a->at - begin) + 1);
     for (; begin < a->at; begin++) {
         if (*begin == '\\')

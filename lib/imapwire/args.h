@@ -24,6 +24,7 @@ struct imap_args {
     struct pool *pool;
     const char *error;           /* static; NULL until something failed */
     size_t max_word, max_quoted; /* bytes; set by init to no limit */
+    bool utf8;                   /* what is quoted must be UTF-8 (RFC 6855 3); false after init */
 };
 
 void imap_args_init(struct imap_args *a, struct pool *pool, const char *data, size_t len);

@@ -13,12 +13,13 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7f;
 }
 
-static bool is_quotable(const char *s, size_t n)
+static bool is_quotable(const char *s, size_t n, bool utf8)
 {
-    if (n > QUOTED_MAX)
+    if (n > QUOTED_MAX || (utf8 && !str_is_utf8(s, n)))
         return false;
     for (size_t i = 0; i < n; i++)
-        if (!is_plain((unsigned char)s[i]) && s[i] != '\t' && s[i] != '\0')
+        if (!is_plain((unsigned char)s[i]) && s[i] != '\t' && s[i] != '\0' &&
+            !(utf8 && (unsigned char)s[i] >= 0x80))
             return false;
     return true;
 }
@@ -51,12 +52,22 @@ static void put_literal(struct buf *to, const char *s, size_t n, const char *plu
             buf_putc(to, s[i]);
 }
 
-void imap_put_string(struct buf *to, const char *s, size_t n)
+static void put_string(struct buf *to, const char *s, size_t n, bool utf8)
 {
-    if (is_quotable(s, n))
+    if (is_quotable(s, n, utf8))
         put_quoted(to, s, n);
     else
         put_literal(to, s, n, "");
+}
+
+void imap_put_string(struct buf *to, const char *s, size_t n)
+{
+    put_string(to, s, n, false);
+}
+
+void imap_put_utf8_string(struct buf *to, const char *s, size_t n)
+{
+    put_string(to, s, n, true);
 }
 
 void imap_put_string8(struct buf *to, const char *s, size_t n)
@@ -95,13 +106,21 @@ void imap_put_astring(struct buf *to, const char *s)
         imap_put_string(to, s, strlen(s));
 }
 
+void imap_put_utf8_astring(struct buf *to, const char *s)
+{
+    if (is_atom(s))
+        buf_puts(to, s);
+    else
+        imap_put_utf8_string(to, s, strlen(s));
+}
+
 int imap_put_argument(struct buf *to, const char *s, int literal_plus)
 {
     size_t n = strlen(s);
 
     if (is_atom(s))
         buf_puts(to, s);
-    else if (is_quotable(s, n))
+    else if (is_quotable(s, n, false))
         put_quoted(to, s, n);
     else if (literal_plus)
         put_literal(to, s, n, "+");

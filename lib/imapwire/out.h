@@ -16,6 +16,10 @@ void imap_put_nstring(struct buf *to, const char *s);
 /* An atom where it can be one (not NIL, not empty), else as imap_put_string. */
 void imap_put_astring(struct buf *to, const char *s);
 
+/* As imap_put_string and imap_put_astring, for who takes UTF-8 in quoted strings (RFC 6855 3). */
+void imap_put_utf8_string(struct buf *to, const char *s, size_t n);
+void imap_put_utf8_astring(struct buf *to, const char *s);
+
 /* The same for a command to a server: literals as {n+} with `literal_plus`.  Without it only a string
  * that a quoted string can hold: 0, or ERR_UNSUPPORTED (nothing appended). */
 int imap_put_argument(struct buf *to, const char *s, int literal_plus);

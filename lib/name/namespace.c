@@ -4,6 +4,8 @@
 
 #include "lib/base/error.h"
 #include "lib/base/str.h"
+#include "lib/charset/utf7.h"
+#include "lib/charset/utf8.h"
 #include "lib/name/mboxname.h"
 
 void namespace_init(struct namespace *ns, const struct name_config *config, const char *userid, bool is_admin,
@@ -20,8 +22,45 @@ void namespace_init(struct namespace *ns, const struct name_config *config, cons
     ns->alt = config->altnamespace && !is_admin;
     ns->domain = pool_strndup(pool, buf_cstr(&inbox), domain_len);
     ns->inbox = pool_strdup(pool, buf_cstr(&inbox));
+    ns->utf8 = false;
     ns->all_domains = is_admin && domain_len == 0 && config->virtdomains != VIRTDOMAINS_OFF;
     buf_free(&inbox);
+}
+
+/* ---- UTF-8 outside, modified UTF-7 inside ---- */
+
+/* What no name may have (RFC 6855 3); the text is UTF-8. */
+static bool has_controls(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t c;
+
+        i += utf8_next(s + i, n - i, &c);
+        if (c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029)
+            return true;
+    }
+    return false;
+}
+
+static int encode(const char *utf8, struct buf *to)
+{
+    size_t n = strlen(utf8);
+
+    return has_controls(utf8, n) || utf7_from_utf8(utf8, n, to) < 0 ? ERR_BADNAME : 0;
+}
+
+/* Puts the UTF-8 of what stands behind `before` in its place. */
+static int decode(struct buf *name, size_t before)
+{
+    struct buf utf8 = BUF_INIT;
+    bool ok = utf7_to_utf8(name->data + before, name->len - before, &utf8) == 0 &&
+              !has_controls(utf8.data, utf8.len);
+
+    buf_truncate(name, before);
+    if (ok)
+        buf_append(name, utf8.data, utf8.len);
+    buf_free(&utf8);
+    return ok ? 0 : ERR_NOTFOUND;
 }
 
 /* ---- external to internal ---- */
@@ -142,7 +181,7 @@ static int to_internal(const struct namespace *ns, const char *external, const c
     return put_internal(ns, rest, left, internal) == left ? 0 : ERR_BADNAME;
 }
 
-int namespace_to_internal(const struct namespace *ns, const char *external, struct buf *internal)
+static int wire_to_internal(const struct namespace *ns, const char *external, struct buf *internal)
 {
     size_t before = internal->len, len;
     struct buf domain = BUF_INIT;
@@ -159,6 +198,20 @@ int namespace_to_internal(const struct namespace *ns, const char *external, stru
     if (r != 0)
         buf_truncate(internal, before);
     buf_free(&domain);
+    return r;
+}
+
+int namespace_to_internal(const struct namespace *ns, const char *external, struct buf *internal)
+{
+    struct buf utf7 = BUF_INIT;
+    int r;
+
+    if (!ns->utf8)
+        return wire_to_internal(ns, external, internal);
+    r = encode(external, &utf7);
+    if (r == 0)
+        r = wire_to_internal(ns, buf_cstr(&utf7), internal);
+    buf_free(&utf7);
     return r;
 }
 
@@ -250,7 +303,7 @@ int namespace_to_external(const struct namespace *ns, const char *internal, stru
         r = put_other(ns, local, external);
     if (r == 0 && ns->all_domains)
         put_at_domain(ns, internal, domain_len, before, external);
-    return r;
+    return r == 0 && ns->utf8 ? decode(external, before) : r;
 }
 
 /* ---- listing ---- */
@@ -263,13 +316,11 @@ static bool may_become(const char *literal, const char *word)
     return n <= strlen(word) && str_ieq_n(literal, word, n);
 }
 
-void namespace_scan_prefix(const struct namespace *ns, const char *literal, struct buf *prefix)
+static void scan_prefix(const struct namespace *ns, const char *literal, struct buf *prefix)
 {
     size_t before = prefix->len, len = strlen(literal);
     const char *rest;
 
-    if (ns->all_domains)
-        return;
     if (may_become(literal, "INBOX") || (ns->alt && (may_become(literal, ns->config->userprefix) ||
                                                      may_become(literal, ns->config->sharedprefix)))) {
         if (ns->domain[0] != '\0')
@@ -283,14 +334,38 @@ void namespace_scan_prefix(const struct namespace *ns, const char *literal, stru
         put_internal(ns, rest, len - (size_t)(rest - literal), prefix);
 }
 
+void namespace_scan_prefix(const struct namespace *ns, const char *literal, struct buf *prefix)
+{
+    size_t same = 0;
+    struct buf begin = BUF_INIT;
+
+    if (ns->all_domains)
+        return;
+    if (!ns->utf8) {
+        scan_prefix(ns, literal, prefix);
+        return;
+    }
+    /* what the next character would be in modified UTF-7 depends on what follows it */
+    while (literal[same] >= 0x20 && literal[same] < 0x7f && literal[same] != '&')
+        same++;
+    buf_append(&begin, literal, same);
+    scan_prefix(ns, buf_cstr(&begin), prefix);
+    buf_free(&begin);
+}
+
 static void put_space(const struct namespace *ns, const char *prefix, bool with_separator, struct buf *to)
 {
+    struct buf utf8 = BUF_INIT;
+
+    if (ns->utf8 && utf7_to_utf8(prefix, strlen(prefix), &utf8) == 0)
+        prefix = buf_cstr(&utf8);
     buf_puts(to, "((\"");
     for (; *prefix != '\0'; prefix++) {
         if (*prefix == '"' || *prefix == '\\')
             buf_putc(to, '\\');
         buf_putc(to, *prefix);
     }
+    buf_free(&utf8);
     if (with_separator)
         buf_putc(to, ns->separator);
     buf_printf(to, "\" \"%c\"))", ns->separator);

@@ -125,6 +125,30 @@ static void test_limits(void)
     pool_free(&pool);
 }
 
+/* RFC 6855 3 */
+static void test_utf8(void)
+{
+    static const struct {
+        const char *text;
+        bool utf8;
+        int result;
+    } rows[] = {
+        {"\"\xc3\xa9\"", true, 0},      {"\"\xe9\"", true, ERR_SYNTAX},         {"\"\xe9\"", false, 0},
+        {"\"\xc3\"", true, ERR_SYNTAX}, {"\"\xed\xa0\x80\"", true, ERR_SYNTAX}, {"{1}\r\n\xe9", true, 0},
+        {"\xc3\xa9", true, ERR_SYNTAX}, /* no atom */
+    };
+    struct pool *pool = pool_new(0);
+    struct imap_args a;
+    const char *s;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        imap_args_init(&a, pool, rows[i].text, strlen(rows[i].text));
+        a.utf8 = rows[i].utf8;
+        CU_ASSERT_EQUAL(imap_args_astring(&a, &s), rows[i].result);
+    }
+    pool_free(&pool);
+}
+
 static void test_nstring(void)
 {
     struct pool *pool = pool_new(0);
@@ -394,6 +418,7 @@ static void test_truncated(void)
 static const struct unit_case cases[] = {
     {"astring", test_astring},
     {"other strings", test_other_strings},
+    {"UTF-8", test_utf8},
     {"NUL", test_nul},
     {"limits", test_limits},
     {"nstring", test_nstring},

@@ -9,18 +9,20 @@
 static void test_strings(void)
 {
     static const struct {
-        const char *in, *string, *astring;
+        const char *in, *string, *astring, *utf8; /* NULL: as astring */
     } rows[] = {
-        {"abc", "\"abc\"", "abc"},
-        {"", "\"\"", "\"\""},
-        {"NIL", "\"NIL\"", "\"NIL\""},
-        {"nil", "\"nil\"", "\"nil\""},
-        {"a b", "\"a b\"", "\"a b\""},
-        {"a\"\\", "\"a\\\"\\\\\"", "\"a\\\"\\\\\""},
-        {"a\r\n", "{3}\r\na\r\n", "{3}\r\na\r\n"},
-        {"\xc3\xa9", "{2}\r\n\xc3\xa9", "{2}\r\n\xc3\xa9"},
-        {"a]", "\"a]\"", "\"a]\""},
-        {"%", "\"%\"", "\"%\""},
+        {"abc", "\"abc\"", "abc", NULL},
+        {"", "\"\"", "\"\"", NULL},
+        {"NIL", "\"NIL\"", "\"NIL\"", NULL},
+        {"nil", "\"nil\"", "\"nil\"", NULL},
+        {"a b", "\"a b\"", "\"a b\"", NULL},
+        {"a\"\\", "\"a\\\"\\\\\"", "\"a\\\"\\\\\"", NULL},
+        {"a\r\n", "{3}\r\na\r\n", "{3}\r\na\r\n", NULL},
+        {"\xc3\xa9", "{2}\r\n\xc3\xa9", "{2}\r\n\xc3\xa9", "\"\xc3\xa9\""},
+        {"\xc3\"", "{2}\r\n\xc3\"", "{2}\r\n\xc3\"", NULL}, /* cut off */
+        {"\xc3\xa9\r", "{3}\r\n\xc3\xa9\r", "{3}\r\n\xc3\xa9\r", NULL},
+        {"a]", "\"a]\"", "\"a]\"", NULL},
+        {"%", "\"%\"", "\"%\"", NULL},
     };
     struct buf b = BUF_INIT;
 
@@ -31,6 +33,9 @@ static void test_strings(void)
         buf_reset(&b);
         imap_put_astring(&b, rows[i].in);
         CU_ASSERT_STRING_EQUAL(buf_cstr(&b), rows[i].astring);
+        buf_reset(&b);
+        imap_put_utf8_astring(&b, rows[i].in);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&b), rows[i].utf8 != NULL ? rows[i].utf8 : rows[i].astring);
     }
     buf_reset(&b);
     imap_put_nstring(&b, NULL);

@@ -16,14 +16,15 @@ struct row {
     const char *external, *internal; /* NULL: none */
 };
 
-static void run(const struct name_config *config, const char *userid, bool is_admin, const struct row *rows,
-                size_t n)
+static void run_in(const struct name_config *config, const char *userid, bool is_admin, bool utf8,
+                   const struct row *rows, size_t n)
 {
     struct pool *pool = pool_new(0);
     struct namespace ns;
     struct buf b = BUF_INIT;
 
     namespace_init(&ns, config, userid, is_admin, pool);
+    ns.utf8 = utf8;
     for (size_t i = 0; i < n; i++) {
         if (rows[i].direction != OUT) { /* into an empty buf, too */
             int r;
@@ -46,6 +47,75 @@ static void run(const struct name_config *config, const char *userid, bool is_ad
             CU_ASSERT_STRING_EQUAL(buf_cstr(&b) + 1, rows[i].external != NULL ? rows[i].external : "");
         }
     }
+    buf_free(&b);
+    pool_free(&pool);
+}
+
+static void run(const struct name_config *config, const char *userid, bool is_admin, const struct row *rows,
+                size_t n)
+{
+    run_in(config, userid, is_admin, false, rows, n);
+}
+
+/* RFC 6855 3 */
+static void test_utf8(void)
+{
+    static const struct row rows[] = {
+        {ROUND, "INBOX", "user.fred"},
+        {ROUND, "Entw\xc3\xbcrfe", "user.fred.Entw&APw-rfe"},
+        {ROUND, "\xc3\xbc\xc3\xbc/v1.\xf0\x9f\x98\x80", "user.fred.&APwA,A-.v1^&2D3eAA-"},
+        {ROUND, "a&b", "user.fred.a&-b"},
+        {ROUND, "&APw-", "user.fred.&-APw-"},
+        {ROUND, "Andere \xc3\xa4/bob/\xc3\xb6", "user.bob.&APY-"},
+        {ROUND, "Gem&/x", "x"},
+        {IN, "Gem&-/x", "user.fred.Gem&--.x"},
+        {OUT, NULL, "user.fred.a&b"}, /* no modified UTF-7 */
+        {OUT, NULL, "user.fred.caf\xc3\xa9"},
+        {OUT, NULL, "user.fred.&ICg-"}, /* a line separator */
+        {IN, "a\xc3", NULL},
+        {IN, "a\xe4", NULL},
+        {IN, "a\x1f", NULL},
+        {IN, "a\x7f", NULL},
+        {IN, "a\xc2\x80", NULL},
+        {IN, "a\xc2\x9f", NULL},
+        {IN, "a\xe2\x80\xa8", NULL},
+        {IN, "a\xe2\x80\xa9", NULL},
+        {IN, "a\xed\xa0\x80", NULL}, /* half of a pair */
+        {ROUND, "a\xc2\xa0", "user.fred.a&AKA-"},
+    };
+    const struct name_config config = TEST_CONFIG(.separator = '/', .altnamespace = true,
+                                                  .userprefix = "Andere &AOQ-", .sharedprefix = "Gem&-");
+
+    run_in(&config, "fred", false, true, rows, ARRAY_SIZE(rows));
+}
+
+/* What a longer name would begin with in modified UTF-7. */
+static void test_utf8_begin(void)
+{
+    static const struct {
+        const char *literal, *prefix;
+    } rows[] = {
+        {"Se", "user.fred.Se"}, {"Se/\xc3\xbc", "user.fred.Se."},
+        {"\xc3\xbc", ""}, /* INBOX and the prefixes are looked for too */
+        {"R&D", "user.fred.R"}, {"Andere \xc3\xa4/b", ""},
+        {"Gem&/b", ""},         {"Gemx", "user.fred.Gemx"},
+    };
+    const struct name_config config = TEST_CONFIG(.separator = '/', .altnamespace = true,
+                                                  .userprefix = "Andere &AOQ-", .sharedprefix = "Gem&-");
+    struct pool *pool = pool_new(0);
+    struct buf b = BUF_INIT;
+    struct namespace ns;
+
+    namespace_init(&ns, &config, "fred", false, pool);
+    ns.utf8 = true;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        buf_reset(&b);
+        namespace_scan_prefix(&ns, rows[i].literal, &b);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&b), rows[i].prefix);
+    }
+    buf_reset(&b);
+    namespace_response(&ns, true, &b);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&b), "((\"\" \"/\")) ((\"Andere \xc3\xa4/\" \"/\")) ((\"Gem&/\" \"/\"))");
     buf_free(&b);
     pool_free(&pool);
 }
@@ -318,6 +388,8 @@ static const struct unit_case cases[] = {
     {"virtual domains", test_domains},
     {"nobody", test_nobody},
     {"too long", test_too_long},
+    {"UTF-8", test_utf8},
+    {"UTF-8, scan prefix, NAMESPACE", test_utf8_begin},
     {"scan prefix", test_scan_prefix},
     {"NAMESPACE response", test_response},
     {NULL, NULL},
