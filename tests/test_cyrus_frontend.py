@@ -71,7 +71,7 @@ def test_session(murder):
         assert c.body(1) == data
         assert flags(c, 1) == {"\\Flagged", "$lab"} and flags(c, 2) == {"\\Seen"}
         r = c.ok("STORE 1 +FLAGS (\\Answered)")
-        assert b"\\Answered" in r.one(rb"^\* 1 FETCH \(.*FLAGS \((.*?)\)").group(1)
+        r.one(rb"^\* 1 FETCH \(UID 1 FLAGS \((?:\\Recent )?\\Answered \\Flagged \$lab\) MODSEQ \(\d+\)\)$")
         c.ok("UID STORE 1 -FLAGS.SILENT (\\Flagged)")
         assert c.uids("FLAGGED") == [] and c.uids("ANSWERED SUBJECT one") == [1] and c.uids() == [1, 2, 3]
         c.ok("CHECK")

@@ -282,15 +282,11 @@ static int put_item(struct local_leg *l, struct fetch *f, const struct fetch_ite
 
 /* ---- one message ---- */
 
-static void begin_message(struct fetch *f, bool uid)
+static void begin_message(const struct local_leg *l, struct fetch *f, bool uid)
 {
-    const struct view_message *m = &f->messages[f->next];
-
     f->begun = true;
     f->item = f->items.first;
-    buf_printf(&f->line, "* %u FETCH (", m->seq);
-    if (uid)
-        buf_printf(&f->line, "UID %u ", m->record.uid);
+    local_put_fetch(l, &f->messages[f->next], uid, &f->line);
 }
 
 /* What was not asked for: \Seen was set, so the flags are told. */
@@ -397,7 +393,7 @@ static int write_message(struct command *cmd, struct fetch *f)
     if (!f->begun && !may_decode(local_of(cmd), f))
         return 0;
     if (!f->begun)
-        begin_message(f, !f->items.uid && (cmd->uid || tells_uid(cmd, f)));
+        begin_message(local_of(cmd), f, !f->items.uid && (cmd->uid || tells_uid(cmd, f)));
     while (f->item != NULL || f->left > 0 || f->binary.item != NULL) {
         if (f->left > 0) {
             r = stream_literal(cmd, f);

@@ -173,15 +173,24 @@ void local_put_modseq(struct local_leg *l, uint64_t modseq, struct buf *to)
         l->told_modseq = modseq;
 }
 
+void local_put_fetch(const struct local_leg *l, const struct view_message *m, bool uid, struct buf *to)
+{
+    if (local_enabled(l, ENABLED_UIDONLY)) {
+        buf_printf(to, "* %u UIDFETCH (", m->record.uid);
+        return;
+    }
+    buf_printf(to, "* %u FETCH (", m->seq);
+    if (uid)
+        buf_printf(to, "UID %u ", m->record.uid);
+}
+
 void local_tell_message(struct local_leg *l, struct mailbox *mailbox, const struct view_message *m,
                         unsigned what)
 {
     bool modseq = local_enabled(l, ENABLED_CONDSTORE);
     struct buf line = BUF_INIT;
 
-    buf_printf(&line, "* %u FETCH (", m->seq);
-    if ((what & LOCAL_TELL_UID) != 0 || modseq)
-        buf_printf(&line, "UID %u ", m->record.uid);
+    local_put_fetch(l, m, (what & LOCAL_TELL_UID) != 0 || modseq, &line);
     if ((what & LOCAL_TELL_FLAGS) != 0) {
         buf_puts(&line, "FLAGS (");
         local_put_flags(mailbox, &m->record, m->recent, &line);

@@ -18,7 +18,7 @@ struct local_news {
     struct pool *pool;
     struct view_news found;
     uint32_t next_expunge, next_flags;
-    struct uid_set vanished; /* the expunged UIDs, for QRESYNC */
+    struct uid_set vanished; /* the expunged UIDs, for VANISHED */
     bool vanished_known;
     size_t next_vanished;
 };
@@ -94,6 +94,10 @@ void local_split_flags(struct pool *pool, const char *const *flags, uint32_t *sy
 /* Appends a message's flags, blank-separated, without brackets; `recent` adds \Recent. */
 void local_put_flags(struct mailbox *mailbox, const struct mailbox_record *record, bool recent,
                      struct buf *to);
+
+/* Begins a FETCH response, up to the first item: with the UID as `* 7 UIDFETCH (` under UIDONLY (RFC 9586 section 3.3),
+ * where the item UID is not told unless asked for. */
+void local_put_fetch(const struct local_leg *l, const struct view_message *message, bool uid, struct buf *to);
 
 /* Writes a FETCH response that the client has not asked for, or that answers STORE: `what` of LOCAL_TELL_*; to a client
  * that knows mod-sequences always UID and MODSEQ too (RFC 7162 section 3.2.4). */

@@ -245,6 +245,9 @@ static int parse_set(struct search_program *p, bool uid, struct search_node **no
         *node_r = n = new_set(p, SEARCH_UIDS);
         return copy_set(p->saved, &n->set);
     }
+    p->numbered = p->numbered || !uid;
+    if (p->uid_only && !uid)
+        return ERR_SYNTAX;
     *node_r = n = new_set(p, uid ? SEARCH_UIDS : SEARCH_SEQS);
     r = local_set_max(p->view, uid, &max);
     if (r < 0)
@@ -392,6 +395,12 @@ static int parse_list(struct search_program *p, unsigned depth, char until, stru
 int search_parse_keys(struct search_program *p)
 {
     return parse_list(p, 0, '\0', &p->root);
+}
+
+enum step search_bad(struct command *cmd, const struct search_program *p)
+{
+    return p->uid_only && p->numbered ? command_uid_required(cmd)
+                                      : command_bad(cmd, "%s", imap_args_error(p->args));
 }
 
 void search_program_free(struct search_program *p)

@@ -187,8 +187,11 @@ static int parse(struct command *cmd, struct search_state *s, struct imap_args *
         RETURN_MIN | RETURN_MAX | RETURN_ALL | RETURN_COUNT | RETURN_SAVE | RETURN_PARTIAL;
     int r = search_parse_return(args, allowed, &s->ret);
 
-    s->program =
-        (struct search_program){.pool = cmd->pool, .args = args, .view = s->l->view, .saved = &s->l->saved};
+    s->program = (struct search_program){.pool = cmd->pool,
+                                         .args = args,
+                                         .view = s->l->view,
+                                         .saved = &s->l->saved,
+                                         .uid_only = local_enabled(s->l, ENABLED_UIDONLY)};
     if (r == 0)
         r = search_parse_charset(args, &s->program.charset);
     return r < 0 ? r : search_parse_keys(&s->program);
@@ -206,7 +209,7 @@ enum step local_search(struct command *cmd)
     command_args(cmd, &args);
     r = parse(cmd, s, &args);
     if (r == ERR_SYNTAX)
-        return command_bad(cmd, "%s", imap_args_error(&args));
+        return search_bad(cmd, &s->program);
     if (r == ERR_UNSUPPORTED) {
         forget_saved(s);
         return search_bad_charset(cmd);

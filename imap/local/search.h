@@ -23,7 +23,9 @@ struct search_program {
     struct imap_args *args;
     const char *charset; /* of the strings; NULL: UTF-8 */
     unsigned keys;
-    bool modseq; /* MODSEQ is among them: the answer tells the hits' highest one */
+    bool uid_only; /* UIDONLY is enabled: sequence numbers are ERR_SYNTAX */
+    bool numbered; /* there was one */
+    bool modseq;   /* MODSEQ is among them: the answer tells the hits' highest one */
 };
 
 /* "CHARSET name SP", which may be missing (*charset_r is NULL then); as SORT has it, without the word, it may not.  0;
@@ -31,9 +33,11 @@ struct search_program {
 int search_parse_charset(struct imap_args *args, const char **charset_r);
 int search_parse_bare_charset(struct imap_args *args, const char **charset_r);
 
-/* Reads search keys to the end of the arguments.  pool, view, args, charset and saved are set by the caller.  0; ERR_SYNTAX,
+/* Reads search keys to the end of the arguments.  pool, view, args, charset, saved and uid_only are set by the caller.  0; ERR_SYNTAX,
  * the text in args; another error. */
 int search_parse_keys(struct search_program *p);
+/* The answer to ERR_SYNTAX of any of these. */
+enum step search_bad(struct command *cmd, const struct search_program *p);
 void search_program_free(struct search_program *p);
 
 /* NO [BADCHARSET (...)] with the charsets that are known. */

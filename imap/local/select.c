@@ -86,7 +86,7 @@ static int tell_selected(struct local_leg *l)
     if (r < 0)
         return r;
     stream_printf(out, "* %u EXISTS\r\n* %u RECENT\r\n", view_exists(l->view), view_recent(l->view));
-    if (unseen != 0)
+    if (unseen != 0 && !local_enabled(l, ENABLED_UIDONLY))
         stream_printf(out, "* OK [UNSEEN %u] Ok\r\n", unseen);
     stream_printf(out, "* OK [UIDVALIDITY %u] Ok\r\n* OK [UIDNEXT %u] Ok\r\n", view_uidvalidity(l->view),
                   view_uidnext(l->view));
@@ -220,12 +220,12 @@ static void tell_exists(struct local_leg *l)
     n->found.exists_changed = false;
 }
 
-/* EXPUNGE, or VANISHED under QRESYNC.  False: the output is full. */
+/* EXPUNGE, or VANISHED under QRESYNC and UIDONLY.  False: the output is full. */
 static bool tell_expunged(struct local_leg *l)
 {
     struct local_news *n = l->news;
 
-    if (!n->vanished_known && local_enabled(l, ENABLED_QRESYNC)) {
+    if (!n->vanished_known && (local_enabled(l, ENABLED_QRESYNC) || local_enabled(l, ENABLED_UIDONLY))) {
         for (uint32_t i = n->found.expunged_count; i > 0; i--)
             if (uid_set_add(&n->vanished, n->found.expunged_uids[i - 1], n->found.expunged_uids[i - 1]) < 0) {
                 client_bye(l->leg.client, NULL, "Too many messages were expunged: reconnect");

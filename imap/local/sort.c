@@ -250,8 +250,11 @@ static int parse(struct command *cmd, struct sort_state *s, struct imap_args *ar
     static const unsigned allowed = RETURN_MIN | RETURN_MAX | RETURN_ALL | RETURN_COUNT | RETURN_SAVE;
     int r = search_parse_return(args, capability_is_suppressed("ESORT") ? 0 : allowed, &s->ret);
 
-    s->program =
-        (struct search_program){.pool = cmd->pool, .args = args, .view = s->l->view, .saved = &s->l->saved};
+    s->program = (struct search_program){.pool = cmd->pool,
+                                         .args = args,
+                                         .view = s->l->view,
+                                         .saved = &s->l->saved,
+                                         .uid_only = local_enabled(s->l, ENABLED_UIDONLY)};
     if (r == 0)
         r = sort_parse(args, &s->criteria);
     if (r == 0)
@@ -273,7 +276,7 @@ enum step local_sort(struct command *cmd)
     command_args(cmd, &args);
     r = parse(cmd, s, &args);
     if (r == ERR_SYNTAX)
-        return command_bad(cmd, "%s", imap_args_error(&args));
+        return search_bad(cmd, &s->program);
     if (r == ERR_UNSUPPORTED) {
         forget_saved(s);
         return search_bad_charset(cmd);

@@ -173,15 +173,18 @@ enum step local_thread(struct command *cmd)
     cmd->state = s;
     cmd->cleanup = thread_cleanup;
     command_args(cmd, &args);
-    s->program =
-        (struct search_program){.pool = cmd->pool, .args = &args, .view = s->l->view, .saved = &s->l->saved};
+    s->program = (struct search_program){.pool = cmd->pool,
+                                         .args = &args,
+                                         .view = s->l->view,
+                                         .saved = &s->l->saved,
+                                         .uid_only = local_enabled(s->l, ENABLED_UIDONLY)};
     r = parse_algorithm(&args, &s->algorithm);
     if (r == 0)
         r = search_parse_bare_charset(&args, &s->program.charset);
     if (r == 0)
         r = search_parse_keys(&s->program);
     if (r == ERR_SYNTAX)
-        return command_bad(cmd, "%s", imap_args_error(&args));
+        return search_bad(cmd, &s->program);
     if (r == ERR_UNSUPPORTED)
         return search_bad_charset(cmd);
     if (r == 0)

@@ -149,8 +149,8 @@ enum step proxy_final(struct proxy_leg *p, struct command *cmd, const char *text
 
 /* ---- lacking.c ---- */
 
-/* The capability that a command needs by commands.def and the connected backend lacks (capability.def: SERVER), or
- * NULL.  The second: that its words show it to need, asked once the backend has answered BAD. */
+/* The capability that a command needs by commands.def and the connected backend lacks (capability.def: SERVER), or that
+ * the client has enabled and SELECT would need there; NULL: none.  The second: that its words show it to need, asked once the backend has answered BAD. */
 const char *proxy_lacks_command(struct proxy_leg *p, const struct command *cmd);
 const char *proxy_lacks_words(struct proxy_leg *p, const struct command *cmd, const char *text, size_t len);
 /* Answers NO [CANNOT]. */

@@ -73,6 +73,12 @@ static int read_item(struct imap_args *args, struct pool *pool, const char *item
     return imap_args_skip_value(args);
 }
 
+/* FETCH, or what it is under UIDONLY (RFC 9586). */
+static bool is_fetch(const struct imap_response *response)
+{
+    return imap_slice_is(response->word, "FETCH") || imap_slice_is(response->word, "UIDFETCH");
+}
+
 /* "(item value ...)" of a FETCH response; what is not there stays 0 (size: UINT64_MAX). */
 static int read_fetch(struct pool *pool, const struct imap_response *response, struct leg_message *m)
 {
@@ -113,8 +119,7 @@ static int ask(struct leg_source *s, bool (*take)(struct leg_source *s, const st
     while ((reply = proxy_collect(p, &response)) == REPLY_UNTAGGED) {
         struct leg_message m;
 
-        if (!imap_slice_is(response.word, "FETCH") || read_fetch(s->batch_pool, &response, &m) < 0 ||
-            !take(s, &m))
+        if (!is_fetch(&response) || read_fetch(s->batch_pool, &response, &m) < 0 || !take(s, &m))
             proxy_pass_line(p);
         if (s->phase == UIDS)
             pool_reset(s->batch_pool); /* of any number of responses nothing is kept but the UIDs */
@@ -233,7 +238,7 @@ static int begin_response(struct leg_source *s, const struct imap_piece *piece)
     default:
         return proxy_fail(s->p, s->cmd, ERR_UNAVAILABLE);
     }
-    if (s->at < s->count && imap_slice_is(response.word, "FETCH") &&
+    if (s->at < s->count && is_fetch(&response) &&
         (!piece->last || memmem(piece->data, piece->len, body, sizeof(body) - 1) != NULL))
         return check_body(s, piece, &response);
     s->passing = true; /* the mailbox's news */

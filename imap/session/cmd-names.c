@@ -56,6 +56,8 @@ enum step cmd_select(struct command *cmd)
         return command_bad(cmd, "%s", imap_args_error(&args));
     if (params.qresync && !enable_is_on(c, ENABLED_QRESYNC))
         return command_bad(cmd, "QRESYNC has not been enabled");
+    if (params.match_seqs != NULL && enable_is_on(c, ENABLED_UIDONLY))
+        return command_uid_required(cmd);
     if (c->selected != NULL)
         c->selected->ops->unselect(c->selected);
     if (c->state == CLIENT_SELECTED) {

@@ -212,6 +212,13 @@ enum step command_lost(struct command *cmd)
     return command_pass(cmd, no, sizeof(no) - 1);
 }
 
+enum step command_uid_required(struct command *cmd)
+{
+    static const char bad[] = "BAD " COMMAND_UID_REQUIRED;
+
+    return command_pass(cmd, bad, sizeof(bad) - 1);
+}
+
 /* What a client is told about an error (RFC 5530). */
 static const struct {
     int error;

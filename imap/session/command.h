@@ -167,6 +167,10 @@ enum step command_error(struct command *cmd, int error);
 /* NO [UNAVAILABLE]: the selected mailbox's server went away (client_selection_lost). */
 enum step command_lost(struct command *cmd);
 
+/* What BAD says of a sequence number once UIDONLY is enabled (RFC 9586 section 3); and the answer. */
+#define COMMAND_UID_REQUIRED "[UIDREQUIRED] Messages are named by their UIDs, as UIDONLY is enabled"
+enum step command_uid_required(struct command *cmd);
+
 /* The tagged answer came from a backend: `rest` is what follows the tag ("OK [COPYUID ...] done", no
  * CRLF, copied).  Told as it is. */
 enum step command_pass(struct command *cmd, const char *rest, size_t len);

@@ -6,6 +6,7 @@
 #include "imap/login/login.h"
 #include "imap/session/capability.h"
 #include "imap/session/commands.h"
+#include "imap/session/enable.h"
 #include "imap/session/newcomer.h"
 #include "imap/session/route.h"
 #include "lib/base/clock.h"
@@ -85,13 +86,19 @@ static bool is_known(const struct client *c, const struct command_def *def, bool
     return leg_program()->local != NULL && c->is_peer && (c->is_itself || (def->flags & CMD_ITSELF) == 0);
 }
 
+/* Are its arguments sequence numbers? */
+static bool takes_numbers(const struct command_def *def, bool uid)
+{
+    return (def->flags & CMD_UID) != 0 && !uid && def->id != COMMAND_EXPUNGE;
+}
+
 /* What keeps a command from running now; NULL: nothing. */
 static const char *refuse(const struct client *c, const struct command_def *def, bool uid)
 {
     if (!is_known(c, def, uid))
         return uid ? "Unrecognized UID subcommand" : "Unrecognized command";
     if ((def->states & (1u << c->state)) != 0)
-        return NULL;
+        return takes_numbers(def, uid) && enable_is_on(c, ENABLED_UIDONLY) ? COMMAND_UID_REQUIRED : NULL;
     if (c->state == CLIENT_NOAUTH)
         return "Please login first";
     return def->states == 1u << CLIENT_NOAUTH ? "Already logged in" : "Please select a mailbox first";
