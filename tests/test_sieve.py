@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import shutil
 import tempfile
 import threading
@@ -406,3 +407,33 @@ def test_tools(place, tmp_path):
         run = place.home.command(*argv, check=False)
         assert run.returncode == 65 and "line 2: " in run.stderr, argv
     assert place.home.command("sievec", check=False).returncode == 64
+
+
+# ---- slow scripts ----
+
+
+@pytest.mark.slow  # a run's whole time
+def test_slow_script_holds_no_session(make_server, tmp_path):
+    """A process with four workers goes on serving others while four scripts take all the time they may."""
+    s = make_server(conf={"sievedir": str(tmp_path / "scripts"), "worker_threads_max": "4"})
+    s.add_user("slow", "quick")
+    with Imap(s.address).login(ADMIN) as c:
+        c.ok("CREATE user/slow")
+        c.ok("CREATE user/quick")
+    scripts.put(s, "slow", 'require ["body", "regex"];' + 50 * 'if body :raw :regex "(a|x)+[bc]" { discard; }')
+    slow = []
+    for i in range(4):
+        slow.append(Lmtp(s.address))
+        for command in ("MAIL FROM:<a@example.org>", "RCPT TO:<slow>"):
+            assert slow[i].docmd(command)[0] == 250
+        assert slow[i].docmd("DATA")[0] == 354
+    for c in slow:
+        c.send(message("slow", body=("a" * 500 + "\r\n") * 200) + b".\r\n")
+    for _ in range(5):
+        with Lmtp(s.address) as c:
+            ok(c.deliver("sender@example.org", ["quick"], message("quick")))
+    assert select.select([c.sock for c in slow], [], [], 0)[0] == []  # all are at work still
+    for c in slow:
+        assert c.getreply()[0] == 250
+        c.close()
+    assert s.log().count("sieve.failed") == 4 and "takes too long" in s.log()

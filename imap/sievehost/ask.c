@@ -114,8 +114,11 @@ void recipient_run(struct sieve_recipient *r)
         .to = r->address,
         .auth = envelope->auth,
     };
+    struct sieve_job *job = r->job;
     const struct sieve_host host = {
         .context = r,
+        .effort = r->may_wait ? 0 : job->effort_left,
+        .deadline = job->deadline,
         .include = include,
         .mailbox = mailbox,
         .special_use = special_use,
@@ -125,8 +128,11 @@ void recipient_run(struct sieve_recipient *r)
         .vacation_least_s = (unsigned)(opt_duration_ms(OPT_SIEVE_VACATION_MIN_RESPONSE) / 1000),
         .vacation_most_s = (unsigned)(opt_duration_ms(OPT_SIEVE_VACATION_MAX_RESPONSE) / 1000),
     };
-    int result = sieve_run(compiled_script(r->script), &message, &host, r->pool, &r->result);
+    int result = ERR_AGAIN;
 
+    if (r->may_wait || job->effort_left > 0)
+        result = sieve_run(compiled_script(r->script), &message, &host, r->pool, &r->result);
+    job->effort_left -= r->result.effort < job->effort_left ? r->result.effort : job->effort_left;
     r->undecided = result == ERR_AGAIN;
     r->has_run = !r->undecided;
     if (r->has_run && r->result.error != NULL)

@@ -31,7 +31,8 @@ struct sieve_job {
     struct pool *pool;
     struct sieve_envelope envelope;
     struct sieve_recipient *recipients, **tail;
-    int64_t deadline; /* of what waits for others */
+    int64_t deadline;     /* of scripts, and of what waits for others */
+    uint64_t effort_left; /* of SIEVEHOST_EFFORT_HERE */
     pthread_mutex_t mutex;
     /* Guarded by it: */
     bool done, abandoned;
@@ -69,7 +70,8 @@ struct sieve_recipient {
 
 /* ---- the script (ask.c) ---- */
 
-/* Runs it.  Afterwards result is there, or `undecided`. */
+/* Runs it.  Afterwards result is there, or `undecided`: it has to wait for an answer, or takes more effort than a worker
+ * has for it. */
 void recipient_run(struct sieve_recipient *r);
 
 /* ---- mailboxes (mailboxes.c) ---- */

@@ -230,10 +230,9 @@ static void run_task(struct courier_task *task)
 
 void sieve_job_start(struct sieve_job *job, void (*wake)(void *context), void *context)
 {
-    bool waits = run_here(job);
-
     job->deadline = clock_deadline(SIEVEHOST_JOB_MS);
-    if (waits) {
+    job->effort_left = SIEVEHOST_EFFORT_HERE;
+    if (run_here(job)) {
         job->wake = wake;
         job->context = context;
         courier_submit(job->host->courier, &job->task);

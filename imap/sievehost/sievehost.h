@@ -8,8 +8,8 @@
  *     sieve_recipient_settle(recipient);                        the message is on disk
  *     sieve_job_free(&job);
  *
- * What is decided and done without waiting is done in sieve_job_start(), by the caller's thread.  What has to wait for
- * others (redirect, answers, mailboxes of other servers, new mailboxes) is done by threads of the process, before
+ * What is decided and done without waiting is done in sieve_job_start(), by the caller's thread.  Scripts that take more than
+ * some milliseconds, and what has to wait for others (redirect, answers, mailboxes of other servers, new mailboxes), are work for threads of the process, before
  * anything is filed locally; what of it fails becomes a keep, and the log says so.  A script that does not compile, fails
  * or takes too long is a keep likewise: nobody loses mail by his script. */
 #ifndef IMAP_SIEVEHOST_SIEVEHOST_H
@@ -28,6 +28,8 @@ struct sievehost;
 struct store;
 
 enum {
+    SIEVEHOST_EFFORT_HERE =
+        8 * 1024 * 1024,             /* of a message's scripts in sieve_job_start() (lib/sieve/sieve.h) */
     SIEVEHOST_ACTION_MS = 30 * 1000, /* one action that waits for others */
     SIEVEHOST_JOB_MS = 120 * 1000, /* all of a message's: an MTA waits for 10 minutes (RFC 5321 4.5.3.2.6) */
     SIEVEHOST_HOPS_MAX = 50        /* Received fields of a message that is redirected once more */

@@ -135,11 +135,13 @@ static int run_deleteheader(struct sieve_run *run, const struct sieve_node *node
     const char *name = run_text(run, node->params[0]);
     struct sieve_string given = {name, strlen(name)};
     struct sieve_strings names = {&given, 1};
-    struct field_list fields = header_fields(run, node, &names);
+    struct field_list fields = {NULL, 0};
     struct buf header = BUF_INIT;
     size_t done = 0;
     int r = begin_edit(run, node);
 
+    if (r == 0)
+        r = header_fields(run, node, &names, &fields);
     if (r == 0 && check_header_name(&given) != NULL)
         r = run_error(run, node, ERR_SYNTAX, "\"%s\" is no name of a header field", name);
     if (r < 0 || is_protected(name))

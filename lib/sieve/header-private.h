@@ -11,8 +11,9 @@ struct field_list {
     struct mail_field *items;
     size_t count;
 };
-struct field_list header_fields(struct sieve_run *run, const struct sieve_node *node,
-                                const struct sieve_strings *names);
+/* 0, or an error: the run takes too long. */
+int header_fields(struct sieve_run *run, const struct sieve_node *node, const struct sieve_strings *names,
+                  struct field_list *list_r);
 
 /* A field's value for people: unfolded, encoded words decoded, no blanks at its ends. */
 struct sieve_string header_value(struct sieve_run *run, const struct mail_field *field);

@@ -43,19 +43,24 @@ static void add_fields(struct sieve_run *run, const char *name, struct field_lis
             list->items[list->count++] = field;
 }
 
-struct field_list header_fields(struct sieve_run *run, const struct sieve_node *node,
-                                const struct sieve_strings *names)
+int header_fields(struct sieve_run *run, const struct sieve_node *node, const struct sieve_strings *names,
+                  struct field_list *list)
 {
-    struct field_list list = {NULL, 0};
     size_t room = 0;
 
-    for (size_t i = 0; i < names->count; i++)
+    list->count = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        int r = run_spend(run, node, run->header_len);
+
+        if (r < 0)
+            return r;
         room += count_fields(run, names->items[i].data);
-    list.items = pool_alloc(run->pool, room * sizeof(*list.items));
+    }
+    list->items = pool_alloc(run->pool, room * sizeof(*list->items));
     for (size_t i = 0; i < names->count; i++)
-        add_fields(run, names->items[i].data, &list);
-    choose(&list, node->slots[SLOT_INDEX], node->slots[SLOT_LAST] != NULL);
-    return list;
+        add_fields(run, names->items[i].data, list);
+    choose(list, node->slots[SLOT_INDEX], node->slots[SLOT_LAST] != NULL);
+    return 0;
 }
 
 struct sieve_string header_value(struct sieve_run *run, const struct mail_field *field)

@@ -12,9 +12,10 @@
 
 enum {
     REGEX_MAX = 8 * 1024,           /* bytes of a pattern */
-    REGEX_MATCH_LIMIT = 200 * 1000, /* PCRE2's measures of effort and of memory */
+    REGEX_MATCH_LIMIT = 200 * 1000, /* PCRE2's measures of effort at one place of a value, and of memory */
     REGEX_HEAP_KIB = 8 * 1024,
-    LOOK_AT_CLOCK = 1 << 20 /* characters compared */
+    REGEX_ITEM = 16, /* effort of an item of a regular expression, besides the characters that it passes */
+    SPEND_AT = 4096  /* effort that is told to the run at a time */
 };
 
 struct pattern {
@@ -71,7 +72,8 @@ const char *match_check(const struct sieve_node *node)
 /* `why` gets what is wrong with it. */
 static pcre2_code *compile(enum comparator comparator, const struct sieve_string *pattern, char why[128])
 {
-    uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY;
+    uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY |
+                       PCRE2_AUTO_CALLOUT;
     pcre2_code *code;
     PCRE2_SIZE at;
     int error;
@@ -126,21 +128,50 @@ static void keep_groups(struct match *m, const struct sieve_string *value, pcre2
     run_set_matches(m->run, found, count < SIEVE_MATCHES_MAX ? count : SIEVE_MATCHES_MAX);
 }
 
+/* PCRE2's own limit counts from each place of the value anew: a value of n bytes would take n times as long.  So every item
+ * that it comes to is counted, with the way from the last. */
+struct effort {
+    struct match *match;
+    size_t at, spent;
+    int error;
+};
+
+static int count_item(pcre2_callout_block *block, void *context)
+{
+    struct effort *e = context;
+
+    e->spent += REGEX_ITEM + (block->current_position > e->at ? block->current_position - e->at : 0);
+    e->at = block->current_position;
+    if (e->spent < SPEND_AT)
+        return 0;
+    e->error = run_spend(e->match->run, e->match->node, e->spent);
+    e->spent = 0;
+    return e->error < 0 ? PCRE2_ERROR_CALLOUT : 0;
+}
+
 static int match_code(struct match *m, pcre2_code *code, const struct sieve_string *value)
 {
     pcre2_match_context *context = pcre2_match_context_create(NULL);
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, NULL);
-    int r = PCRE2_ERROR_NOMEMORY;
+    struct effort effort = {.match = m};
+    int r = run_spend(m->run, m->node, value->len);
 
-    if (context != NULL && data != NULL) {
+    effort.error = r;
+    if (r == 0)
+        r = PCRE2_ERROR_NOMEMORY;
+    if (effort.error == 0 && context != NULL && data != NULL) {
         pcre2_set_match_limit(context, REGEX_MATCH_LIMIT);
         pcre2_set_heap_limit(context, REGEX_HEAP_KIB);
+        pcre2_set_callout(context, count_item, &effort);
         r = pcre2_match(code, (PCRE2_SPTR)value->data, value->len, 0, 0, data, context);
     }
     if (r >= 0)
         keep_groups(m, value, data);
     pcre2_match_data_free(data);
     pcre2_match_context_free(context);
+    if (effort.error < 0)
+        return effort.error;
+    m->run->effort += effort.spent;
     if (r >= 0 || r == PCRE2_ERROR_NOMATCH)
         return r >= 0;
     return run_error(m->run, m->node, ERR_LIMIT, "a regular expression takes too long");
@@ -154,6 +185,9 @@ static int match_regex(struct match *m, size_t i, const struct sieve_string *val
 
     if (m->arg->compiled != NULL && m->arg->compiled[i] != NULL)
         return match_code(m, m->arg->compiled[i], value);
+    r = run_spend(m->run, m->node, REGEX_ITEM * m->keys.items[i].len);
+    if (r < 0)
+        return r;
     code = compile(m->comparator, &m->keys.items[i], why);
     if (code == NULL)
         return run_error(m->run, m->node, ERR_SYNTAX, "\"%s\" is no regular expression: %s",
@@ -273,8 +307,10 @@ static int match_glob(struct match *m, const struct sieve_string *pattern, const
     size_t steps = 0;
 
     while (g.v < value->len) {
-        if (++steps % LOOK_AT_CLOCK == 0 && run_is_late(m->run))
-            return run_error(m->run, m->node, ERR_LIMIT, "a pattern takes too long");
+        int r = ++steps % SPEND_AT == 0 ? run_spend(m->run, m->node, SPEND_AT) : 0;
+
+        if (r < 0)
+            return r;
         if (g.p < pattern->len && pattern->data[g.p] == '*')
             take_star(&g);
         else if (!take_unit(m, &g) && !give_way(m, &g))
@@ -411,8 +447,12 @@ int match_value(struct match *m, const struct sieve_string *value, struct match_
     }
     if (compares_folded(m->type)) {
         folded = cache != NULL ? cache->folded[m->comparator] : folded;
-        if (cache == NULL || folded.data == NULL)
+        if (cache == NULL || folded.data == NULL) {
+            r = run_spend(m->run, m->node, value->len);
+            if (r < 0)
+                return r;
             folded = fold(m, value);
+        }
         if (cache != NULL)
             cache->folded[m->comparator] = folded;
     }
@@ -425,6 +465,8 @@ int match_value(struct match *m, const struct sieve_string *value, struct match_
             r = match_in_list(m, value, &m->keys.items[i]);
         else
             r = compare(m, &folded, &m->folded.items[i]);
+        if (r == 0 && m->type == MATCH_CONTAINS)
+            r = run_spend(m->run, m->node, value->len);
     }
     return r;
 }

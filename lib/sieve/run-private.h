@@ -39,6 +39,7 @@ struct sieve_run {
     struct scope globals; /* only its variables */
     struct included *included;
     unsigned depth, n_included, steps;
+    uint64_t effort;
     int64_t deadline;
     int64_t now; /* of currentdate: one moment for the whole run; 0: not asked for yet */
     bool stopped, returned;
@@ -63,6 +64,8 @@ struct sieve_run {
 int run_error(struct sieve_run *run, const struct sieve_node *node, int error, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 bool run_is_late(const struct sieve_run *run);
+/* Counts what looking at so many bytes costs, before it is done.  0; ERR_AGAIN, ERR_LIMIT: the run has to end. */
+int run_spend(struct sieve_run *run, const struct sieve_node *node, size_t bytes);
 int64_t run_now(const struct sieve_run *run);
 
 /* A copy in the run's pool, terminated. */

@@ -98,6 +98,14 @@ bool run_is_late(const struct sieve_run *run)
     return clock_left(run->deadline) == 0;
 }
 
+int run_spend(struct sieve_run *run, const struct sieve_node *node, size_t bytes)
+{
+    run->effort += bytes;
+    if (run->host->effort != 0 && run->effort > run->host->effort)
+        return run_error(run, node, ERR_AGAIN, "the script takes more than a moment");
+    return run_is_late(run) ? run_error(run, node, ERR_LIMIT, "the script takes too long") : 0;
+}
+
 int64_t run_now(const struct sieve_run *run)
 {
     return run->host->now != 0 ? run->host->now : (int64_t)time(NULL);
@@ -265,6 +273,7 @@ struct sieve_string run_string(struct sieve_run *run, const struct sieve_string 
         done = at;
     }
     buf_append(&text, s->data + done, s->len - done);
+    run->effort += text.len; /* looked at by the next step */
     whole = run_keep(run, text.data, text.len);
     buf_free(&text);
     return whole;
@@ -297,11 +306,9 @@ static int step(struct sieve_run *run, const struct sieve_node *node)
         return run_error(run, node, ERR_SYNTAX, "%s", node->fault != NULL ? node->fault : "unknown");
     if (++run->steps > SIEVE_STEPS_MAX)
         return run_error(run, node, ERR_LIMIT, "the script takes too many steps");
-    if (run->steps % 64 == 0 && run_is_late(run))
-        return run_error(run, node, ERR_LIMIT, "the script takes too long");
     if (run->steps % 64 == 0 && pool_footprint(run->pool) > MEMORY_MAX)
         return run_error(run, node, ERR_LIMIT, "the script takes too much memory");
-    return 0;
+    return run_spend(run, node, SIEVE_EFFORT_STEP);
 }
 
 int run_test(struct sieve_run *run, const struct sieve_node *test)
@@ -381,7 +388,7 @@ int run_include(struct sieve_run *run, const struct sieve_node *node, const char
 {
     const struct sieve_script *script = NULL;
     struct included *included;
-    int r = ERR_NOTFOUND;
+    int r;
 
     if (node->slots[SLOT_ONCE] != NULL && (was_included(run, name, global) || is_running(run, name, global)))
         return 0;
@@ -389,6 +396,10 @@ int run_include(struct sieve_run *run, const struct sieve_node *node, const char
         return run_error(run, node, ERR_SYNTAX, "script \"%s\" includes itself", name);
     if (run->depth == SIEVE_INCLUDES_MAX || run->n_included == SIEVE_INCLUDED_MAX)
         return run_error(run, node, ERR_LIMIT, "too many scripts are included");
+    r = run_spend(run, node, SIEVE_EFFORT_ASK);
+    if (r < 0)
+        return r;
+    r = ERR_NOTFOUND;
     if (run->host->include != NULL)
         r = run->host->include(run->host->context, name, global, &script);
     if (r == ERR_NOTFOUND && node->slots[SLOT_OPTIONAL] != NULL)
@@ -436,6 +447,8 @@ int sieve_run(const struct sieve_script *script, const struct sieve_message *mes
                             .flags = {"", 0}};
     int r;
 
+    if (host->deadline != 0 && host->deadline < run.deadline)
+        run.deadline = host->deadline;
     run.tail = &run.actions;
     r = run_block(&run, script->first);
     if (r < 0 && run.error == NULL)
@@ -446,6 +459,6 @@ int sieve_run(const struct sieve_script *script, const struct sieve_message *mes
     }
     if (r < 0 || !run.kept)
         add_implicit_keep(&run);
-    *result_r = (struct sieve_result){run.actions, run.error};
+    *result_r = (struct sieve_result){run.actions, run.error, run.effort};
     return r;
 }

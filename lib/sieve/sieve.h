@@ -27,6 +27,8 @@ enum {
     SIEVE_EDITS_MAX = 200,         /* header fields added or deleted by one run */
     SIEVE_STEPS_MAX = 200 * 1000,  /* commands and tests of one run */
     SIEVE_RUN_MS = 5000,           /* time of one run, the host's included */
+    SIEVE_EFFORT_STEP = 1024,      /* effort of a command or a test; of a byte looked at or made: 1 */
+    SIEVE_EFFORT_ASK = 32 * 1024,  /* of a question to the host */
     SIEVE_VARIABLES_MAX = 256,     /* RFC 5229 6: at least 128 */
     SIEVE_VARIABLE_MAX = 8 * 1024, /* bytes of a value (RFC 5229 6: at least 4,000 characters); longer: cut */
     SIEVE_MATCHES_MAX = 10,        /* ${0} to ${9} */
@@ -105,6 +107,8 @@ struct sieve_host {
     /* The owner's addresses, NULL-terminated (RFC 5230 4.5); NULL: those of :addresses and the envelope only. */
     const char *const *addresses;
     int64_t now;               /* seconds of the epoch; 0: the clock's */
+    uint64_t effort;           /* a run that takes more ends with ERR_AGAIN; 0: any */
+    int64_t deadline;          /* ends before it, if that is before SIEVE_RUN_MS; 0: that */
     char separator;            /* of user and detail in a local part (RFC 5233); 0: '+' */
     unsigned redirects;        /* most of a run, at most SIEVE_REDIRECTS_MAX; 0: that */
     unsigned vacation_least_s; /* shortest and longest interval of vacation; 0: a day, 90 days */
@@ -157,9 +161,11 @@ struct sieve_action {
 struct sieve_result {
     struct sieve_action *actions; /* in the order of the script, the implicit keep last */
     char *error;                  /* of a runtime error: "line 3: ..."; else NULL */
+    uint64_t effort;              /* that the run took: the same for the same script, message and answers */
 };
 
-/* Runs a script; everything of the result is in the pool.  0; ERR_SYNTAX, ERR_LIMIT or what the host failed with: a
+/* Runs a script; everything of the result is in the pool.  0; ERR_SYNTAX, ERR_LIMIT, ERR_AGAIN (host->effort is spent:
+ * the script decides and does nothing, so it may run again where there is time) or what the host failed with: a
  * runtime error, result.error says which, and the only action is the implicit keep (RFC 5228 2.10.6). */
 int sieve_run(const struct sieve_script *script, const struct sieve_message *message,
               const struct sieve_host *host, struct pool *pool, struct sieve_result *result_r);

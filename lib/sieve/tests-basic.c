@@ -92,10 +92,12 @@ static void check_keys(struct checker *c, struct sieve_node *node)
 static int run_header(struct sieve_run *run, const struct sieve_node *node)
 {
     struct sieve_strings names = run_strings(run, node->params[0]);
-    struct field_list fields = header_fields(run, node, &names);
+    struct field_list fields;
     struct match m;
-    int r = 0;
+    int r = header_fields(run, node, &names, &fields);
 
+    if (r < 0)
+        return r;
     match_begin(&m, run, node, node->params[1]);
     for (size_t i = 0; i < fields.count && r == 0; i++) {
         struct sieve_string value = header_value(run, &fields.items[i]);
@@ -110,9 +112,14 @@ static int run_exists(struct sieve_run *run, const struct sieve_node *node)
     struct sieve_strings names = run_strings(run, node->params[0]);
     struct mail_field field;
 
-    for (size_t i = 0; i < names.count; i++)
+    for (size_t i = 0; i < names.count; i++) {
+        int r = run_spend(run, node, run->header_len);
+
+        if (r < 0)
+            return r;
         if (!mail_header_find(run->header, run->header_len, names.items[i].data, &field))
             return 0;
+    }
     return 1;
 }
 
@@ -231,7 +238,9 @@ static int run_address(struct sieve_run *run, const struct sieve_node *node)
         if (check_address_field(&names.items[i]) == NULL)
             names.items[count++] = names.items[i];
     names.count = count;
-    fields = header_fields(run, node, &names);
+    r = header_fields(run, node, &names, &fields);
+    if (r < 0)
+        return r;
     match_begin(&m, run, node, node->params[1]);
     for (size_t i = 0; i < fields.count && r == 0; i++) {
         buf_reset(&unfolded);

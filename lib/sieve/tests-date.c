@@ -223,13 +223,15 @@ static int run_currentdate(struct sieve_run *run, const struct sieve_node *node)
 static int run_date(struct sieve_run *run, const struct sieve_node *node)
 {
     struct sieve_strings names = run_strings(run, node->params[0]);
-    struct field_list fields = header_fields(run, node, &names);
+    struct field_list fields;
     struct buf text = BUF_INIT;
     const char *date, *semicolon;
     int64_t time = 0;
     bool valid = false;
-    int zone = 0;
+    int zone = 0, r = header_fields(run, node, &names, &fields);
 
+    if (r < 0)
+        return r;
     if (fields.count > 0) {
         mail_field_unfold(&fields.items[0], &text);
         date = buf_cstr(&text);

@@ -131,6 +131,12 @@ static int match_text(struct match *m, struct text *text)
 
     if (text->part->kind == MAIL_MULTIPART)
         return match_around(m, text->part);
+    if (text->value.data == NULL) {
+        int r = run_spend(m->run, m->node, text->part->body_size);
+
+        if (r < 0)
+            return r;
+    }
     value = text_of(m->run, text);
     return match_value(m, &value, &text->cache);
 }
@@ -188,6 +194,10 @@ static int run_body_test(struct sieve_run *run, const struct sieve_node *node)
     match_begin(&m, run, node, node->params[0]);
     if (!has_body(run))
         return match_end(&m);
+    if (run->body == NULL)
+        r = run_spend(run, node, run->message->len);
+    if (r < 0)
+        return r;
     body = body_of(run);
     if (transform != NULL && transform->value == BODY_RAW) {
         r = match_value(&m, &body->raw.value, &body->raw.cache);

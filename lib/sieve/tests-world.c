@@ -28,6 +28,14 @@ static int match_answer(struct sieve_run *run, const struct sieve_node *node, in
     return r != 0 ? r : match_end(&m);
 }
 
+/* Before the host is asked something: 1, or an error. */
+static int may_ask(struct sieve_run *run, const struct sieve_node *node)
+{
+    int r = run_spend(run, node, SIEVE_EFFORT_ASK);
+
+    return r < 0 ? r : 1;
+}
+
 /* ---- environment ---- */
 
 static int run_environment(struct sieve_run *run, const struct sieve_node *node)
@@ -49,7 +57,7 @@ static int ask_all_mailboxes(struct sieve_run *run, const struct sieve_node *nod
     const struct sieve_host *host = run->host;
     int r = 1;
 
-    for (size_t i = 0; i < names.count && r == 1; i++)
+    for (size_t i = 0; i < names.count && r == 1 && (r = may_ask(run, node)) == 1; i++)
         r = host->mailbox != NULL ? host->mailbox(host->context, fact, names.items[i].data) : 0;
     return r < 0 ? run_error(run, node, r, "%s: %s", node->name, error_text(r)) : r;
 }
@@ -71,24 +79,28 @@ static int run_specialuse_exists(struct sieve_run *run, const struct sieve_node 
     const struct sieve_host *host = run->host;
     int r = 1;
 
-    for (size_t i = 0; i < flags.count && r == 1; i++)
+    for (size_t i = 0; i < flags.count && r == 1 && (r = may_ask(run, node)) == 1; i++)
         r = host->special_use != NULL ? host->special_use(host->context, mailbox, flags.items[i].data) : 0;
     return r < 0 ? run_error(run, node, r, "%s: %s", node->name, error_text(r)) : r;
 }
 
 /* ---- annotations ---- */
 
-static int ask_metadata(struct sieve_run *run, const char *mailbox, const char *name, struct buf *value)
+static int ask_metadata(struct sieve_run *run, const struct sieve_node *node, const char *mailbox,
+                        const char *name, struct buf *value)
 {
     const struct sieve_host *host = run->host;
+    int r = may_ask(run, node);
 
+    if (r < 0)
+        return r;
     return host->metadata != NULL ? host->metadata(host->context, mailbox, name, value) : 0;
 }
 
 static int run_metadata(struct sieve_run *run, const struct sieve_node *node)
 {
     struct buf value = BUF_INIT;
-    int r = ask_metadata(run, run_text(run, node->params[0]), run_text(run, node->params[1]), &value);
+    int r = ask_metadata(run, node, run_text(run, node->params[0]), run_text(run, node->params[1]), &value);
 
     return match_answer(run, node, r, &value);
 }
@@ -96,7 +108,7 @@ static int run_metadata(struct sieve_run *run, const struct sieve_node *node)
 static int run_servermetadata(struct sieve_run *run, const struct sieve_node *node)
 {
     struct buf value = BUF_INIT;
-    int r = ask_metadata(run, NULL, run_text(run, node->params[0]), &value);
+    int r = ask_metadata(run, node, NULL, run_text(run, node->params[0]), &value);
 
     return match_answer(run, node, r, &value);
 }
@@ -110,7 +122,7 @@ static int ask_all_metadata(struct sieve_run *run, const struct sieve_node *node
 
     for (size_t i = 0; i < names.count && r == 1; i++) {
         buf_reset(&value);
-        r = ask_metadata(run, mailbox, names.items[i].data, &value);
+        r = ask_metadata(run, node, mailbox, names.items[i].data, &value);
     }
     buf_free(&value);
     return r < 0 ? run_error(run, node, r, "%s: %s", node->name, error_text(r)) : r;
@@ -134,7 +146,7 @@ static int run_valid_ext_list(struct sieve_run *run, const struct sieve_node *no
     const struct sieve_host *host = run->host;
     int r = 1;
 
-    for (size_t i = 0; i < names.count && r == 1; i++)
+    for (size_t i = 0; i < names.count && r == 1 && (r = may_ask(run, node)) == 1; i++)
         r = host->list_is_known != NULL ? host->list_is_known(host->context, names.items[i].data) : 0;
     return r < 0 ? run_error(run, node, r, "%s: %s", node->name, error_text(r)) : r;
 }
@@ -212,7 +224,10 @@ static int run_duplicate(struct sieve_run *run, const struct sieve_node *node)
     buf_append(&text, id.data, id.len);
     key = run_keep(run, text.data, text.len);
     buf_free(&text);
-    if (run->host->is_duplicate != NULL)
+    r = may_ask(run, node);
+    if (r > 0)
+        r = 0;
+    if (r == 0 && run->host->is_duplicate != NULL)
         r = run->host->is_duplicate(run->host->context, &key);
     if (r < 0)
         return run_error(run, node, r, "duplicate: %s", error_text(r));

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cunit/lib/sieve/play.h"
 #include "cunit/unit.h"
@@ -105,7 +106,114 @@ static void test_effort(void)
     buf_free(&message);
 }
 
+/* One run in a host's measure: its result, and the effort that it took. */
+static int run_measured(const char *text, const struct buf *body, const struct sieve_host *host,
+                        struct sieve_result *result, struct pool *pool)
+{
+    struct sieve_message message = {.from = "a@b.example", .to = "c@d.example"};
+    struct buf errors = BUF_INIT;
+    struct sieve_script *script;
+    int r;
+
+    message.data = body->data;
+    message.len = body->len;
+    CU_ASSERT_EQUAL_FATAL(sieve_compile(text, strlen(text), &errors, &script), 0);
+    r = sieve_run(script, &message, host, pool, result);
+    sieve_script_free(&script);
+    buf_free(&errors);
+    return r;
+}
+
+/* A thousand rules, fifty of them over the body, of ten megabytes: within a run's bounds, and for a host that has only a
+ * moment hardly anything of it. */
+static void test_many_rules(void)
+{
+    static const uint64_t moment = 1024 * 1024;
+    struct buf script = BUF_INIT, message = BUF_INIT;
+    struct sieve_host host = {.effort = 0};
+    struct pool *pool = pool_new(0);
+    struct sieve_result result;
+    clock_t cpu;
+
+    buf_puts(&message, "Subject: big\r\n\r\n");
+    repeat(&message, 256 * 1024, "a line of some length, again and again\r\n");
+    buf_puts(&script, "require [\"body\", \"fileinto\"];");
+    for (int i = 0; i < 950; i++)
+        buf_printf(&script, "if header :contains \"subject\" \"none%d\" { discard; stop; }", i);
+    for (int i = 0; i < 50; i++)
+        buf_printf(&script, "if body :text :contains \"none%d\" { discard; stop; }", i);
+    buf_puts(&script, "fileinto \"work\";");
+    CU_ASSERT_EQUAL(run_measured(buf_cstr(&script), &message, &host, &result, pool), 0);
+    CU_ASSERT(result.actions != NULL && result.actions->kind == SIEVE_FILEINTO);
+    CU_ASSERT(result.effort > 50 * message.len && result.effort < 55 * message.len);
+    host.effort = moment;
+    cpu = clock();
+    CU_ASSERT_EQUAL(run_measured(buf_cstr(&script), &message, &host, &result, pool), ERR_AGAIN);
+    CU_ASSERT(clock() - cpu < CLOCKS_PER_SEC / 10);
+    CU_ASSERT(result.effort > moment && result.effort <= moment + message.len);
+    pool_free(&pool);
+    buf_free(&script);
+    buf_free(&message);
+}
+
+/* Each way to spend much in one test ends soon after the host's measure, and at its deadline. */
+static void test_measure(void)
+{
+    static const char *const rows[] = {
+        "require [\"body\", \"regex\"]; if body :raw :regex \"(a|x)+[bc]\" {}",
+        "require [\"body\", \"regex\"]; if body :raw :regex \"a(?s).*?[bc]\" {}",
+        "require [\"body\", \"regex\", \"variables\"]; set \"v\" \"[bc]\"; if body :regex \"a+a+${v}\" {}",
+        "require [\"body\"]; if body :raw :comparator \"i;octet\" :matches "
+        "\"*aaaaaaaaaaaaaaaaaaaaaaaaaaaaab*\" {}",
+        "require [\"body\"]; if body :raw :contains [\"b1\", \"b2\", \"b3\", \"b4\", \"b5\", \"b6\", \"b7\"] "
+        "{}",
+    };
+    static const uint64_t moment = 2 * 1024 * 1024;
+    struct buf message = BUF_INIT;
+
+    buf_puts(&message, "\r\n");
+    repeat(&message, 1024 * 1024, "a");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct sieve_host host = {.effort = moment};
+        struct pool *pool = pool_new(0);
+        struct sieve_result result;
+
+        CU_ASSERT_EQUAL(run_measured(rows[i], &message, &host, &result, pool), ERR_AGAIN);
+        CU_ASSERT(result.effort > moment && result.effort <= moment + 2 * message.len);
+        host = (struct sieve_host){.deadline = clock_deadline(0)};
+        CU_ASSERT_EQUAL(run_measured(rows[i], &message, &host, &result, pool), ERR_LIMIT);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(result.error);
+        CU_ASSERT_STRING_EQUAL(result.error, "line 1: the script takes too long");
+        pool_free(&pool);
+    }
+    buf_free(&message);
+}
+
+/* A test that asks the host costs more than one that does not. */
+static void test_questions(void)
+{
+    struct sieve_host host = play_world;
+    struct buf message = BUF_INIT;
+    struct pool *pool = pool_new(0);
+    struct sieve_result result;
+
+    buf_puts(&message, "\r\n");
+    host.effort = SIEVE_EFFORT_ASK;
+    CU_ASSERT_EQUAL(run_measured("if true { keep; }", &message, &host, &result, pool), 0);
+    CU_ASSERT_EQUAL(
+        run_measured("require \"mailbox\"; if mailboxexists \"a\" {}", &message, &host, &result, pool),
+        ERR_AGAIN);
+    CU_ASSERT_EQUAL(run_measured("require \"include\"; include \"files\";", &message, &host, &result, pool),
+                    ERR_AGAIN);
+    pool_free(&pool);
+    buf_free(&message);
+    play_forget();
+}
+
 static const struct unit_case cases[] = {
+    {"a thousand rules, ten megabytes", test_many_rules},
+    {"a host's measure", test_measure},
+    {"questions", test_questions},
     {"counts", test_counts},
     {"redirects of the host", test_hosts_redirects},
     {"values", test_values},
