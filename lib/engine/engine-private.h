@@ -65,6 +65,14 @@ struct session_source {
     bool armed;      /* may report; false after its one shot, when the kernel keeps quiet even at a hang-up */
 };
 
+/* A file that a session watches. */
+struct session_file {
+    struct session *session;
+    struct watch *watch;              /* NULL: none, or the kernel has dropped it; watcher lock */
+    struct session_file *prev, *next; /* of the watch; watcher lock */
+    atomic_bool changed;              /* since session_file_take() */
+};
+
 #define SESSION_MAGIC 0x5e551040u
 
 struct session {
@@ -75,10 +83,9 @@ struct session {
     const struct engine_ops *ops;
     void *object;
     int64_t deadline, began;
-    struct session *queue_next;              /* queue lock */
-    struct session *list_prev, *list_next;   /* list lock */
-    struct session *watch_prev, *watch_next; /* watcher lock */
-    struct watch *watch;                     /* watcher lock */
+    struct session *queue_next;            /* queue lock */
+    struct session *list_prev, *list_next; /* list lock */
+    struct session_file file;              /* of session_watch_file() */
     struct session_source source[SESSION_SLOTS];
     char id[];
 };
@@ -95,6 +102,10 @@ struct watcher {
     int fd; /* inotify; -1: the kernel gives none */
     struct watch **table;
     size_t size, count;
+    int hook_wd; /* of engine_watch_file(); -1: none */
+    void (*hook)(void *context);
+    void *hook_context;
+    bool hook_due;
 };
 
 struct queue {

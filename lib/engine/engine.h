@@ -62,6 +62,10 @@ unsigned engine_drain(struct engine *e, int64_t deadline);
 /* After engine_drain or with no sessions: ends the threads and frees; *e = NULL. */
 void engine_stop(struct engine **e);
 
+/* One file of the whole process, beside those of sessions: `changed` is called by the engine's housekeeper after it was
+ * written to; it must not wait.  Once an engine, for good.  0, or ERR_LIMIT and others: it is not watched. */
+int engine_watch_file(struct engine *e, const char *path, void (*changed)(void *context), void *context);
+
 struct engine_counters {
     uint64_t sessions_total, runs, wakeups, expired;
     unsigned sessions, parked, running, queued, threads, threads_waiting;
@@ -92,6 +96,17 @@ void session_disarm(struct session *s, unsigned slot);
 /* The kernel's notice (inotify) that a file was written, replaced or removed; NULL ends it.  One
  * watch an inode and process, shared.  0; ERR_LIMIT: no more watches: poll by deadline instead. */
 int session_watch_file(struct session *s, const char *path);
+
+/* More files than that one: each has a handle, to be freed before the session is (in close() at the latest).  Any change
+ * of any of them makes session_file_changed() true as well. */
+struct session_file;
+struct session_file *session_file_new(struct session *s);
+/* Watches `path` instead of what it watched before; as session_watch_file().  To be called again after each change,
+ * since another file may have been put in the place. */
+int session_file_watch(struct session_file *file, const char *path);
+/* Has it changed since the last call? */
+bool session_file_take(struct session_file *file);
+void session_file_free(struct session_file **file); /* *file may be NULL */
 
 /* When to run again at the latest (clock.h); CLOCK_NEVER. */
 void session_set_deadline(struct session *s, int64_t deadline);

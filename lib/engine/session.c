@@ -204,6 +204,7 @@ struct session *session_new(struct engine *e, const struct engine_ops *ops, void
     s->ops = ops;
     s->object = object;
     s->deadline = CLOCK_NEVER;
+    s->file.session = s;
     memcpy(s->id, id, id_size);
     for (unsigned i = 0; i < SESSION_SLOTS; i++)
         s->source[i].fd = -1;

@@ -16,7 +16,7 @@ enum { WATCH_EVENTS = IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF };
 struct watch {
     struct watch *next; /* in its hash bucket */
     int wd;
-    struct session *sessions;
+    struct session_file *files;
 };
 
 void watcher_init(struct watcher *w)
@@ -25,6 +25,7 @@ void watcher_init(struct watcher *w)
     w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     w->size = 64;
     w->table = xcalloc(w->size, sizeof(struct watch *));
+    w->hook_wd = -1;
 }
 
 void watcher_free(struct watcher *w)
@@ -96,35 +97,35 @@ static void watch_free(struct watcher *w, struct watch *watch)
     free(watch);
 }
 
-static void session_attach(struct session *s, struct watch *watch)
+static void file_attach(struct session_file *f, struct watch *watch)
 {
-    s->watch = watch;
-    s->watch_prev = NULL;
-    s->watch_next = watch->sessions;
-    if (watch->sessions != NULL)
-        watch->sessions->watch_prev = s;
-    watch->sessions = s;
+    f->watch = watch;
+    f->prev = NULL;
+    f->next = watch->files;
+    if (watch->files != NULL)
+        watch->files->prev = f;
+    watch->files = f;
 }
 
-static struct watch *session_detach(struct session *s)
+static struct watch *file_detach(struct session_file *f)
 {
-    struct watch *watch = s->watch;
+    struct watch *watch = f->watch;
 
-    if (s->watch_prev != NULL)
-        s->watch_prev->watch_next = s->watch_next;
+    if (f->prev != NULL)
+        f->prev->next = f->next;
     else
-        watch->sessions = s->watch_next;
-    if (s->watch_next != NULL)
-        s->watch_next->watch_prev = s->watch_prev;
-    s->watch = NULL;
+        watch->files = f->next;
+    if (f->next != NULL)
+        f->next->prev = f->prev;
+    f->watch = NULL;
     return watch;
 }
 
-static void detach_and_drop(struct watcher *w, struct session *s)
+static void detach_and_drop(struct watcher *w, struct session_file *f)
 {
-    struct watch *watch = session_detach(s);
+    struct watch *watch = file_detach(f);
 
-    if (watch->sessions != NULL)
+    if (watch->files != NULL)
         return;
     /* Fails if the kernel has dropped it by itself: the inode is gone. */
     inotify_rm_watch(w->fd, watch->wd);
@@ -133,61 +134,117 @@ static void detach_and_drop(struct watcher *w, struct session *s)
 
 /* ---- */
 
-static int watch_path(struct watcher *w, struct session *s, const char *path)
+static int watch_path(struct watcher *w, struct session_file *f, const char *path)
 {
     int wd = inotify_add_watch(w->fd, path, WATCH_EVENTS);
 
-    if (s->watch != NULL && s->watch->wd == wd)
+    if (f->watch != NULL && f->watch->wd == wd)
         return 0;
-    if (s->watch != NULL)
-        detach_and_drop(w, s);
+    if (f->watch != NULL)
+        detach_and_drop(w, f);
     if (wd < 0)
         return errno == ENOSPC || errno == ENOMEM ? ERR_LIMIT : error_from_errno(errno);
-    session_attach(s, watch_get(w, wd));
+    file_attach(f, watch_get(w, wd));
     return 0;
 }
 
-int session_watch_file(struct session *s, const char *path)
+static void forget(struct session_file *f)
 {
-    struct watcher *w = &s->engine->watcher;
-    int r = 0;
+    struct watcher *w = &f->session->engine->watcher;
 
-    if (path == NULL) {
-        watcher_forget(s);
-        return 0;
-    }
+    pthread_mutex_lock(&w->lock);
+    if (f->watch != NULL)
+        detach_and_drop(w, f);
+    pthread_mutex_unlock(&w->lock);
+}
+
+int session_file_watch(struct session_file *f, const char *path)
+{
+    struct watcher *w = &f->session->engine->watcher;
+    int r;
+
     if (w->fd < 0)
         return ERR_LIMIT;
     pthread_mutex_lock(&w->lock);
-    r = watch_path(w, s, path);
+    r = watch_path(w, f, path);
     pthread_mutex_unlock(&w->lock);
     return r;
 }
 
+struct session_file *session_file_new(struct session *s)
+{
+    struct session_file *f = xcalloc(1, sizeof(*f));
+
+    f->session = s;
+    return f;
+}
+
+bool session_file_take(struct session_file *f)
+{
+    return atomic_exchange_explicit(&f->changed, false, memory_order_acquire);
+}
+
+void session_file_free(struct session_file **fp)
+{
+    if (*fp == NULL)
+        return;
+    forget(*fp);
+    free(*fp);
+    *fp = NULL;
+}
+
+int session_watch_file(struct session *s, const char *path)
+{
+    if (path != NULL)
+        return session_file_watch(&s->file, path);
+    forget(&s->file);
+    return 0;
+}
+
 void watcher_forget(struct session *s)
 {
-    struct watcher *w = &s->engine->watcher;
+    forget(&s->file);
+}
 
+/* inotify gives one descriptor an inode: nobody else watches a file that is written to in its place. */
+int engine_watch_file(struct engine *e, const char *path, void (*changed)(void *context), void *context)
+{
+    struct watcher *w = &e->watcher;
+    int r = 0;
+
+    if (w->fd < 0)
+        return ERR_LIMIT;
     pthread_mutex_lock(&w->lock);
-    if (s->watch != NULL)
-        detach_and_drop(w, s);
+    BUG_ON(w->hook != NULL);
+    w->hook_wd = inotify_add_watch(w->fd, path, IN_MODIFY);
+    if (w->hook_wd < 0)
+        r = errno == ENOSPC || errno == ENOMEM ? ERR_LIMIT : error_from_errno(errno);
+    if (r == 0) {
+        w->hook = changed;
+        w->hook_context = context;
+    }
     pthread_mutex_unlock(&w->lock);
+    return r;
 }
 
 /* ---- the kernel's notices ---- */
 
 static void wake_sessions(struct engine *e, struct watch *watch)
 {
-    for (struct session *s = watch->sessions; s != NULL; s = s->watch_next)
-        session_event(e, s->seat, SEAT_GENERATION(atomic_load(&s->seat->state)), EVENT_FILE);
+    for (struct session_file *f = watch->files; f != NULL; f = f->next) {
+        struct seat *seat = f->session->seat;
+
+        atomic_store_explicit(&f->changed, true, memory_order_release);
+        session_event(e, seat, SEAT_GENERATION(atomic_load(&seat->state)), EVENT_FILE);
+    }
 }
 
 /* The inode is gone, and with it the kernel's watch. */
 static void watch_gone(struct engine *e, struct watch *watch)
 {
     wake_sessions(e, watch);
-    while (watch->sessions != NULL)
-        session_detach(watch->sessions);
+    while (watch->files != NULL)
+        file_detach(watch->files);
     watch_free(&e->watcher, watch);
 }
 
@@ -200,6 +257,9 @@ static void notice(struct engine *e, const struct inotify_event *ev)
         for (size_t i = 0; i < w->size; i++)
             for (struct watch *p = w->table[i]; p != NULL; p = p->next)
                 wake_sessions(e, p);
+        w->hook_due = true;
+    } else if (ev->wd == w->hook_wd) {
+        w->hook_due = true;
     } else if (watch == NULL) {
         return; /* nobody looks any more */
     } else if (ev->mask & IN_IGNORED) {
@@ -213,6 +273,7 @@ void watcher_run(struct engine *e)
 {
     char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
     struct watcher *w = &e->watcher;
+    void (*hook)(void *context) = NULL;
     ssize_t n;
 
     while ((n = read(w->fd, buf, sizeof(buf))) > 0) {
@@ -223,6 +284,11 @@ void watcher_run(struct engine *e)
             notice(e, ev);
             p += sizeof(*ev) + ev->len;
         }
+        if (w->hook_due)
+            hook = w->hook;
+        w->hook_due = false;
         pthread_mutex_unlock(&w->lock);
     }
+    if (hook != NULL)
+        hook(w->hook_context);
 }

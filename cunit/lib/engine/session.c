@@ -161,6 +161,83 @@ static void file_changes(void)
     engine_stop(&e);
 }
 
+/* A session with two files beside that one, of which it says which has changed. */
+struct reader {
+    struct echo echo;
+    const char *path[2];
+    struct session_file *file[2];
+    atomic_uint changed[2];
+};
+
+static enum engine_verdict reader_run(struct session *s, void *object)
+{
+    struct reader *r = object;
+
+    if (session_stopping(s))
+        return ENGINE_CLOSE;
+    for (unsigned i = 0; i < 2; i++) {
+        if (r->file[i] == NULL)
+            r->file[i] = session_file_new(s);
+        r->changed[i] += session_file_take(r->file[i]);
+        CU_ASSERT_EQUAL(session_file_watch(r->file[i], r->path[i]), 0);
+    }
+    r->echo.changed += session_file_changed(s);
+    return ENGINE_PARK;
+}
+
+static void reader_close(struct session *s, void *object)
+{
+    struct reader *r = object;
+
+    (void)s;
+    session_file_free(&r->file[0]);
+    session_file_free(&r->file[1]);
+    session_file_free(&r->file[1]); /* nothing is there */
+    r->echo.closed++;
+}
+
+static const struct engine_ops reader_ops = {.name = "reader", .run = reader_run, .close = reader_close};
+
+static void count_call(void *context)
+{
+    atomic_fetch_add((atomic_uint *)context, 1);
+}
+
+static void several_files(void)
+{
+    struct engine *e = helper_engine(1, 1, 0);
+    char dir[] = "/tmp/iatlas-engine-XXXXXX";
+    char path[3][64];
+    struct reader r = {.path = {path[0], path[1]}};
+    atomic_uint calls = 0;
+
+    BUG_ON(mkdtemp(dir) == NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(path[i], sizeof(path[i]), "%s/file%u", dir, i);
+        append_to(path[i]);
+    }
+    CU_ASSERT_EQUAL(engine_watch_file(e, path[2], count_call, &calls), 0);
+    r.echo.session = session_new(e, &reader_ops, &r, "test-1");
+    CU_ASSERT(helper_parked(e, 1));
+    append_to(path[1]);
+    CU_ASSERT(helper_reach(&r.changed[1], 1));
+    CU_ASSERT(helper_parked(e, 1));
+    CU_ASSERT_EQUAL(r.changed[0], 0);
+    append_to(path[0]);
+    CU_ASSERT(helper_reach(&r.changed[0], 1));
+    CU_ASSERT(helper_parked(e, 1));
+    CU_ASSERT_EQUAL(r.changed[1], 1);
+    CU_ASSERT_EQUAL(calls, 0);
+    append_to(path[2]);
+    CU_ASSERT(helper_reach(&calls, 1));
+    CU_ASSERT_EQUAL(engine_drain(e, clock_deadline(10000)), 0);
+    CU_ASSERT_EQUAL(r.echo.closed, 1);
+    for (unsigned i = 0; i < 3; i++)
+        unlink(path[i]);
+    rmdir(dir);
+    engine_stop(&e);
+}
+
 /* A session with two descriptors, the second armed only every other time. */
 struct pair {
     struct echo echo;
@@ -265,6 +342,7 @@ static const struct unit_case cases[] = {
     {"deadline moves", deadline_moves},
     {"woken by another thread", woken_by_another_thread},
     {"file changes", file_changes},
+    {"several files", several_files},
     {"several sources", several_sources},
     {"each and drain", each_and_drain},
     {"stop closes what is parked", stop_closes_what_is_parked},
