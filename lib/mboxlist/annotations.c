@@ -6,6 +6,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/str.h"
+#include "lib/mboxlist/journal.h"
 #include "lib/mboxlist/mboxlist-private.h"
 
 enum { ANNOTATION_VERSION = 1, ANNOTATION_BATCH = 32, ANNOTATION_HEAD = 8 };
@@ -231,6 +232,15 @@ static int put(struct mboxlist_txn *txn, const char *id, const char *userid, con
     return r;
 }
 
+static int note_change(struct mboxlist_txn *txn, const char *id, const char *userid, const char *entry,
+                       bool is)
+{
+    const struct journal_row row = {
+        .kind = JOURNAL_ANNOTATION, .is = is, .name = id, .userid = userid, .entry = entry};
+
+    return journal_txn_add(txn, &row);
+}
+
 int annotation_txn_set(struct mboxlist_txn *txn, const char *id, const char *userid, const char *entry,
                        const char *value, size_t len)
 {
@@ -242,7 +252,11 @@ int annotation_txn_set(struct mboxlist_txn *txn, const char *id, const char *use
         return ERR_TOOBIG;
     entry_key(&key, id, userid, entry);
     if (value == NULL) {
-        r = delete_key(txn, &key);
+        r = txn_delete(txn, TABLE_ANNOTATIONS, &key);
+        if (r == ERR_NOTFOUND) {
+            buf_free(&key);
+            return 0;
+        }
     } else {
         r = txn_get(txn, TABLE_ANNOTATIONS, &key, &old);
         if (r == ERR_NOTFOUND)
@@ -251,7 +265,7 @@ int annotation_txn_set(struct mboxlist_txn *txn, const char *id, const char *use
             r = put(txn, id, userid, entry, value, len);
     }
     buf_free(&key);
-    return r;
+    return r < 0 ? r : note_change(txn, id, userid, entry, value != NULL);
 }
 
 /* ---- mailboxes and users that come and go ---- */

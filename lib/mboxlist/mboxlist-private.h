@@ -20,6 +20,7 @@ enum mboxlist_table {
     TABLE_QUOTA,
     TABLE_ANNOTATIONS,
     TABLE_INTENTS,
+    TABLE_JOURNAL,
     TABLE_META,
     TABLE_COUNT
 };
@@ -30,6 +31,7 @@ enum mboxlist_table {
 struct mboxlist {
     unsigned magic;
     struct db_env *env;
+    char *path;
     unsigned tables[TABLE_COUNT];
 };
 
@@ -37,7 +39,10 @@ struct mboxlist_txn {
     unsigned magic;
     struct mboxlist *list;
     struct db_txn *db;
-    struct pool *pool; /* for records read while writing; freed with the transaction */
+    struct pool *pool;        /* for records read while writing; freed with the transaction */
+    unsigned journal_rows;    /* written so far */
+    bool renaming;            /* what is removed now comes under another name */
+    const char *renamed_from; /* what the record that is put next was called before; NULL */
 };
 
 /* ---- transactions ---- */
@@ -47,6 +52,18 @@ int txn_get(struct mboxlist_txn *txn, enum mboxlist_table table, const struct bu
 int txn_put(struct mboxlist_txn *txn, enum mboxlist_table table, const struct buf *key,
             const struct buf *value);
 int txn_delete(struct mboxlist_txn *txn, enum mboxlist_table table, const struct buf *key);
+
+/* ---- the journal (journal.h), in the transaction of the change ---- */
+
+struct journal_row;
+
+int journal_txn_add(struct mboxlist_txn *txn, const struct journal_row *row);
+/* A record was put, changed (both) or removed (after NULL); from: its name before, or NULL.  What no watcher can see
+ * leaves no row. */
+int journal_txn_name(struct mboxlist_txn *txn, const struct mboxlist_record *before,
+                     const struct mboxlist_record *after, const char *from);
+/* What this transaction does from here on is too much to be told row by row. */
+int journal_txn_lost(struct mboxlist_txn *txn);
 
 /* One of the numbers in the table meta; 0 when it was never set. */
 int list_number_get(const struct mboxlist *list, struct db_txn *db, const char *name, uint64_t *number_r);

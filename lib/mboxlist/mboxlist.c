@@ -16,7 +16,8 @@ static const char *const table_names[TABLE_COUNT + 1] = {
     [TABLE_REVERSE] = "reverse", [TABLE_TOMBSTONES] = "tombstones",
     [TABLE_QUOTA] = "quota",     [TABLE_SUBSCRIPTIONS] = "subscriptions",
     [TABLE_INTENTS] = "intents", [TABLE_ANNOTATIONS] = "annotations",
-    [TABLE_META] = "meta",       [TABLE_COUNT] = NULL,
+    [TABLE_META] = "meta",       [TABLE_JOURNAL] = "journal",
+    [TABLE_COUNT] = NULL,
 };
 
 int mboxlist_open(const char *dir, struct mboxlist **list_r, char **error_r)
@@ -25,8 +26,9 @@ int mboxlist_open(const char *dir, struct mboxlist **list_r, char **error_r)
     struct mboxlist *list = xcalloc(1, sizeof(*list));
     int r = db_open(DB_LMDB, path, 0, 0, table_names, &list->env, error_r);
 
-    free(path);
+    list->path = path;
     if (r < 0) {
+        free(path);
         free(list);
         return r;
     }
@@ -47,6 +49,7 @@ void mboxlist_close(struct mboxlist **listp)
     MAGIC_CHECK(list, MBOXLIST_MAGIC);
     list->magic = 0;
     db_close(&list->env);
+    free(list->path);
     free(list);
 }
 
@@ -183,7 +186,7 @@ int mboxlist_begin(struct mboxlist *list, struct mboxlist_txn **txn_r)
     if (r < 0)
         return r;
     *txn_r = xmalloc(sizeof(**txn_r));
-    **txn_r = (struct mboxlist_txn){MBOXLIST_TXN_MAGIC, list, db, pool_new(0)};
+    **txn_r = (struct mboxlist_txn){.magic = MBOXLIST_TXN_MAGIC, .list = list, .db = db, .pool = pool_new(0)};
     return 0;
 }
 
@@ -424,12 +427,18 @@ static bool id_is_taken(struct mboxlist_txn *txn, const struct mboxlist_record *
 static int replace_old(struct mboxlist_txn *txn, const struct mboxlist_record *record, bool *fresh_acl_r,
                        bool *fresh_id_r)
 {
+    const char *from = txn->renamed_from;
     struct mboxlist_record old;
     int r = mboxlist_txn_lookup(txn, record->name, txn->pool, &old);
 
     *fresh_acl_r = *fresh_id_r = true;
+    txn->renamed_from = NULL;
+    if (r == ERR_NOTFOUND)
+        return journal_txn_name(txn, NULL, record, from);
+    if (r == 0)
+        r = journal_txn_name(txn, &old, record, from);
     if (r < 0)
-        return r == ERR_NOTFOUND ? 0 : r;
+        return r;
     *fresh_acl_r = strcmp(old.acl, record->acl == NULL ? "" : record->acl) != 0;
     *fresh_id_r = strcmp(old.id, record->id == NULL ? "" : record->id) != 0;
     if (*fresh_acl_r)
@@ -477,6 +486,8 @@ int mboxlist_txn_delete(struct mboxlist_txn *txn, const char *name, bool tombsto
 
     if (r == 0)
         r = remove_record(txn, &record);
+    if (r == 0 && !txn->renaming)
+        r = journal_txn_name(txn, &record, NULL, NULL);
     return r == 0 && tombstone ? put_tombstone(txn, &record) : r;
 }
 
@@ -487,10 +498,13 @@ int mboxlist_txn_rename(struct mboxlist_txn *txn, const char *old_name, const ch
 
     if (r == 0 && mboxlist_txn_lookup(txn, new_name, txn->pool, &other) == 0)
         r = ERR_EXISTS;
+    txn->renaming = true; /* one row tells of both */
     if (r == 0)
         r = mboxlist_txn_delete(txn, old_name, true);
+    txn->renaming = false;
     if (r < 0)
         return r;
+    txn->renamed_from = old_name;
     record.name = new_name;
     record.mtime = 0;
     return mboxlist_txn_put(txn, &record);

@@ -9,6 +9,9 @@
 #include "lib/base/mem.h"
 #include "lib/mboxlist/mboxlist-private.h"
 
+/* A batch above that is a list that is being loaded: not journaled name by name. */
+enum { JOURNAL_REMOTE_MAX = 256 };
+
 #define REMOTE_TYPES (MBOXLIST_TYPE_BIT(MBOXLIST_REMOTE) | MBOXLIST_TYPE_BIT(MBOXLIST_RESERVED))
 
 struct mboxlist_remote {
@@ -109,7 +112,9 @@ static int free_id(struct mboxlist_txn *txn, struct mboxlist_record *record)
         return 0;
     }
     other.id = "";
-    return mboxlist_txn_put(txn, &other);
+    r = mboxlist_txn_put(txn, &other);
+    txn->renamed_from = other.name;
+    return r;
 }
 
 static int remove_remote(struct mboxlist_remote *remote, struct mboxlist_txn *txn, const char *name)
@@ -211,6 +216,8 @@ int mboxlist_remote_flush(struct mboxlist_remote *remote)
     r = mboxlist_begin(remote->list, &txn);
     if (r < 0)
         return r;
+    if (remote->count > JOURNAL_REMOTE_MAX)
+        r = journal_txn_lost(txn);
     for (size_t i = 0; i < remote->count && r == 0; i++) {
         uint64_t before = remote->counters.written + remote->counters.removed;
 

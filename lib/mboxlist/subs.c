@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/error.h"
+#include "lib/mboxlist/journal.h"
 #include "lib/mboxlist/mboxlist-private.h"
 
 enum { SUBS_VERSION = 1, SUBS_BATCH = 256 };
@@ -21,6 +22,13 @@ static void subs_value(struct buf *value, const char *userid)
     pack_string(value, userid);
 }
 
+static int note_change(struct mboxlist_txn *txn, const char *userid, const char *name, bool is)
+{
+    const struct journal_row row = {.kind = JOURNAL_SUBSCRIPTION, .is = is, .name = name, .userid = userid};
+
+    return journal_txn_add(txn, &row);
+}
+
 static int put_sub(struct mboxlist_txn *txn, const char *userid, const char *name)
 {
     struct buf key = BUF_INIT, value = BUF_INIT;
@@ -31,7 +39,7 @@ static int put_sub(struct mboxlist_txn *txn, const char *userid, const char *nam
     r = txn_put(txn, TABLE_SUBSCRIPTIONS, &key, &value);
     buf_free(&key);
     buf_free(&value);
-    return r;
+    return r < 0 ? r : note_change(txn, userid, name, true);
 }
 
 static int delete_sub(struct mboxlist_txn *txn, const char *userid, const char *name)
@@ -42,7 +50,9 @@ static int delete_sub(struct mboxlist_txn *txn, const char *userid, const char *
     subs_key(&key, userid, name);
     r = txn_delete(txn, TABLE_SUBSCRIPTIONS, &key);
     buf_free(&key);
-    return r == ERR_NOTFOUND ? 0 : r;
+    if (r < 0)
+        return r == ERR_NOTFOUND ? 0 : r;
+    return note_change(txn, userid, name, false);
 }
 
 static bool name_fits(const char *userid, const char *name)
