@@ -2,6 +2,7 @@
 noinst_LIBRARIES += imap/lmtp/engine/liblmtp-engine.a
 imap_lmtp_engine_liblmtp_engine_a_SOURCES = \
 	imap/lmtp/engine/address.c imap/lmtp/engine/address.h \
+	imap/lmtp/engine/chunk.c \
 	imap/lmtp/engine/data.c imap/lmtp/engine/data.h \
 	imap/lmtp/engine/front.c imap/lmtp/engine/front.h imap/lmtp/engine/front-private.h \
 	imap/lmtp/engine/mail.c \

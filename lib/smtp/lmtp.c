@@ -287,7 +287,9 @@ static void write_mail(struct lmtp *c)
     stream_printf(c->s, "MAIL FROM:<%s>", m->from);
     if (m->size > 0 && c->caps.size)
         stream_printf(c->s, " SIZE=%llu", (unsigned long long)m->size);
-    if (m->body_8bit && c->caps.eightbitmime)
+    if (m->binary)
+        stream_puts(c->s, " BODY=BINARYMIME");
+    else if (m->body_8bit && c->caps.eightbitmime)
         stream_puts(c->s, " BODY=8BITMIME");
     if (m->utf8 && c->caps.smtputf8)
         stream_puts(c->s, " SMTPUTF8");
@@ -359,6 +361,21 @@ static bool any_accepted(const struct lmtp *c)
     return false;
 }
 
+static bool is_chunked(const struct lmtp *c)
+{
+    return c->message.chunked && c->caps.chunking;
+}
+
+/* One piece is enough: its length is known, and it costs no answer before the bytes. */
+static void begin_body(struct lmtp *c)
+{
+    if (is_chunked(c))
+        stream_printf(c->s, "BDAT %llu LAST\r\n", (unsigned long long)c->message.size);
+    else
+        stream_puts(c->s, "DATA\r\n");
+    c->state = is_chunked(c) ? STATE_BODY : STATE_DATA;
+}
+
 static int envelope(struct lmtp *c)
 {
     int r;
@@ -368,8 +385,7 @@ static int envelope(struct lmtp *c)
             return finish(c);
         /* Not before all recipients are answered: with none accepted a server that said 354 to it would wait
          * for a message that nobody gets. */
-        stream_puts(c->s, "DATA\r\n");
-        c->state = STATE_DATA;
+        begin_body(c);
         return LMTP_MORE;
     }
     write_commands(c);
@@ -415,6 +431,26 @@ static void write_stuffed(struct lmtp *c, const char *p, size_t n)
     }
 }
 
+/* The next piece of a body of known length. */
+static int write_counted(struct lmtp *c)
+{
+    char piece[BODY_PIECE];
+    uint64_t left = c->message.size - (uint64_t)c->offset;
+    ssize_t n;
+
+    if (left == 0) {
+        c->state = STATE_REPLIES;
+        return LMTP_MORE;
+    }
+    n = c->message.read(c->message.context, c->offset, piece,
+                        left < sizeof(piece) ? (size_t)left : sizeof(piece));
+    if (n <= 0)
+        return n < 0 ? (int)n : ERR_IO; /* shorter than was said */
+    stream_write(c->s, piece, (size_t)n);
+    c->offset += n;
+    return LMTP_MORE;
+}
+
 /* The next piece of the body, or its end. */
 static int write_body(struct lmtp *c)
 {
@@ -438,7 +474,7 @@ static int body(struct lmtp *c)
     int r;
 
     if (stream_unsent(c->s) < STREAM_OUT_HIGH)
-        return write_body(c);
+        return is_chunked(c) ? write_counted(c) : write_body(c);
     stream_flush(c->s);
     if (stream_unsent(c->s) < STREAM_OUT_HIGH) {
         touch(c);

@@ -22,9 +22,12 @@ struct stream;
 enum lmtp_status { LMTP_DONE = 0, LMTP_MORE = 1, LMTP_WAIT = 2 };
 
 struct lmtp_message {
-    const char *from;  /* reverse path without <>; "" is the null one */
-    bool body_8bit;    /* BODY=8BITMIME where announced */
-    bool utf8;         /* SMTPUTF8 where announced (RFC 6531) */
+    const char *from; /* reverse path without <>; "" is the null one */
+    bool body_8bit;   /* BODY=8BITMIME where announced */
+    bool chunked; /* by BDAT where CHUNKING is announced (RFC 3030): `size` is exact then, and all bytes are
+                        * sent as they are */
+    bool binary;  /* BODY=BINARYMIME; needs chunked, and a server that announces both */
+    bool utf8;    /* SMTPUTF8 where announced (RFC 6531) */
     const char *auth;  /* AUTH= (made xtext here), announced or not: a server that authorised us by the
                         * socket announces none; NULL: none */
     bool auth_empty;   /* AUTH=<> where AUTH is announced */

@@ -115,6 +115,8 @@ static void parse_line(struct smtp_caps *caps, const char *line)
         {"SIZE", offsetof(struct smtp_caps, size)},
         {"SMTPUTF8", offsetof(struct smtp_caps, smtputf8)},
         {"XORCPT", offsetof(struct smtp_caps, xorcpt)},
+        {"CHUNKING", offsetof(struct smtp_caps, chunking)},
+        {"BINARYMIME", offsetof(struct smtp_caps, binarymime)},
     };
     size_t n = strcspn(line, " \t=");
 

@@ -32,7 +32,8 @@ void smtp_reply_set(struct smtp_reply *r, int code, const char *enhanced, const 
 int smtp_reply_read(struct smtp_reply *r, struct stream *s);
 
 struct smtp_caps {
-    bool pipelining, eightbitmime, enhanced, starttls, ignorequota, auth_param, smtputf8, xorcpt;
+    bool pipelining, eightbitmime, enhanced, starttls, ignorequota, auth_param, smtputf8, xorcpt, chunking,
+        binarymime;
     bool size;         /* announced at all */
     uint64_t size_max; /* 0: no limit told */
 };

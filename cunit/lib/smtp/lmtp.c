@@ -130,7 +130,8 @@ static const struct smtp_caps all = {.pipelining = true,
                                      .auth_param = true,
                                      .smtputf8 = true,
                                      .size = true};
-static const struct smtp_caps none = {0}, ours = {.xorcpt = true}, smtp = {0};
+static const struct smtp_caps none = {0}, ours = {.xorcpt = true}, smtp = {0},
+                              counted = {.chunking = true, .binarymime = true};
 
 static const struct {
     const char *what;
@@ -290,6 +291,36 @@ static const struct {
      {""},
      {"<MAIL FROM:<s>\r\n", ">250 x\r\n", "<RCPT TO:<a>\r\n", ">250 a\r\n", "<DATA\r\n", ">354 go\r\n",
       "<a\n..\nb\r\n..\r\n.\r\n", ">250 z\r\n"}},
+    {"by BDAT",
+     &counted,
+     "s",
+     "a\n.\r\r\n.\r\n.",
+     {"a", "b", "c"},
+     0,
+     {250, 550, 452},
+     {"", "", "4.2.2"},
+     {"<MAIL FROM:<s> BODY=BINARYMIME\r\n", ">250 x\r\n", "<RCPT TO:<a>\r\n", ">250 a\r\n",
+      "<RCPT TO:<b>\r\n", ">550 b\r\n", "<RCPT TO:<c>\r\n", ">250 c\r\n", "<BDAT 10 LAST\r\na\n.\r\r\n.\r\n.",
+      ">250 z\r\n452 4.2.2 full\r\n"}},
+    {"an empty one by BDAT",
+     &counted,
+     "s",
+     "",
+     {"a"},
+     0,
+     {250},
+     {""},
+     {"<MAIL FROM:<s> BODY=BINARYMIME\r\n", ">250 x\r\n", "<RCPT TO:<a>\r\n", ">250 a\r\n",
+      "<BDAT 0 LAST\r\n", ">250 z\r\n"}},
+    {"no BDAT without a recipient",
+     &counted,
+     "s",
+     TEXT,
+     {"a"},
+     0,
+     {550},
+     {""},
+     {"<MAIL FROM:<s> BODY=BINARYMIME\r\n", ">250 x\r\n", "<RCPT TO:<a>\r\n", ">550 a\r\n"}},
     {"421 in between",
      &none,
      "s",
@@ -365,7 +396,9 @@ static unsigned give(struct lmtp *c, size_t i, struct source *source)
                              .auth_empty = true,
                              .ignore_quota = true,
                              .one_reply = dialogues[i].caps == &smtp,
-                             .size = 77,
+                             .chunked = true,
+                             .binary = dialogues[i].caps == &counted,
+                             .size = dialogues[i].caps == &counted ? strlen(dialogues[i].text) : 77,
                              .read = read_source,
                              .context = source,
                              .step_ms = 60000};
@@ -577,6 +610,34 @@ static void test_body(void)
     free(text);
 }
 
+/* A source that ends before its time, or fails: the server is left in the middle of the piece. */
+static void test_broken_chunk(void)
+{
+    static const char *const script[] = {"<MAIL FROM:<s> BODY=BINARYMIME\r\n", ">250 x\r\n",
+                                         "<RCPT TO:<a>\r\n", ">250 a\r\n", NULL};
+
+    for (int fails = 0; fails < 2; fails++) {
+        struct server v;
+        struct source source = {.text = TEXT, .n = strlen(TEXT), .fail_at = fails ? 5 : 0};
+        struct stream *s = open_server(&v, script, 100);
+        struct lmtp *c = lmtp_new(s, &counted, NULL);
+
+        lmtp_begin(c, &(struct lmtp_message){.from = "s",
+                                             .read = read_source,
+                                             .context = &source,
+                                             .chunked = true,
+                                             .binary = true,
+                                             .size = strlen(TEXT) + 1,
+                                             .step_ms = 60000});
+        lmtp_rcpt(c, "a");
+        CU_ASSERT_EQUAL(run(c, &v), ERR_IO);
+        CU_ASSERT_EQUAL(lmtp_result_get(c, 0).code, 451);
+        lmtp_free(&c);
+        stream_free(&s);
+        close_server(&v);
+    }
+}
+
 static void test_quit(void)
 {
     static const char *const script[] = {"<QUIT\r\n", NULL};
@@ -598,6 +659,7 @@ static const struct unit_case cases[] = {
     {"input is checked", test_input_checks},
     {"silence", test_silence},
     {"large and broken bodies", test_body},
+    {"a piece that is not what was said", test_broken_chunk},
     {"QUIT", test_quit},
     {NULL, NULL},
 };

@@ -111,6 +111,9 @@ static void test_caps(void)
     CU_ASSERT(caps.pipelining && caps.size && caps.auth_param && caps.starttls && caps.smtputf8 &&
               !caps.eightbitmime);
     CU_ASSERT_EQUAL(caps.size_max, 0);
+    CU_ASSERT(!caps.chunking && !caps.binarymime);
+    smtp_caps_parse(&caps, "CHUNKING\nBINARYMIME");
+    CU_ASSERT(caps.chunking && caps.binarymime);
     smtp_caps_parse(&caps, "");
     CU_ASSERT(!caps.pipelining && !caps.size);
 }

@@ -63,6 +63,18 @@ static size_t plain_run(const char *in, size_t n)
     return i;
 }
 
+void lmtpd_data_text(struct lmtpd_data *d, const char *in, size_t n, struct buf *to)
+{
+    for (size_t i = 0; i < n;) {
+        size_t run = plain_run(in + i, n - i);
+
+        buf_append(to, in + i, run);
+        i += run;
+        if (i < n)
+            take_text(d, in[i++], to);
+    }
+}
+
 bool lmtpd_data_feed(struct lmtpd_data *d, const char *in, size_t n, size_t *used_r, struct buf *to)
 {
     size_t i = 0;

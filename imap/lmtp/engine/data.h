@@ -30,4 +30,7 @@ void lmtpd_data_begin(struct lmtpd_data *d);
  * message's, what follows is the next command. */
 bool lmtpd_data_feed(struct lmtpd_data *d, const char *in, size_t n, size_t *used_r, struct buf *to);
 
+/* Bytes that were counted (BDAT, RFC 3030), of a message that is text: line ends and NULs as above, dots as they are. */
+void lmtpd_data_text(struct lmtpd_data *d, const char *in, size_t n, struct buf *to);
+
 #endif

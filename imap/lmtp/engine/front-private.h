@@ -12,6 +12,7 @@ enum lmtpd_state {
     LMTPD_COMMAND, /* reading commands */
     LMTPD_RCPT,    /* the transport decides about a recipient */
     LMTPD_MESSAGE, /* reading a message */
+    LMTPD_CHUNK,   /* reading a piece of one (BDAT) */
     LMTPD_DELIVER, /* the transport delivers it */
 };
 
@@ -40,7 +41,15 @@ struct lmtpd_front {
     bool
         trusted; /* MAIL had AUTH=<> from a client that authenticated: a frontend, which has put trace fields */
     bool too_big;    /* the message exceeds maxmessagesize: read to its end and refused */
-    int write_error; /* what the transport's write() said */
+    int write_error; /* what the transport's begin() or write() said */
+    bool chunked;    /* the message comes by BDAT, and has begun */
+    struct lmtpd_chunk {
+        uint64_t left;
+        bool last;
+        bool refused; /* of no message: read and dropped, then `code` is said */
+        int code;
+        const char *enhanced, *text;
+    } chunk;
 };
 
 /* Writes a reply; the text's lines are separated by LF.  enhanced "" for none. */
@@ -56,13 +65,24 @@ enum lmtpd_progress lmtpd_command(struct lmtpd_front *f);
 /* MAIL and RCPT with their arguments (mail.c). */
 enum lmtpd_progress lmtpd_mail(struct lmtpd_front *f, const char *args);
 enum lmtpd_progress lmtpd_rcpt(struct lmtpd_front *f, const char *args);
-/* DATA (message.c). */
+/* DATA (message.c) and BDAT (chunk.c). */
 enum lmtpd_progress lmtpd_data(struct lmtpd_front *f);
+enum lmtpd_progress lmtpd_bdat(struct lmtpd_front *f, const char *args);
 
 /* The steps of the other states. */
 enum lmtpd_progress lmtpd_step_rcpt(struct lmtpd_front *f);
 enum lmtpd_progress lmtpd_step_message(struct lmtpd_front *f);
+enum lmtpd_progress lmtpd_step_chunk(struct lmtpd_front *f);
 enum lmtpd_progress lmtpd_step_deliver(struct lmtpd_front *f);
+
+/* A message, as DATA and BDAT have it in common (message.c): its beginning (0, or the transport's error), its next bytes,
+ * its end, at which it is delivered or all recipients are told why not. */
+enum { LMTPD_PIECE = 16 * 1024 };
+int lmtpd_message_begin(struct lmtpd_front *f);
+void lmtpd_message_write(struct lmtpd_front *f, const char *data, size_t n);
+enum lmtpd_progress lmtpd_message_end(struct lmtpd_front *f);
+/* Can it not be delivered, whatever follows?  Then *answer has what a recipient is told. */
+bool lmtpd_message_failed(struct lmtpd_front *f, struct lmtpd_rcpt *answer);
 
 /* Ends the transaction, if there is one. */
 void lmtpd_txn_end(struct lmtpd_front *f);

@@ -81,7 +81,8 @@ static enum lmtpd_progress cmd_lhlo(struct lmtpd_front *f, const char *args)
     lmtpd_txn_end(f);
     free(f->client);
     f->client = xstrdup(args);
-    buf_printf(&b, "%s\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nPIPELINING\nSIZE", config_servername());
+    buf_printf(&b, "%s\n8BITMIME\nCHUNKING\nBINARYMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nPIPELINING\nSIZE",
+               config_servername());
     if (opt_bytes(OPT_MAXMESSAGESIZE) > 0)
         buf_printf(&b, " %" PRId64, opt_bytes(OPT_MAXMESSAGESIZE));
     if (login_may_starttls(l))
@@ -157,10 +158,10 @@ static enum lmtpd_progress need_auth(struct lmtpd_front *f)
 
 /* ---- dispatch ---- */
 
-enum verb { LHLO, HELO, AUTH, STARTTLS, RSET, QUIT, NOOP, VRFY, MAIL, RCPT, DATA, VERBS };
+enum verb { LHLO, HELO, AUTH, STARTTLS, RSET, QUIT, NOOP, VRFY, MAIL, RCPT, DATA, BDAT, VERBS };
 
 static const char *const verb_names[VERBS] = {"LHLO", "HELO", "AUTH", "STARTTLS", "RSET", "QUIT",
-                                              "NOOP", "VRFY", "MAIL", "RCPT",     "DATA"};
+                                              "NOOP", "VRFY", "MAIL", "RCPT",     "DATA", "BDAT"};
 
 static int find_verb(const char *word)
 {
@@ -173,6 +174,8 @@ static int find_verb(const char *word)
 
 static enum lmtpd_progress dispatch_transaction(struct lmtpd_front *f, int verb, const char *args)
 {
+    if (verb == BDAT)
+        return lmtpd_bdat(f, args);
     if (!login_is_authenticated(f->login))
         return need_auth(f);
     if (verb == MAIL)
@@ -273,11 +276,12 @@ static enum engine_verdict greeting(struct login *l)
     return ENGINE_AGAIN;
 }
 
+/* Before authentication: a piece of a message that is refused has to be read behind its command. */
 static enum engine_verdict command(struct login *l)
 {
     struct lmtpd_front *f = front_of(l);
 
-    switch (lmtpd_command(f)) {
+    switch (f->state == LMTPD_CHUNK ? lmtpd_step_chunk(f) : lmtpd_command(f)) {
     case LMTPD_NEED_INPUT:
         return ENGINE_PARK;
     case LMTPD_CLOSING:
@@ -339,6 +343,8 @@ static enum lmtpd_progress step(struct lmtpd_front *f)
         return lmtpd_step_rcpt(f);
     case LMTPD_MESSAGE:
         return lmtpd_step_message(f);
+    case LMTPD_CHUNK:
+        return lmtpd_step_chunk(f);
     case LMTPD_DELIVER:
         return lmtpd_step_deliver(f);
     default:

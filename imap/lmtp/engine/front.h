@@ -1,7 +1,7 @@
 /* front.h: the LMTP server's side of a connection (RFC 2033, RFC 5321), over imap/login.
  *
- * Extensions: PIPELINING (RFC 2920), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), SIZE (RFC 1870),
- * ENHANCEDSTATUSCODES (RFC 2034), STARTTLS (RFC 3207), AUTH (RFC 4954), and Cyrus's IGNOREQUOTA on RCPT.
+ * Extensions: PIPELINING (RFC 2920), 8BITMIME (RFC 6152), CHUNKING and BINARYMIME (RFC 3030), SMTPUTF8 (RFC 6531),
+ * SIZE (RFC 1870), ENHANCEDSTATUSCODES (RFC 2034), STARTTLS (RFC 3207), AUTH (RFC 4954), and Cyrus's IGNOREQUOTA on RCPT.
  *
  * Bounds: a command line of LOGIN_LINE_MAX, LMTPD_RCPTS_MAX recipients, LMTPD_ERRORS_MAX commands in error,
  * maxmessagesize; a client that says nothing for LMTPD_TIMEOUT_MS (at least lmtptxn_timeout and a minute) is

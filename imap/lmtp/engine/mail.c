@@ -91,7 +91,8 @@ static int take_mail_param(struct lmtpd_front *f, const char *name, size_t name_
     }
     if (word_is(name, name_len, "BODY")) {
         f->txn->body_8bit = word_is(value, n, "8BITMIME");
-        return f->txn->body_8bit || word_is(value, n, "7BIT") ? 0 : 501;
+        f->txn->body_binary = word_is(value, n, "BINARYMIME");
+        return f->txn->body_8bit || f->txn->body_binary || word_is(value, n, "7BIT") ? 0 : 501;
     }
     if (word_is(name, name_len, "SMTPUTF8")) {
         f->txn->utf8 = true;
@@ -124,6 +125,7 @@ static void txn_begin(struct lmtpd_front *f)
     f->txn = txn;
     f->rcpt_tail = &txn->rcpts;
     f->trusted = false;
+    f->chunked = false;
     f->rcpts_tried = 0;
 }
 
@@ -138,6 +140,7 @@ void lmtpd_txn_end(struct lmtpd_front *f)
     pool_free(&pool);
     f->txn = NULL;
     f->rcpt = NULL;
+    f->chunked = false;
     f->state = LMTPD_COMMAND;
 }
 
@@ -226,6 +229,8 @@ enum lmtpd_progress lmtpd_rcpt(struct lmtpd_front *f, const char *args)
 
     if (f->txn == NULL)
         return lmtpd_error(f, 503, "5.5.1", "Need MAIL before RCPT");
+    if (f->chunked)
+        return lmtpd_error(f, 503, "5.5.1", "RCPT within BDAT");
     if (f->txn->rcpt_count >= LMTPD_RCPTS_MAX || ++f->rcpts_tried > LMTPD_TRIED_MAX)
         return lmtpd_error(f, 452, "4.5.3", "Too many recipients");
     params = read_path(args, "TO:", &path);

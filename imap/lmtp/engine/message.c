@@ -1,4 +1,4 @@
-/* DATA: the message, its delivery, an answer for each recipient. */
+/* A message: how it is read behind DATA, its delivery, an answer for each recipient. */
 #include <string.h>
 
 #include "config.h"
@@ -10,8 +10,6 @@
 #include "lib/base/options.h"
 #include "lib/mail/date.h"
 #include "lib/stream/stream.h"
-
-enum { PIECE = 16 * 1024 };
 
 /* RFC 3848, RFC 6531 section 4.3 */
 static void append_protocol(const struct lmtpd_front *f, struct buf *to)
@@ -51,7 +49,7 @@ void lmtpd_trace_fields(const struct lmtpd_front *f, struct buf *to)
     buf_printf(to, ";\r\n\t%s\r\n", date);
 }
 
-static void pass_on(struct lmtpd_front *f, const char *data, size_t n)
+void lmtpd_message_write(struct lmtpd_front *f, const char *data, size_t n)
 {
     int64_t max = opt_bytes(OPT_MAXMESSAGESIZE);
 
@@ -62,34 +60,46 @@ static void pass_on(struct lmtpd_front *f, const char *data, size_t n)
         f->write_error = f->service->transport->write(f->txn, data, n);
 }
 
-enum lmtpd_progress lmtpd_data(struct lmtpd_front *f)
+int lmtpd_message_begin(struct lmtpd_front *f)
 {
     struct buf trace = BUF_INIT;
 
-    if (f->txn == NULL || f->txn->rcpt_count == 0)
-        return lmtpd_error(f, 503, "5.5.1", f->txn == NULL ? "Need MAIL before DATA" : "No recipients");
-    if (f->service->transport->begin(f->txn) < 0) {
+    lmtpd_data_begin(&f->data);
+    f->too_big = false;
+    f->txn->size = 0;
+    f->write_error = f->service->transport->begin(f->txn);
+    if (!f->trusted)
+        lmtpd_trace_fields(f, &trace);
+    lmtpd_message_write(f, buf_cstr(&trace), trace.len);
+    buf_free(&trace);
+    return f->write_error;
+}
+
+/* What cannot be done now, or NULL. */
+static const char *bad_sequence(const struct lmtpd_front *f)
+{
+    if (f->txn == NULL)
+        return "Need MAIL before DATA";
+    if (f->chunked)
+        return "DATA within BDAT";
+    if (f->txn->body_binary)
+        return "A binary message needs BDAT";
+    return f->txn->rcpt_count == 0 ? "No recipients" : NULL;
+}
+
+enum lmtpd_progress lmtpd_data(struct lmtpd_front *f)
+{
+    const char *bad = bad_sequence(f);
+
+    if (bad != NULL)
+        return lmtpd_error(f, 503, "5.5.1", bad);
+    if (lmtpd_message_begin(f) < 0) {
         lmtpd_txn_end(f);
         return lmtpd_error(f, 451, "4.3.0", "Cannot take a message now");
     }
     lmtpd_reply(f, 354, "", "go ahead");
-    lmtpd_data_begin(&f->data);
-    f->too_big = false;
-    f->write_error = 0;
-    f->txn->size = 0;
     f->state = LMTPD_MESSAGE;
-    if (!f->trusted)
-        lmtpd_trace_fields(f, &trace);
-    pass_on(f, buf_cstr(&trace), trace.len);
-    buf_free(&trace);
     return LMTPD_GO_ON;
-}
-
-/* The same answer for all. */
-static void answer_all(struct lmtpd_front *f, int code, const char *enhanced, const char *text)
-{
-    for (struct lmtpd_rcpt *r = f->txn->rcpts; r != NULL; r = r->next)
-        lmtpd_answer(f->txn, r, code, enhanced, "%s", text);
 }
 
 static enum lmtpd_progress write_answers(struct lmtpd_front *f)
@@ -106,21 +116,28 @@ static enum lmtpd_progress write_answers(struct lmtpd_front *f)
     return LMTPD_GO_ON;
 }
 
-/* The end of the message was read: what cannot be delivered is answered at once. */
-static enum lmtpd_progress end_message(struct lmtpd_front *f)
+bool lmtpd_message_failed(struct lmtpd_front *f, struct lmtpd_rcpt *answer)
 {
+    if (f->too_big)
+        lmtpd_answer(f->txn, answer, 552, "5.3.4", "Message exceeds the size limit");
+    else if (f->data.has_nul)
+        lmtpd_answer(f->txn, answer, 554, "5.6.0", "Message contains NUL characters");
+    else if (f->write_error != 0)
+        lmtpd_answer_error(f->txn, answer, f->write_error);
+    else
+        return false;
+    return true;
+}
+
+/* What cannot be delivered is answered at once. */
+enum lmtpd_progress lmtpd_message_end(struct lmtpd_front *f)
+{
+    bool failed = false;
+
     f->state = LMTPD_DELIVER;
-    if (f->too_big) {
-        answer_all(f, 552, "5.3.4", "Message exceeds the size limit");
-    } else if (f->data.has_nul) {
-        answer_all(f, 554, "5.6.0", "Message contains NUL characters");
-    } else if (f->write_error != 0) {
-        for (struct lmtpd_rcpt *r = f->txn->rcpts; r != NULL; r = r->next)
-            lmtpd_answer_error(f->txn, r, f->write_error);
-    } else {
-        return LMTPD_GO_ON;
-    }
-    return write_answers(f);
+    for (struct lmtpd_rcpt *r = f->txn->rcpts; r != NULL; r = r->next)
+        failed = lmtpd_message_failed(f, r);
+    return failed ? write_answers(f) : LMTPD_GO_ON;
 }
 
 enum lmtpd_progress lmtpd_step_message(struct lmtpd_front *f)
@@ -133,11 +150,11 @@ enum lmtpd_progress lmtpd_step_message(struct lmtpd_front *f)
 
     if (n == 0)
         return LMTPD_NEED_INPUT;
-    end = lmtpd_data_feed(&f->data, in, n < PIECE ? n : PIECE, &used, &piece);
+    end = lmtpd_data_feed(&f->data, in, n < LMTPD_PIECE ? n : LMTPD_PIECE, &used, &piece);
     stream_consume(s, used);
-    pass_on(f, buf_cstr(&piece), piece.len);
+    lmtpd_message_write(f, buf_cstr(&piece), piece.len);
     buf_free(&piece);
-    return end ? end_message(f) : LMTPD_GO_ON;
+    return end ? lmtpd_message_end(f) : LMTPD_GO_ON;
 }
 
 enum lmtpd_progress lmtpd_step_deliver(struct lmtpd_front *f)

@@ -53,6 +53,7 @@ struct lmtpd_txn {
     const char *from;         /* reverse path; "" is the null one */
     const char *auth;         /* who a trusted client says has sent it (AUTH=); NULL */
     bool body_8bit;           /* BODY=8BITMIME */
+    bool body_binary;         /* BODY=BINARYMIME: every byte is to be kept (RFC 3030) */
     bool utf8;                /* SMTPUTF8: addresses and header fields may be UTF-8 */
     int64_t declared;         /* SIZE=; 0: not told */
     struct lmtpd_rcpt *rcpts; /* accepted, in order */
@@ -66,7 +67,7 @@ struct lmtpd_transport {
     enum lmtpd_verdict (*rcpt)(struct lmtpd_txn *txn, struct lmtpd_rcpt *rcpt);
     /* A message comes, for the recipients accepted.  0, or an error: DATA is answered 451. */
     int (*begin)(struct lmtpd_txn *txn);
-    /* Its next bytes: CRLF lines, not dot-stuffed.  After an error (all recipients: 4xx) no more. */
+    /* Its next bytes: CRLF lines (with body_binary any bytes), not dot-stuffed.  After an error (all recipients: 4xx) no more. */
     int (*write)(struct lmtpd_txn *txn, const void *data, size_t n);
     /* The message is complete: stores or relays it, sets every recipient's answer.  2xx only when it is on
      * disk, here or there. */

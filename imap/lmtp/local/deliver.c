@@ -258,16 +258,26 @@ static void answer(struct lmtpd_txn *txn, struct lmtpd_rcpt *r)
 
 static enum lmtpd_verdict fail_all(struct lmtpd_txn *txn, int error)
 {
-    for (struct lmtpd_rcpt *rcpt = txn->rcpts; rcpt != NULL; rcpt = rcpt->next)
-        answer_error(txn, rcpt, error);
+    for (struct lmtpd_rcpt *rcpt = txn->rcpts; rcpt != NULL; rcpt = rcpt->next) {
+        if (error == ERR_UNSUPPORTED)
+            lmtpd_answer(txn, rcpt, 554, "5.6.0", "NUL characters outside the body of a binary part");
+        else
+            answer_error(txn, rcpt, error);
+    }
     return LMTPD_DONE;
 }
 
 static int finish_stage(struct lmtpd_txn *txn, struct local_state *s)
 {
-    int r = s->finished ? 0 : stage_finish(s->stage, NULL);
+    struct stage_info info;
+    int r;
 
-    if (r < 0 || s->finished)
+    if (s->finished)
+        return 0;
+    r = stage_finish(s->stage, &info);
+    if (r == 0 && info.has_nul) /* only a binary one may: IMAP has no NULs (RFC 3501 section 9, CHAR8) */
+        r = stage_encode_binary(&s->stage, &info);
+    if (r < 0)
         return r;
     s->finished = true;
     s->message_id = read_message_id(txn, s);

@@ -98,12 +98,14 @@ static void connect_leg(struct relay_state *s, struct leg *leg)
         leg->link.backend = backend_new(&config);
 }
 
-/* The server does not take what needs SMTPUTF8 (RFC 6531 section 3.5). */
-static void leg_refuse_utf8(struct lmtpd_txn *txn, struct relay_state *s, struct leg *leg)
+/* The server does not take such messages (RFC 6531 section 3.5, RFC 3030 section 3): its recipients are told, the
+ * connection is as good as before. */
+static void leg_refuse(struct lmtpd_txn *txn, struct relay_state *s, struct leg *leg, int code,
+                       const char *enhanced, const char *text)
 {
     for (struct lmtpd_rcpt *r = txn->rcpts; r != NULL; r = r->next) {
         if (serves(leg, r))
-            lmtpd_answer(txn, r, 550, "5.6.7", "The mailbox's server does not take SMTPUTF8");
+            lmtpd_answer(txn, r, code, enhanced, "%s", text);
     }
     unwatch(s, leg);
     links_put(s->relay->links, leg->server, &leg->link);
@@ -118,6 +120,8 @@ static void begin_talk(struct lmtpd_txn *txn, struct relay_state *s, struct leg 
     struct lmtp_message message = {
         .from = txn->from,
         .body_8bit = txn->body_8bit,
+        .chunked = true,
+        .binary = txn->body_binary,
         .utf8 = txn->utf8,
         .auth_empty = true,
         .ignore_quota = leg->ignore_quota,
@@ -130,7 +134,11 @@ static void begin_talk(struct lmtpd_txn *txn, struct relay_state *s, struct leg 
     if (leg->link.lmtp == NULL)
         leg->link.lmtp = lmtp_new(backend_stream(b), &caps, NULL);
     if (txn->utf8 && !caps.smtputf8) {
-        leg_refuse_utf8(txn, s, leg);
+        leg_refuse(txn, s, leg, 550, "5.6.7", "The mailbox's server does not take SMTPUTF8");
+        return;
+    }
+    if (txn->body_binary && !(caps.chunking && caps.binarymime)) {
+        leg_refuse(txn, s, leg, 554, "5.6.3", "The mailbox's server does not take BINARYMIME");
         return;
     }
     lmtp_begin(leg->link.lmtp, &message);

@@ -78,6 +78,24 @@ static void test_byte_by_byte(void)
     }
 }
 
+/* What is counted has no dots of its own; line ends and NULs are treated the same, wherever it is cut. */
+static void test_text(void)
+{
+    static const char in[] = ".\r\n..a\nb\r\r\n.\nc\0d\re.\r", out[] = ".\r\n..a\r\nb\r\n.\r\ncde.";
+
+    for (size_t cut = 0; cut < sizeof(in); cut++) {
+        struct lmtpd_data d;
+        struct buf to = BUF_INIT;
+
+        lmtpd_data_begin(&d);
+        lmtpd_data_text(&d, in, cut, &to);
+        lmtpd_data_text(&d, in + cut, sizeof(in) - 1 - cut, &to);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&to), out);
+        CU_ASSERT(d.has_nul);
+        buf_free(&to);
+    }
+}
+
 static const struct unit_case cases[] = {
-    {"whole", test_whole}, {"byte by byte", test_byte_by_byte}, {NULL, NULL}};
+    {"whole", test_whole}, {"byte by byte", test_byte_by_byte}, {"counted text", test_text}, {NULL, NULL}};
 const struct unit_suite data_suite = {"imap/lmtp/data", cases};
