@@ -188,6 +188,27 @@ class Victim(Murder):
             self.hub.close()
 
 
+class Outside:
+    """Where the clients are, as something that can be cut off from machines."""
+
+    name = "clients"
+
+    def __init__(self, hub):
+        self.hub, self.address = hub, hub.prefix + ".1"
+
+    def _neigh(self, *args):
+        command = ["nsenter", "-t", str(self.hub.process.pid), "-n", "ip", "neigh", *args, "dev", "hub"]
+        subprocess.run(command, capture_output=True)
+
+    def cut(self, *others):
+        for other in others:
+            self._neigh("replace", other.address, "lladdr", NOBODY, "nud", "permanent")
+
+    def heal(self, *others):
+        for other in others:
+            self._neigh("del", other.address)
+
+
 def send(pids, signo):
     """How many it reached."""
     reached = 0

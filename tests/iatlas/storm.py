@@ -382,6 +382,8 @@ def read_box(c, box):
 class Chaos:
     """Faults, one after the other, some of them at the same time, in an order that the seed decides."""
 
+    KINDS = ("kill",) * 6 + ("stop",) * 3 + ("fill",) * 2 + ("cut",) * 3 + ("unplug", "crash", "power", "tool")
+
     def __init__(self, murder, seed, long):
         self.murder, self.long = murder, long
         self.rng = random.Random("%s chaos" % seed)
@@ -407,13 +409,15 @@ class Chaos:
 
     def draw(self):
         """Always the same numbers of the generator, whatever they come to."""
-        kinds = (self.kill,) * 6 + (self.stop,) * 3 + (self.fill,) * 2 + (self.cut,) * 3
-        kinds += (self.unplug, self.crash, self.power, self.tool)
         node = self.rng.choice(self.murder.nodes)
-        kind = type(self).__dict__[self.rng.choice(kinds).__name__]
+        kind = getattr(type(self), self.rng.choice(self.KINDS))
         seconds = self.rng.uniform(*self.long) if self.rng.random() < 0.25 else self.rng.uniform(0.1, 3)
         self.luck = [self.rng.random() for _ in range(4)]
         return node, kind, seconds
+
+    def peers(self):
+        """Whom a node may be cut off from."""
+        return self.murder.nodes
 
     def choose(self, items):
         items = list(items)
@@ -471,7 +475,7 @@ class Chaos:
         self.begin([node], seconds, lambda: node.free(disk))
 
     def cut(self, node, seconds):
-        other = self.choose(n for n in self.murder.nodes if n is not node)
+        other = self.choose(n for n in self.peers() if n is not node)
         both = self.choose((True, False))
         if other in self.busy:
             return
@@ -517,11 +521,11 @@ class Chaos:
 class Storm:
     """Actors and chaos for some seconds; then everything is whole, and rests."""
 
-    def __init__(self, murder, seed, pause=0.1, long=(8, 14)):
+    def __init__(self, murder, seed, pause=0.1, long=(8, 14), chaos=Chaos):
         self.murder, self.seed, self.pause = murder, seed, pause
         self.over = threading.Event()
         self.actors = []
-        self.chaos = Chaos(murder, seed, long)
+        self.chaos = chaos(murder, seed, long)
 
     def rage(self, seconds, between=0.6):
         for actor in self.actors:
