@@ -431,9 +431,11 @@ int names_commit(struct names_txn **txnp)
     int r;
 
     MAGIC_CHECK(txn, TXN_MAGIC);
-    if (sequence == txn->began) { /* only refusals: nothing to sync */
+    if (sequence == txn->began) { /* only refusals: what they are for must last */
+        bool ahead = sequence > atomic_load(&names->published);
+
         names_abort(txnp);
-        return 0;
+        return ahead ? db_flush(names->env) : 0;
     }
     r = put_number(txn->db, "sequence", sequence);
     if (r < 0) {
@@ -450,14 +452,14 @@ int names_commit(struct names_txn **txnp)
 /* ---- as a source ---- */
 
 /* Ends a read transaction with its result.  `lasting`: what it has seen of commits that are still on their way to
- * the disk gets there first. */
+ * the disk gets there first, that a name is not there too. */
 static int end_read(struct names *names, struct db_txn **txn, bool lasting, int r)
 {
     bool ahead = names->sequence > atomic_load(&names->published); /* no writer before its end */
     int flushed = 0;
 
     db_abort(txn);
-    if (r >= 0 && lasting && ahead)
+    if ((r >= 0 || r == ERR_NOTFOUND) && lasting && ahead)
         flushed = db_flush(names->env);
     return flushed < 0 ? flushed : r;
 }
@@ -477,9 +479,8 @@ static int names_find(struct source *source, const char *name, struct pool *pool
     key_name(&key, name);
     r = get_entry(txn, &key, pool, entry_r);
     entry_r->name = pool_strdup(pool, name);
-    db_abort(&txn);
     buf_free(&key);
-    return r;
+    return end_read(names, &txn, r < 0 || entry_r->sequence > atomic_load(&names->published), r);
 }
 
 struct cursor {

@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "cunit/unit.h"
+#include "lib/base/clock.h"
 #include "lib/base/buf.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
@@ -202,6 +205,85 @@ static void test_threads(void)
     done(&names);
 }
 
+/* ---- a disk that takes its time ---- */
+
+static atomic_bool is_slow, is_syncing;
+
+/* In place of the C library's, for libdb too. */
+int fdatasync(int fd)
+{
+    if (is_slow) {
+        is_syncing = true;
+        while (is_slow)
+            usleep(1000);
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+struct asker {
+    struct names *names;
+    const char *name;
+    bool reserves;
+    atomic_bool answered;
+    bool too_early;
+};
+
+static void *ask(void *context)
+{
+    struct asker *asker = context;
+    struct source *source = names_source(asker->names);
+    struct pool *pool = pool_new(0);
+    struct entry entry;
+
+    if (asker->reserves)
+        CU_ASSERT_EQUAL(change(asker->names, MUPDATE_RESERVE, asker->name, "be2!p", NULL), NAMES_EXISTS)
+    else
+        source->ops->find(source, asker->name, pool, &entry);
+    asker->too_early = is_slow;
+    asker->answered = true;
+    pool_free(&pool);
+    return NULL;
+}
+
+static void *reserve(void *names)
+{
+    CU_ASSERT_EQUAL(change(names, MUPDATE_RESERVE, "new", "be1!p", NULL), NAMES_DONE);
+    CU_ASSERT_EQUAL(change(names, MUPDATE_DELETE, "old", NULL, NULL), NAMES_DONE);
+    return NULL;
+}
+
+/* Nobody is told of what a crash would undo: a name, that one is gone, a refusal.  Other names are told of at once. */
+static void test_lasting(void)
+{
+    struct names *names = open_new();
+    struct asker rows[] = {
+        {.name = "new"}, {.name = "new", .reserves = true}, {.name = "none"}, {.name = "other"}};
+    int64_t deadline;
+
+    CU_ASSERT_EQUAL(change(names, MUPDATE_RESERVE, "other", "be1!p", NULL), NAMES_DONE);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        pthread_t writer, asker;
+
+        change(names, MUPDATE_DELETE, "new", NULL, NULL);
+        change(names, MUPDATE_RESERVE, "old", "be1!p", NULL);
+        rows[i].names = names;
+        is_syncing = false;
+        is_slow = true;
+        pthread_create(&writer, NULL, reserve, names);
+        while (!is_syncing)
+            usleep(1000);
+        pthread_create(&asker, NULL, ask, &rows[i]);
+        deadline = clock_ms() + (i == ARRAY_SIZE(rows) - 1 ? 10000 : 100);
+        while (!rows[i].answered && clock_ms() < deadline)
+            usleep(1000);
+        is_slow = false;
+        pthread_join(writer, NULL);
+        pthread_join(asker, NULL);
+        CU_ASSERT_EQUAL(rows[i].too_early, i == ARRAY_SIZE(rows) - 1);
+    }
+    done(&names);
+}
+
 static void test_details(void)
 {
     static const struct {
@@ -289,8 +371,9 @@ static void test_golden(void)
 }
 
 static const struct unit_case cases[] = {
-    {"changing", test_apply},  {"the log", test_changes}, {"abort", test_abort},     {"list", test_list},
-    {"threads", test_threads}, {"golden", test_golden},   {"details", test_details}, {NULL, NULL},
+    {"changing", test_apply}, {"the log", test_changes}, {"abort", test_abort},
+    {"list", test_list},      {"threads", test_threads}, {"lasting", test_lasting},
+    {"golden", test_golden},  {"details", test_details}, {NULL, NULL},
 };
 
 extern const struct unit_suite names_suite;
