@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "lib/base/away.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
@@ -230,6 +231,7 @@ static void write_status(struct buf *to, void *context)
     services_status(m->services, to);
     daemons_status(m->daemons, to);
     events_status(m->events, to);
+    away_status(to);
 }
 
 static void on_signal(int signo, void *context)

@@ -37,12 +37,6 @@ class Master(node.Node):
         self.write_configuration()
         self.master.send_signal(signal.SIGHUP)
 
-    def status(self):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(30)
-            s.connect(self.path("config", "socket", "master"))
-            return b"".join(iter(lambda: s.recv(65536), b"")).decode()
-
     def service(self, name):
         """The fields of a service's line."""
         m = re.search(r"^service %s (.*)$" % re.escape(name), self.status(), re.M)

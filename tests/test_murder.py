@@ -257,8 +257,15 @@ def test_list_of_10000_mailboxes(murder):
 # ---- failures ----
 
 
+def away(frontend):
+    """What a frontend's status says of servers that it does not reach: (server, protocol)."""
+    return set(re.findall(r"^server (\S+) state=away protocol=(\w+) since=\d+ tried=\d+ reason=.+$", frontend.status(), re.M))
+
+
 def test_backend_stopped(murder):
     two_users(murder)
+    fe = murder.fe[0]
+    assert away(fe) == set()
     with murder.imap("anna") as anna, murder.imap("ben") as ben:
         ben.select("INBOX")
         murder.be[1].stop()
@@ -272,6 +279,7 @@ def test_backend_stopped(murder):
         with murder.lmtp() as lmtp:
             replies = lmtp.deliver("s@example.org", ["anna", "ben", "nobody"], NEW)
         assert [c // 100 for c, _ in replies] == [2, 4, 5]
+        assert away(fe) == {(murder.names[1], "imap"), (murder.names[1], "lmtp")}
         murder.be[1].start()
         deadline = time.monotonic() + 90
         while ben.command("SELECT INBOX").status != "OK":
@@ -281,6 +289,7 @@ def test_backend_stopped(murder):
             while lmtp.deliver("s@example.org", ["ben"], NEW)[0][0] != 250:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
+        assert away(fe) == set()
 
 
 def test_master_stopped_and_started(murder):

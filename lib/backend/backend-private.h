@@ -36,6 +36,8 @@ int backend_bind(int fd, int family);
 /* May one try?  0, or ERR_UNAVAILABLE. */
 int backoff_enter(const char *server);
 void backoff_result(const char *server, bool reachable);
+/* What an attempt found, for the table and the node's status; the reason is b's text. */
+void backoff_found(const struct backend *b, bool reachable);
 
 /* ---- a protocol (imap.c, lmtp.c, mupdate.c, sieve.c) ---- */
 

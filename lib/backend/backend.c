@@ -340,7 +340,7 @@ static int login(struct backend *b)
     if (b->authenticated && wants_compress(b))
         return compress(b);
     if (b->authenticated) {
-        backoff_result(b->key, true);
+        backoff_found(b, true);
         b->state = STATE_DONE;
         b->deadline = CLOCK_NEVER;
         buf_reset(&b->text); /* what an address did that failed before this one */
@@ -350,7 +350,7 @@ static int login(struct backend *b)
     if (r != 0 || begun)
         return r != 0 ? r : BACKEND_MORE;
     if (!b->reused)
-        backoff_result(b->key, true);
+        backoff_found(b, true);
     if (b->preauth || b->config.anonymous) {
         b->authenticated = true;
         return BACKEND_MORE;
@@ -432,7 +432,7 @@ static int failed(struct backend *b, int code)
     bool no_try = (b->state == STATE_START && b->addresses == NULL) || (b->state == STATE_AUTH && !b->reused);
 
     if (is_absence(code) && !no_try)
-        backoff_result(b->key, false);
+        backoff_found(b, false);
     buf_printf(&text, "%s: %s", b->config.server, buf_cstr(&b->text));
     buf_free(&b->text);
     b->text = text;

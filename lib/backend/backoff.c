@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "lib/backend/backend-private.h"
+#include "lib/base/away.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
@@ -57,6 +58,15 @@ void backoff_result(const char *server, bool reachable)
     else
         failed(server);
     pthread_mutex_unlock(&mutex);
+}
+
+void backoff_found(const struct backend *b, bool reachable)
+{
+    backoff_result(b->key, reachable);
+    if (reachable)
+        away_clear(b->ops->service, b->config.server);
+    else
+        away_note(b->ops->service, b->config.server, buf_cstr(&b->text));
 }
 
 void backend_backoff_reset(void)

@@ -1,6 +1,7 @@
 # lib/base: what every other room stands on.
 noinst_LIBRARIES += lib/base/libbase.a
 lib_base_libbase_a_SOURCES = \
+	lib/base/away.c lib/base/away.h \
 	lib/base/buf.c lib/base/buf.h \
 	lib/base/error.c lib/base/error.h lib/base/error.def \
 	lib/base/file.c lib/base/file.h \

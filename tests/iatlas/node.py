@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import uuid
@@ -223,6 +224,13 @@ class Node:
             except OSError:
                 continue
         return found
+
+    def status(self):
+        """What master says of itself."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(30)
+            s.connect(self.path("config", "socket", "master"))
+            return b"".join(iter(lambda: s.recv(65536), b"")).decode()
 
     def stop(self, sig=signal.SIGTERM, timeout=60):
         """Stops the master as an administrator would and waits for every process to go."""
