@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from iatlas import net, node
+from iatlas import Imap, net, node
 from iatlas.direct import wait_for
 from iatlas.node import ADMIN, PASSWORD
 from iatlas.sieve import Sieve, plain, quoted
@@ -49,6 +49,25 @@ def test_capabilities(site, user):
         after = c.capabilities()
         assert after["OWNER"] == user and after["SIEVE"] == before["SIEVE"]
         assert "SASL" not in after and "STARTTLS" not in after
+
+
+def test_login_by_rights(make_server, network):
+    """loginuseacl, on a server that needs no list otherwise."""
+    address = network.address()
+    server = make_server(
+        conf={"loginuseacl": "yes"},
+        services={"sieve": 'cmd="timsieved" listen="%s:%d" prefork=0' % (address, net.SIEVE)},
+    )
+    server.add_user("fred", "bob")
+    with Imap(server.address).login(ADMIN) as c:
+        for user in ("fred", "bob"):
+            c.ok("CREATE user/%s" % user)
+        c.ok("SETACL user/fred bob lra")
+    for who, whom, status in (("bob", "fred", "OK"), ("fred", "bob", "NO"), ("bob", ADMIN, "NO"), ("bob", "nobody", "NO")):
+        with Sieve(address) as c:
+            assert c.command('AUTHENTICATE "PLAIN" "%s"' % plain(who, authzid=whom)).status == status, (who, whom)
+            if status == "OK":
+                assert c.capabilities()["OWNER"] == whom
 
 
 def test_states(site, user):

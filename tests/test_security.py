@@ -238,6 +238,39 @@ def test_virtual_domains(make_imapd):
             c.no("SETQUOTA user/fred (STORAGE 1)")  # no administrator
 
 
+def test_login_by_rights(make_murder):
+    """loginuseacl: who has the right a on an INBOX is that user where he asks to be, at a frontend too."""
+    murder = make_murder(
+        backends=1,
+        conf={"loginuseacl": "yes", "maxlogins_per_user": "1", "admins": "%s %s boss" % (ADMIN, PROXY)},
+    )
+    for user in ("fred", "bob", "ann", "boss"):
+        murder.add_user(user, mailbox=user != "ann")
+    with murder.imap(ADMIN) as c:
+        for owner, who, rights in (("fred", "bob", "lra"), ("boss", "bob", "lra"), ("bob", "fred", "lrswipkxten")):
+            c.ok("SETACL user/%s %s %s" % (owner, who, rights))
+
+    def acts_for(address, who, whom):
+        with Imap(address) as c:
+            r = c.command("AUTHENTICATE PLAIN " + plain(who, authzid=whom.encode()))
+            if r.status == "OK":
+                assert c.ok("MYRIGHTS INBOX").one(rb"^\* MYRIGHTS INBOX lrswipkxtecda")
+                c.no("SETQUOTA user/fred (STORAGE 1)")
+            return r.status == "OK"
+
+    others = ["boss", PROXY, ADMIN, "ann", "nobody", "anonymous"]  # administrators, and where bob has no rights
+    for node in (murder.fe[0], murder.be[0]):
+        assert acts_for(node.address, "bob", "fred")
+        assert [whom for whom in others if acts_for(node.address, "bob", whom)] == []
+        assert not acts_for(node.address, "fred", "bob")  # all rights but a
+    with Imap(murder.fe[0].address) as c:
+        c.ok("AUTHENTICATE PLAIN " + plain("bob", authzid=b"fred"))
+        with Imap(murder.fe[0].address) as full:
+            assert "[LIMIT]" in full.no("LOGIN fred secret").text
+        c.ok("SETACL INBOX bob lr")
+    direct.wait_for(lambda: not acts_for(murder.fe[0].address, "bob", "fred"))
+
+
 # ---- how many ----
 
 

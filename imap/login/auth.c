@@ -52,12 +52,16 @@ static struct identity *identity_named(const char *name)
     return identity;
 }
 
-/* Proxyservers and administrators may; proxyservers for administrators only where proxy_admins allows. */
-static bool may_act_for(const struct identity *proxy, const struct identity *user)
+/* Proxyservers and administrators may; proxyservers for administrators only where proxy_admins allows; others by
+ * rights, and never for those. */
+static bool may_act_for(struct login *l, const struct identity *proxy, const struct identity *user)
 {
     if (proxy->is_proxy && user->is_admin && !opt_switch(OPT_PROXY_ADMINS))
         return false;
-    return proxy->is_admin || proxy->is_proxy;
+    if (proxy->is_admin || proxy->is_proxy)
+        return true;
+    return opt_switch(OPT_LOGINUSEACL) && l->ops->may_act_for != NULL && !proxy->is_anonymous &&
+           !user->is_anonymous && !user->is_admin && !user->is_proxy && l->ops->may_act_for(l, proxy, user);
 }
 
 /* Names are compared as what they mean: "cyrus@example.org" may be just another way to write "cyrus". */
@@ -65,16 +69,15 @@ static bool may_proxy(void *context, const char *authid, const char *userid)
 {
     struct identity *proxy = identity_named(authid), *user = identity_named(userid);
     bool may = proxy != NULL && user != NULL &&
-               (strcmp(proxy->userid, user->userid) == 0 || may_act_for(proxy, user));
+               (strcmp(proxy->userid, user->userid) == 0 || may_act_for(context, proxy, user));
 
-    (void)context;
     identity_free(&proxy);
     identity_free(&user);
     return may;
 }
 
 /* The identity of who has proved to be `authid` and may be `userid`; NULL: no such name can be, or not here.
- * *limited_r: the limits on sessions hold for it: for a user himself, not for a frontend or an administrator. */
+ * *limited_r: the limits on sessions hold for it: not for a frontend or an administrator. */
 static struct identity *identity_of(const char *authid, const char *userid, bool *limited_r)
 {
     struct identity *proxy = identity_named(authid), *user = identity_named(userid);
@@ -82,7 +85,7 @@ static struct identity *identity_of(const char *authid, const char *userid, bool
 
     if (proxy == NULL || (user != NULL && user->is_anonymous && !opt_switch(OPT_ALLOWANONYMOUSLOGIN)))
         identity_free(&user);
-    *limited_r = itself && !proxy->is_admin && !proxy->is_proxy;
+    *limited_r = proxy != NULL && !proxy->is_admin && !proxy->is_proxy;
     /* A frontend's own identity is never an administrator. */
     if (user != NULL && user->is_proxy && itself)
         user->is_admin = false;
@@ -106,6 +109,7 @@ static struct sasl_server *sasl_of(struct login *l)
         .trusted_transport = is_unix,
         .success_data = l->ops->success_data,
         .may_proxy = may_proxy,
+        .context = l,
     };
 
     if (p->sasl != NULL)

@@ -90,6 +90,10 @@ struct login_ops {
      * ERR_PROTOCOL: the connection ends.  NULL: a bare line (all but ManageSieve). */
     int (*response)(struct login *l, const char **base64_r, size_t *len_r);
 
+    /* Do the rights on `user`'s mailboxes allow `who`, neither administrator nor proxy, to act for `user`, no
+     * administrator either (the option loginuseacl)?  NULL: nobody. */
+    bool (*may_act_for)(struct login *l, const struct identity *who, const struct identity *user);
+
     /* Last word on who may use the service, l->identity being set; NULL: everybody.  (A proxy that
      * acts for nobody is never is_admin, even if listed; services that admit proxies ask
      * is_proxy.)  0, ERR_DENIED or ERR_UNAVAILABLE; *text_r (static) is for the client. */

@@ -11,6 +11,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
+#include "lib/mboxlist/inbox-rights.h"
 #include "lib/name/identity.h"
 #include "lib/sieve/sieve.h"
 #include "lib/stream/stream.h"
@@ -281,6 +282,13 @@ static int response(struct login *l, const char **base64_r, size_t *len_r)
     return 1;
 }
 
+static bool may_act_for(struct login *l, const struct identity *who, const struct identity *user)
+{
+    struct mboxlist *list = front_of(l)->service->list;
+
+    return list != NULL && (mboxlist_inbox_rights(list, user->userid, who) & ACL_ADMIN) != 0;
+}
+
 /* Where are the user's scripts?  Asked before the answer to the login, so that it can be a referral.  What the list does
  * not have is here where anything can be. */
 static int authorize(struct login *l, const char **text_r)
@@ -289,7 +297,7 @@ static int authorize(struct login *l, const char **text_r)
     int r;
 
     f->elsewhere = false;
-    if (f->service->list == NULL)
+    if (!f->service->remote)
         return 0;
     r = managesieve_relay_new(l, f->service->list, &f->relay);
     f->elsewhere = r == 0 && !(f->service->local && !managesieve_relay_is_located(f->relay));
@@ -399,6 +407,7 @@ const struct login_ops managesieve_login_ops = {
     .command = command,
     .challenge = challenge,
     .response = response,
+    .may_act_for = may_act_for,
     .authorize = authorize,
     .result = result,
     .tls_started = tls_started,

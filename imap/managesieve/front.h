@@ -10,7 +10,8 @@ struct mboxlist;
 /* The context of login_service_new(). */
 struct managesieve_service {
     bool local;            /* users' scripts may be here: not on a frontend */
-    struct mboxlist *list; /* who has the user's INBOX; NULL: everybody's is here */
+    bool remote;           /* they may be on another server: the list knows */
+    struct mboxlist *list; /* NULL: not needed */
 };
 
 enum { MANAGESIEVE_ERRORS_MAX = 20 }; /* refused for their form by one connection; then BYE */

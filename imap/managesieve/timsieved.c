@@ -4,6 +4,7 @@
 #include "imap/managesieve/front.h"
 #include "imap/sievehost/compiled.h"
 #include "lib/base/config.h"
+#include "lib/base/options.h"
 #include "lib/base/ticker.h"
 #include "lib/mboxlist/mboxlist.h"
 #include "lib/mupdate/link.h"
@@ -34,7 +35,8 @@ static int start(struct engine *e, void *context, char **error_r)
     (void)e;
     (void)context;
     process.service.local = role != CONFIG_FRONTEND;
-    if (role == CONFIG_FRONTEND || role == CONFIG_UNIFIED)
+    process.service.remote = role == CONFIG_FRONTEND || role == CONFIG_UNIFIED;
+    if (process.service.remote || opt_switch(OPT_LOGINUSEACL))
         r = mboxlist_open(NULL, &process.service.list, error_r);
     if (r == 0 && process.service.list != NULL)
         r = ticker_start(TICK_MS, tick, NULL, &process.ticker);

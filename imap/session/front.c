@@ -15,6 +15,7 @@
 #include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 #include "lib/imapwire/out.h"
+#include "lib/mboxlist/inbox-rights.h"
 #include "lib/name/identity.h"
 #include "lib/name/namespace.h"
 #include "lib/stream/stream.h"
@@ -50,6 +51,11 @@ static void make_client(struct login *l)
                          .state = CLIENT_NOAUTH};
     input_init(&c->input);
     l->front = c;
+}
+
+static bool front_may_act_for(struct login *l, const struct identity *who, const struct identity *user)
+{
+    return (mboxlist_inbox_rights(client_of(l)->list, user->userid, who) & ACL_ADMIN) != 0;
 }
 
 static enum engine_verdict front_greeting(struct login *l)
@@ -169,6 +175,7 @@ const struct login_ops imap_front = {
     .greeting = front_greeting,
     .command = front_command,
     .challenge = front_challenge,
+    .may_act_for = front_may_act_for,
     .result = front_result,
     .authenticated = front_authenticated,
     .run = front_run,

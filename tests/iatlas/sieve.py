@@ -138,5 +138,5 @@ def quoted(text):
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", text.encode()) + b'"'
 
 
-def plain(user, password=PASSWORD):
-    return base64.b64encode(b"\0%s\0%s" % (user.encode(), password.encode())).decode()
+def plain(user, password=PASSWORD, authzid=""):
+    return base64.b64encode(b"%s\0%s\0%s" % (authzid.encode(), user.encode(), password.encode())).decode()
