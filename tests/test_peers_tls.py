@@ -3,8 +3,10 @@ names (EXTERNAL), and nothing that was said in clear counts afterwards."""
 
 import base64
 import os
+import signal
 import socket
 import ssl
+import subprocess
 import threading
 
 import pytest
@@ -272,6 +274,35 @@ def wrapped(sock):
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context.wrap_socket(sock)
+
+
+@pytest.mark.parametrize("ktls", ["yes", "no"])
+def test_kernel_tls(make_server, authority, ktls):
+    """tls_ktls: the kernel is asked to encrypt; whether it can or not, mail comes through."""
+    server = make_server(conf=dict(authority.certify("server", "127.0.0.1"), allowstarttls="yes", tls_ktls=ktls))
+    server.add_user("fred")
+    with Imap(server.address).login(ADMIN) as c:
+        c.ok("CREATE user/fred")
+    big = message("one", body="x" * 70 + "\r\n") + b"0123456789abcdef" * 65536
+    (pid,), trace = server.processes("imapd"), server.path("trace")
+    tracer = subprocess.Popen(["strace", "-f", "-o", trace, "-e", "trace=setsockopt", "-p", str(pid)], stderr=subprocess.PIPE)
+    try:
+        while b"attached" not in tracer.stderr.readline():
+            pass
+        with Imap(server.address) as c:
+            c.ok("STARTTLS")
+            c.start_tls_socket()
+            c.login("fred")
+            for n in (1, 2):
+                c.append("INBOX", big)
+                assert c.select("INBOX") == n
+                assert c.body(n) == big
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(30)
+        tracer.stderr.close()
+    with open(trace) as f:
+        assert ("TCP_ULP" in f.read()) == (ktls == "yes")
 
 
 def read_until(sock, end):

@@ -17,6 +17,7 @@ static struct hash *client_contexts; /* by "certificate LF key" */
 static void common_options(struct tls_config *c)
 {
     c->versions = opt_string(OPT_TLS_VERSIONS);
+    c->ktls = opt_switch(OPT_TLS_KTLS);
     c->ciphers = opt_string(OPT_TLS_CIPHERS);
     c->curve = opt_is_set(OPT_TLS_ECCURVE) ? opt_string(OPT_TLS_ECCURVE) : NULL;
     c->crl_file = opt_string(OPT_TLS_CRL_FILE);

@@ -132,6 +132,8 @@ static int set_parameters(SSL_CTX *ssl, const struct tls_config *c, struct buf *
     SSL_CTX_set_dh_auto(ssl, 1);
     if (c->prefer_server_ciphers)
         SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    if (c->ktls)
+        SSL_CTX_set_options(ssl, SSL_OP_ENABLE_KTLS);
     if (r == 0 && c->ciphers != NULL)
         r = set_ciphers(ssl, c->ciphers, error);
     if (r == 0 && c->curve != NULL && SSL_CTX_set1_groups_list(ssl, c->curve) != 1)

@@ -25,6 +25,7 @@ struct tls_config {
     const char *ciphers;  /* OpenSSL's cipher list; names TLS_... are suites of TLS 1.3 */
     const char *curve;    /* group list, separated by colons */
     bool prefer_server_ciphers;
+    bool ktls;              /* the kernel encrypts, where it can */
     const char *cert, *key; /* PEM files: the chain; the key (NULL: in the file of the chain) */
     const char *ca_file, *ca_dir;
     const char *crl_file;
