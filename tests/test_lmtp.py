@@ -221,6 +221,47 @@ def test_bytes(server):
     assert got.endswith(b"\r\n\r\na\r\n.\r\nMAIL FROM:<evil>\r\n.\r\nbc\r\n")
 
 
+def test_header(server):
+    """Return-Path fields of the message's own are left out, 8-bit characters become X."""
+    make_user(server, "fred")
+    data = message("Grüße", "hällo\r\nReturn-Path: kept\r\n", headers="Return-path: <x@y>\r\n more\r\nX: y\r\n")
+    with Lmtp(server.address) as c:
+        assert codes(c.deliver("me@example.org", ["fred"], data)) == [250]
+    (got,) = inbox(server.address, "fred")
+    head, body = got.split(b"\r\n\r\n", 1)
+    assert head.startswith(b"Return-Path: <me@example.org>\r\n") and head.lower().count(b"return-path") == 1
+    assert b"\r\nSubject: GrXXXXe\r\n" in head and head.endswith(b"\r\nX: y") and body == data.split(b"\r\n\r\n", 1)[1]
+
+
+def test_header_left_alone(make_server):
+    server = make_server(conf={"munge8bit": "no"})
+    make_user(server, "fred")
+    with Lmtp(server.address) as c:
+        assert codes(c.deliver("", ["fred"], message("Grüße"))) == [250]
+    assert "\r\nSubject: Grüße\r\n".encode() in inbox(server.address, "fred")[0]
+
+
+def test_header_refused(make_murder):
+    """reject8bit, here and at the frontend; what came as SMTPUTF8 may have it."""
+    murder = make_murder(backends=1, conf={"reject8bit": "yes", "postuser": "bb", "lmtp_catchall_mailbox": "post"})
+    for user in ("fred", "post"):
+        murder.add_user(user, 0)
+    with murder.imap(ADMIN) as c:
+        c.ok("CREATE lists")
+        c.ok("SETACL lists anyone p")
+        c.ok("SETACL lists %s lrs" % ADMIN)
+    with murder.lmtp() as c:
+        got = c.deliver("", ["fred", "post"], message("Grüße"))
+        assert codes(got) == [554, 554] and got[0][1].startswith(b"5.6.0")
+        assert utf8_mail(c, "fred") == (250, "2.1.5")
+        # who posts to a shared folder, and who does not exist
+        got = c.deliver("", ["bb+lists", "BB+Lists", "nobody+x", "+nowhere", "fred", "noone"], message("plain"))
+        assert codes(got) == [250, 550, 250, 550, 250, 250]
+    check_utf8(inbox(murder.fe[0].address, "fred")[0])
+    assert [len(inbox(murder.fe[0].address, u)) for u in ("fred", "post")] == [2, 1]
+    assert b"Subject: plain" in inbox(murder.fe[0].address, ADMIN, "lists")[0]
+
+
 def utf8_mail(c, recipient):
     """The answer to a message whose envelope and header are UTF-8."""
     c.command_encoding = "utf-8"

@@ -5,6 +5,7 @@ imap_lmtp_engine_liblmtp_engine_a_SOURCES = \
 	imap/lmtp/engine/chunk.c \
 	imap/lmtp/engine/data.c imap/lmtp/engine/data.h \
 	imap/lmtp/engine/front.c imap/lmtp/engine/front.h imap/lmtp/engine/front-private.h \
+	imap/lmtp/engine/header.c imap/lmtp/engine/header.h \
 	imap/lmtp/engine/mail.c \
 	imap/lmtp/engine/message.c \
 	imap/lmtp/engine/process.c imap/lmtp/engine/process.h \

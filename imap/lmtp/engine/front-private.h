@@ -4,6 +4,7 @@
 
 #include "imap/lmtp/engine/data.h"
 #include "imap/lmtp/engine/front.h"
+#include "imap/lmtp/engine/header.h"
 #include "lib/base/buf.h"
 
 #define LMTPD_FRONT_MAGIC 0x4c4d5450u
@@ -38,6 +39,7 @@ struct lmtpd_front {
     struct lmtpd_rcpt *rcpt; /* the one being decided */
     unsigned rcpts_tried;    /* of this transaction, refused ones too */
     struct lmtpd_data data;
+    struct lmtpd_header header;
     bool
         trusted; /* MAIL had AUTH=<> from a client that authenticated: a frontend, which has put trace fields */
     bool too_big;    /* the message exceeds maxmessagesize: read to its end and refused */

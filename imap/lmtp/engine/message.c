@@ -49,7 +49,7 @@ void lmtpd_trace_fields(const struct lmtpd_front *f, struct buf *to)
     buf_printf(to, ";\r\n\t%s\r\n", date);
 }
 
-void lmtpd_message_write(struct lmtpd_front *f, const char *data, size_t n)
+static void pass_on(struct lmtpd_front *f, const char *data, size_t n)
 {
     int64_t max = opt_bytes(OPT_MAXMESSAGESIZE);
 
@@ -58,6 +58,19 @@ void lmtpd_message_write(struct lmtpd_front *f, const char *data, size_t n)
         f->too_big = true;
     if (n > 0 && !f->too_big && f->write_error == 0)
         f->write_error = f->service->transport->write(f->txn, data, n);
+}
+
+void lmtpd_message_write(struct lmtpd_front *f, const char *data, size_t n)
+{
+    struct buf header = BUF_INIT;
+
+    if (f->header.state == LMTPD_HEADER_BODY) {
+        pass_on(f, data, n);
+        return;
+    }
+    lmtpd_header_feed(&f->header, data, n, &header);
+    pass_on(f, buf_cstr(&header), header.len);
+    buf_free(&header);
 }
 
 int lmtpd_message_begin(struct lmtpd_front *f)
@@ -70,8 +83,10 @@ int lmtpd_message_begin(struct lmtpd_front *f)
     f->write_error = f->service->transport->begin(f->txn);
     if (!f->trusted)
         lmtpd_trace_fields(f, &trace);
-    lmtpd_message_write(f, buf_cstr(&trace), trace.len);
+    pass_on(f, buf_cstr(&trace), trace.len);
     buf_free(&trace);
+    /* A frontend has put a Return-Path; UTF-8 is what a header of SMTPUTF8 is made of. */
+    lmtpd_header_begin(&f->header, !f->trusted, opt_switch(OPT_MUNGE8BIT) && !f->txn->utf8);
     return f->write_error;
 }
 
@@ -122,6 +137,8 @@ bool lmtpd_message_failed(struct lmtpd_front *f, struct lmtpd_rcpt *answer)
         lmtpd_answer(f->txn, answer, 552, "5.3.4", "Message exceeds the size limit");
     else if (f->data.has_nul)
         lmtpd_answer(f->txn, answer, 554, "5.6.0", "Message contains NUL characters");
+    else if (f->header.has_8bit && opt_switch(OPT_REJECT8BIT) && !f->txn->utf8)
+        lmtpd_answer(f->txn, answer, 554, "5.6.0", "Message has 8-bit characters in its header");
     else if (f->write_error != 0)
         lmtpd_answer_error(f->txn, answer, f->write_error);
     else
@@ -132,8 +149,12 @@ bool lmtpd_message_failed(struct lmtpd_front *f, struct lmtpd_rcpt *answer)
 /* What cannot be delivered is answered at once. */
 enum lmtpd_progress lmtpd_message_end(struct lmtpd_front *f)
 {
+    struct buf held = BUF_INIT;
     bool failed = false;
 
+    lmtpd_header_end(&f->header, &held);
+    pass_on(f, buf_cstr(&held), held.len);
+    buf_free(&held);
     f->state = LMTPD_DELIVER;
     for (struct lmtpd_rcpt *r = f->txn->rcpts; r != NULL; r = r->next)
         failed = lmtpd_message_failed(f, r);

@@ -2,6 +2,7 @@
 #include "imap/lmtp/relay/relay-private.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/options.h"
 #include "lib/engine/engine.h"
 #include "lib/mboxlist/mboxlist.h"
 #include "lib/mupdate/link.h"
@@ -19,10 +20,17 @@ void relay_lookup_end(struct relay_state *s)
     s->lookup.phase = LOOKUP_LIST;
 }
 
+/* The recipient is decided about. */
+static void forget(struct relay_state *s)
+{
+    relay_lookup_end(s);
+    s->lookup.caught = false;
+}
+
 static enum lmtpd_verdict accept_at(struct lmtpd_txn *txn, struct relay_state *s, struct lmtpd_rcpt *rcpt,
                                     const char *server)
 {
-    relay_lookup_end(s);
+    forget(s);
     rcpt->target = pool_strdup(txn->pool, server);
     lmtpd_answer(txn, rcpt, 250, "2.1.5", "ok");
     return LMTPD_DONE;
@@ -31,7 +39,7 @@ static enum lmtpd_verdict accept_at(struct lmtpd_txn *txn, struct relay_state *s
 static enum lmtpd_verdict try_later(struct lmtpd_txn *txn, struct relay_state *s, struct lmtpd_rcpt *rcpt,
                                     const char *why)
 {
-    relay_lookup_end(s);
+    forget(s);
     lmtpd_answer(txn, rcpt, 451, "4.4.3", "%s", why);
     return LMTPD_DONE;
 }
@@ -75,6 +83,20 @@ static bool is_over(const struct lookup *l)
     return l->request == NULL || mupdate_request_done(l->request) || clock_ms() >= l->deadline;
 }
 
+/* There is no such user: is there anybody who gets such mail?  Then the recipient is he. */
+static bool look_for_catchall(struct lmtpd_txn *txn, struct relay_state *s, struct lmtpd_rcpt *rcpt)
+{
+    const char *catchall = opt_string(OPT_LMTP_CATCHALL_MAILBOX);
+    struct lmtpd_names instead;
+
+    if (catchall == NULL || rcpt->names.userid == NULL || s->lookup.caught ||
+        lmtpd_names_resolve(txn->naming, txn->pool, catchall, &instead) < 0)
+        return false;
+    rcpt->names = instead;
+    s->lookup.caught = true;
+    return true;
+}
+
 static enum lmtpd_verdict take_masters_word(struct lmtpd_txn *txn, struct relay_state *s,
                                             struct lmtpd_rcpt *rcpt)
 {
@@ -91,6 +113,9 @@ static enum lmtpd_verdict take_masters_word(struct lmtpd_txn *txn, struct relay_
         return try_later(txn, s, rcpt, "The mailbox is being made or moved");
     default:
         relay_lookup_end(s);
+        if (look_for_catchall(txn, s, rcpt))
+            return LMTPD_MORE;
+        forget(s);
         lmtpd_answer_unknown(txn, rcpt);
         return LMTPD_DONE;
     }

@@ -25,6 +25,7 @@ struct lookup {
     enum lookup_phase phase;
     struct mupdate_request *request;
     int64_t deadline;
+    bool caught; /* it is about who gets the mail of those who do not exist */
 };
 
 #define RELAY_STATE_MAGIC 0x52656c61u
