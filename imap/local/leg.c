@@ -105,6 +105,8 @@ const struct leg_ops local_leg_ops = {
     .undo = local_undo,
     .status = local_tell_status,
     .metadata = local_tell_metadata,
+    .search = local_search_many,
+    .search_end = local_search_end,
     .lsub = local_lsub,
 };
 

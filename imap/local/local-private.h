@@ -130,7 +130,7 @@ int local_uids(struct local_leg *l, struct pool *pool, const char *set, bool uid
 int local_known_uids(struct local_leg *l, struct pool *pool, const char *set, struct uid_set *uids_r);
 
 /* The highest mod-sequence of messages given by UIDs or sequence numbers; 0 if there are none.  As view_read(). */
-int local_highest_modseq(struct local_leg *l, const struct uid_set *messages, bool uid, uint64_t *modseq_r);
+int local_highest_modseq(struct view *view, const struct uid_set *messages, bool uid, uint64_t *modseq_r);
 
 /* Writes VANISHED for the ranges of `gone` from *range on, as far as the output takes them (RFC 7162 section
  * 3.2.10): true when all are out. */
@@ -213,6 +213,8 @@ int local_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32
 int local_tell_metadata(struct leg *leg, struct command *cmd, const char *internal,
                         const struct metadata_request *entries);
 int local_tell_status(struct leg *leg, struct command *cmd, const char *internal, const char *items);
+int local_search_many(struct leg *leg, struct command *cmd, struct leg_search *s);
+void local_search_end(struct leg *leg, struct leg_search *s);
 int local_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
 
 /* Drops the view and what has not been told of it. */

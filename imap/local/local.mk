@@ -18,7 +18,8 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/preview.c imap/local/preview.h \
 	imap/local/quota.c \
 	imap/local/resync.c \
-	imap/local/search.c imap/local/search.h imap/local/search-parse.c imap/local/search-return.c \
+	imap/local/search.c imap/local/search.h imap/local/search-parse.c imap/local/search-return.c imap/local/search-run.c \
+	imap/local/esearch.c \
 	imap/local/sort.c imap/local/sort.h imap/local/sort-order.c \
 	imap/local/thread.c \
 	imap/local/select.c \

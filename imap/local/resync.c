@@ -63,14 +63,14 @@ int local_known_uids(struct local_leg *l, struct pool *pool, const char *set, st
     return r;
 }
 
-static int highest_of(struct local_leg *l, uint32_t low, uint32_t high, uint64_t *modseq)
+static int highest_of(struct view *view, uint32_t low, uint32_t high, uint64_t *modseq)
 {
     struct view_message batch[LOCAL_BATCH];
     uint32_t got = 0;
     int r = 0;
 
     for (; r == 0 && low != 0 && low <= high; low += got) {
-        r = view_read(l->view, low, high - low < LOCAL_BATCH ? high - low + 1 : LOCAL_BATCH, batch, &got);
+        r = view_read(view, low, high - low < LOCAL_BATCH ? high - low + 1 : LOCAL_BATCH, batch, &got);
         if (r == 0 && got == 0)
             return 0;
         for (uint32_t i = 0; r == 0 && i < got; i++)
@@ -80,7 +80,7 @@ static int highest_of(struct local_leg *l, uint32_t low, uint32_t high, uint64_t
     return r;
 }
 
-int local_highest_modseq(struct local_leg *l, const struct uid_set *messages, bool uid, uint64_t *modseq_r)
+int local_highest_modseq(struct view *view, const struct uid_set *messages, bool uid, uint64_t *modseq_r)
 {
     int r = 0;
 
@@ -89,9 +89,9 @@ int local_highest_modseq(struct local_leg *l, const struct uid_set *messages, bo
         uint32_t low = messages->ranges[i].first, high = messages->ranges[i].last;
 
         if (uid)
-            r = view_uids_to_seqs(l->view, low, high, &low, &high);
+            r = view_uids_to_seqs(view, low, high, &low, &high);
         if (r == 0)
-            r = highest_of(l, low, high, modseq_r);
+            r = highest_of(view, low, high, modseq_r);
     }
     return r;
 }

@@ -236,7 +236,7 @@ static int parse_set(struct search_program *p, bool uid, struct search_node **no
     struct search_node *n;
     struct seqset set;
     const char *text;
-    uint32_t max;
+    uint32_t max = 0;
     int r;
 
     if (imap_args_seqset(p->args, &text) < 0)
@@ -249,7 +249,7 @@ static int parse_set(struct search_program *p, bool uid, struct search_node **no
     if (p->uid_only && !uid)
         return ERR_SYNTAX;
     *node_r = n = new_set(p, uid ? SEARCH_UIDS : SEARCH_SEQS);
-    r = local_set_max(p->view, uid, &max);
+    r = p->view != NULL ? local_set_max(p->view, uid, &max) : 0;
     if (r < 0)
         return r;
     seqset_init(&set, p->pool);

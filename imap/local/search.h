@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "imap/local/local-private.h"
+#include "imap/session/search-return.h"
 #include "imap/store/search.h"
 #include "lib/base/buf.h"
 #include "lib/imapwire/args.h"
@@ -16,8 +17,8 @@
 
 struct search_program {
     struct search_node *root;
-    struct search_owned *owned; /* nodes whose sets are to be freed */
-    struct view *view;
+    struct search_owned *owned;  /* nodes whose sets are to be freed */
+    struct view *view;           /* NULL: only the grammar counts */
     const struct uid_set *saved; /* what `$` is */
     struct pool *pool;
     struct imap_args *args;
@@ -43,27 +44,7 @@ void search_program_free(struct search_program *p);
 /* NO [BADCHARSET (...)] with the charsets that are known. */
 enum step search_bad_charset(struct command *cmd);
 
-/* ---- search-return.c: what a search returns (RFC 4731, 5182, 5267, 9394) ---- */
-
-enum search_return_option {
-    RETURN_MIN = 1,
-    RETURN_MAX = 2,
-    RETURN_ALL = 4,
-    RETURN_COUNT = 8,
-    RETURN_SAVE = 16,
-    RETURN_PARTIAL = 32
-};
-
-struct search_return {
-    bool extended;            /* there was RETURN */
-    unsigned options;         /* of RETURN_*; "()" is ALL */
-    uint32_t first, last;     /* PARTIAL: first <= last */
-    bool from_end;            /* ... counted from the last hit */
-    uint32_t asked, asked_to; /* as they were asked for */
-};
-
-/* "RETURN (options) SP", which may be missing; `allowed`: RETURN_* that the command knows.  0 or ERR_SYNTAX. */
-int search_parse_return(struct imap_args *args, unsigned allowed, struct search_return *ret);
+/* ---- search-return.c: what the return options give (RFC 4731, 5182, 5267, 9394) ---- */
 
 /* The part of a set that PARTIAL asks for; freed by the caller.  0 or ERR_LIMIT. */
 int search_slice(const struct search_return *ret, const struct uid_set *hits, struct uid_set *slice_r);
@@ -86,5 +67,42 @@ int search_answer_begin(struct search_answer *a, const struct search_return *ret
 /* Writes some of it: true if there is more. */
 bool search_answer_write(struct search_answer *a, struct stream *out);
 void search_answer_free(struct search_answer *a);
+
+/* ---- search-run.c: a search of one view, for SEARCH and ESEARCH ---- */
+
+struct search_run {
+    /* the caller's */
+    struct view *view;           /* NULL: only the grammar is looked at */
+    struct pool *pool;           /* of the program */
+    const struct uid_set *saved; /* what `$` is; NULL: nothing */
+    bool uid;                    /* UIDs are told, not sequence numbers */
+    bool uid_only;               /* as in the program */
+
+    struct search_return ret;
+    struct search_program program;
+    struct search *search;
+    struct uid_set hits; /* what the answer tells: UIDs or sequence numbers */
+    struct uid_set uids; /* for `$`, where the hits are not UIDs */
+    uint64_t highest;    /* mod-sequence of the hits, where it is asked for */
+    struct search_answer answer;
+};
+
+/* Reads what stands behind SEARCH, or behind ESEARCH's sources.  0; ERR_SYNTAX with args->error; ERR_UNSUPPORTED: an unknown
+ * charset; another error. */
+int search_run_parse(struct search_run *run, struct imap_args *args);
+
+/* Searches on: 1: there is more; 0: all done; an error. */
+int search_run_step(struct search_run *run);
+
+/* Makes the ESEARCH response of the hits, as search_answer_begin(). */
+int search_run_answer(struct search_run *run, const char *tag, const char *correlator);
+
+bool search_run_saves(const struct search_run *run);
+const struct uid_set *search_run_uids(const struct search_run *run);
+
+/* Frees what is not in the pool; all zero then. */
+void search_run_end(struct search_run *run);
+
+enum { SEARCH_RUN_BATCH = 8192 /* messages a step */ };
 
 #endif

@@ -89,7 +89,7 @@ static int raise_to(struct command *cmd, size_t n, uint64_t *highest)
     struct uid_range range = {number, number};
     struct uid_set one = {&range, 1, 1};
     uint64_t modseq;
-    int r = local_highest_modseq(s->l, &one, cmd->uid, &modseq);
+    int r = local_highest_modseq(s->l->view, &one, cmd->uid, &modseq);
 
     if (r == 0 && modseq > *highest)
         *highest = modseq;

@@ -389,6 +389,8 @@ const struct leg_ops proxy_leg_ops = {
     .undo = proxy_undo,
     .status_many = proxy_status_many,
     .metadata_many = proxy_metadata_many,
+    .search = proxy_search_many,
+    .search_end = proxy_search_end,
     .specials = proxy_specials,
     .lsub = proxy_lsub,
 };

@@ -11,6 +11,7 @@ imap_proxy_libproxy_a_SOURCES = \
 	imap/proxy/proxy.h imap/proxy/proxy-private.h \
 	imap/proxy/relay.c \
 	imap/proxy/offers.c imap/proxy/offers.h \
+	imap/proxy/search.c \
 	imap/proxy/send.c \
 	imap/proxy/sink.c \
 	imap/proxy/source.c \

@@ -75,8 +75,9 @@ int proxy_push(struct proxy_leg *p, struct command *cmd);
 /* ---- relay.c: responses ---- */
 
 enum reply {
-    REPLY_NONE,     /* more bytes must come: arm and wait */
-    REPLY_BLOCKED,  /* the client's output is full: dispatch calls again when it has drained */
+    REPLY_NONE, /* more bytes must come: arm and wait */
+    REPLY_BLOCKED, /* the client's output is full: dispatch calls again when it has drained; or another leg is in the
+                       middle of a response */
     REPLY_TAGGED,   /* the answer to our command */
     REPLY_CONTINUE, /* "+" */
     REPLY_UNTAGGED, /* proxy_collect() only */
@@ -195,6 +196,11 @@ int proxy_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *cont
 int proxy_metadata_many(struct leg *leg, struct command *cmd, struct leg_batch *batch, const char *entries);
 int proxy_status_many(struct leg *leg, struct command *cmd, struct leg_batch *batch, const char *items);
 int proxy_specials(struct leg *leg, struct command *cmd, leg_special_fn *fn, void *context);
+
+/* ---- search.c ---- */
+
+int proxy_search_many(struct leg *leg, struct command *cmd, struct leg_search *s);
+void proxy_search_end(struct leg *leg, struct leg_search *s);
 
 /* ---- source.c, sink.c: copying between servers ---- */
 

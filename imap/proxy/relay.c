@@ -99,9 +99,21 @@ static void take_progress(struct proxy_leg *p, const struct imap_response *r)
     if (cmd != NULL && p->open != 0 && imap_args_char(&args, '(') == 0 &&
         imap_args_nstring(&args, &tag) == 0 && imap_args_space(&args) == 0 &&
         imap_args_number(&args, &done) == 0 && imap_args_space(&args) == 0 &&
-        (imap_args_word(&args, "NIL") || imap_args_number(&args, &goal) == 0))
-        command_progress(cmd, done, goal);
+        (imap_args_word(&args, "NIL") || imap_args_number(&args, &goal) == 0)) {
+        if (cmd->def->id == COMMAND_ESEARCH) /* the frontend counts, over all servers */
+            command_progress(cmd, cmd->done, cmd->goal);
+        else
+            command_progress(cmd, done, goal);
+    }
     pool_free(&pool);
+}
+
+/* ESEARCH says of which mailbox it speaks (RFC 7377). */
+static bool names_mailbox(const struct proxy_leg *p, const struct imap_response *r)
+{
+    const struct command *cmd = p->leg.client->command;
+
+    return cmd != NULL && cmd->def->id == COMMAND_ESEARCH && imap_slice_is(r->word, "ESEARCH");
 }
 
 static enum reply untagged(struct proxy_leg *p, const struct imap_response *r)
@@ -114,7 +126,7 @@ static enum reply untagged(struct proxy_leg *p, const struct imap_response *r)
         take_progress(p, r);
         return REPLY_IGNORED;
     }
-    if (is_of_selection(r) && !shows_selection(p))
+    if (is_of_selection(r) && !shows_selection(p) && !names_mailbox(p, r))
         return REPLY_IGNORED;
     if (tells_expunge(r) && !may_tell_expunge(p))
         return is_leaving(p) ? REPLY_IGNORED : REPLY_LOST;
@@ -151,9 +163,12 @@ static int fill_in_turn(struct proxy_leg *p)
     return session_slice_over(p->leg.client->session) ? ERR_AGAIN : proxy_fill(p);
 }
 
+/* May nothing be written to it now?  Several servers' responses may come at the same time (ESEARCH). */
 static bool is_full(struct proxy_leg *p, const struct stream *to)
 {
-    if (to == NULL || stream_unsent(to) < STREAM_OUT_HIGH)
+    const struct client *c = p->leg.client;
+
+    if (to == NULL || (stream_unsent(to) < STREAM_OUT_HIGH && (!c->mid_response || p->passing)))
         return false;
     p->silent_at = 0; /* the client lets it wait */
     return true;

@@ -205,6 +205,17 @@ enum step command_pass(struct command *cmd, const char *rest, size_t len)
     return STEP_DONE;
 }
 
+const char *command_take_back(struct command *cmd)
+{
+    const char *answer = pool_strdup(cmd->pool, cmd->final);
+
+    free(cmd->final);
+    cmd->final = NULL;
+    cmd->failed = false;
+    cmd->failure = NULL;
+    return answer;
+}
+
 enum step command_lost(struct command *cmd)
 {
     static const char no[] = "NO " CLIENT_LOST_TEXT;

@@ -175,6 +175,9 @@ enum step command_uid_required(struct command *cmd);
  * CRLF, copied).  Told as it is. */
 enum step command_pass(struct command *cmd, const char *rest, size_t len);
 
+/* Takes an answer just made back, so that the command goes on: "NO [CODE] text", in the command's pool. */
+const char *command_take_back(struct command *cmd);
+
 /* ---- the message literal (CMD_SINK) ---- */
 
 /* Asks for the bytes: "+ go ahead" when the literal synchronises; may be called again.  A command

@@ -13,6 +13,7 @@ enum step cmd_compress(struct command *cmd); /* RFC 4978 */
 enum step cmd_copy(struct command *cmd);     /* COPY, MOVE (RFC 6851) */
 enum step cmd_create(struct command *cmd);
 enum step cmd_enable(struct command *cmd);     /* RFC 5161 */
+enum step cmd_esearch(struct command *cmd);    /* RFC 7377 */
 enum step cmd_getacl(struct command *cmd);     /* RFC 4314 3.3 */
 enum step cmd_id(struct command *cmd);         /* RFC 2971 */
 enum step cmd_idle(struct command *cmd);       /* RFC 2177 */

@@ -87,6 +87,17 @@ struct leg_batch {
 void leg_batch_add(struct leg_batch *batch, const char *internal);
 void leg_batch_free(struct leg_batch *batch);
 
+/* A search of mailboxes of one leg (RFC 7377). */
+struct leg_search {
+    const struct leg_batch *batch; /* the selected mailbox may be one of them */
+    const char *program;           /* as the client wrote it, behind the sources: "RETURN (ALL) UNSEEN" */
+    size_t len;
+    const char *
+        answer; /* the leg's: what the client is told in place of OK, in the command's pool; NULL: nothing else */
+    bool blocked; /* the leg's: it waits for another leg to come to the end of a response */
+    void *state;  /* the leg's */
+};
+
 struct leg_ops {
     const char *name; /* "local", "proxy" */
 
@@ -204,6 +215,12 @@ struct leg_ops {
     int (*metadata)(struct leg *leg, struct command *cmd, const char *internal,
                     const struct metadata_request *entries);
     int (*metadata_many)(struct leg *leg, struct command *cmd, struct leg_batch *batch, const char *entries);
+
+    /* A primitive likewise, of all legs: searches, and writes ESEARCH responses as the hits are known.  1: call again, others
+     * may have their turn first; 0: done, or refused (s->answer).  Progress counts mailboxes.  search_end frees s->state,
+     * at any time. */
+    int (*search)(struct leg *leg, struct command *cmd, struct leg_search *s);
+    void (*search_end)(struct leg *leg, struct leg_search *s);
 
     /* A primitive likewise: fn for each of the leg's mailboxes that has special uses of this user (RFC 6154).  The
      * proxy's leg only: of mailboxes here the list tells. */

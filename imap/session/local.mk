@@ -9,6 +9,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/cmd-append.c \
 	imap/session/cmd-replace.c \
 	imap/session/cmd-copy.c \
+	imap/session/cmd-esearch.c \
 	imap/session/cmd-idle.c \
 	imap/session/cmd-list.c imap/session/list.h imap/session/list-private.h \
 	imap/session/cmd-metadata.c \
@@ -33,6 +34,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/process.c imap/session/process.h \
 	imap/session/referral.c imap/session/referral.h \
 	imap/session/route.c imap/session/route.h \
+	imap/session/search-return.c imap/session/search-return.h \
 	imap/session/select-params.c imap/session/select-params.h \
 	imap/session/sources.c imap/session/sources.h \
 	imap/session/specials.c imap/session/specials.h \
