@@ -61,6 +61,7 @@ static struct login_service *begin(void)
     serve_begin("mupdate", close_names); /* Berkeley DB's memory looks lost else */
     server.hub = hub_new();
     server.lanes = lanes_new(0);
+    server.conflicts = conflicts_new();
     open_names();
     BUG_ON(login_service_new(&config, &service, NULL) != 0);
     return service;

@@ -158,6 +158,8 @@ static void answer_writes(struct front *f)
     for (const struct write_command *c = f->job->first; c != NULL; c = c->next) {
         bool done = f->job->error == 0 && c->result == NAMES_DONE;
 
+        if (f->job->error == 0 && c->result == NAMES_CONFLICT)
+            conflicts_note(f->server->conflicts, c->name, c->location, clock_ms());
         mupdate_put_line(&out, c->tag, done ? "OK" : "NO",
                          f->job->error == 0 ? names_result_text(c->result) : "database error", NULL);
     }
@@ -347,6 +349,42 @@ static void do_find(struct front *f, const struct mupdate_line *line)
     pool_free(&pool);
 }
 
+/* A conflict that is still one, on a line; else it is forgotten. */
+static void put_conflict(struct front *f, const char *tag, const struct conflict *conflict, struct pool *pool,
+                         struct buf *out)
+{
+    struct source *source = f->server->source;
+    size_t len = strcspn(conflict->claimant, "!");
+    struct entry entry;
+    int r = source->ops->find(source, conflict->name, pool, &entry);
+
+    if (r != 0 && r != ERR_NOTFOUND)
+        return;
+    if (r == ERR_NOTFOUND || entry.state != MUPDATE_ACTIVE ||
+        (strncmp(entry.location, conflict->claimant, len) == 0 && strcspn(entry.location, "!") == len)) {
+        conflicts_forget(f->server->conflicts, conflict->name, conflict->claimant);
+        return;
+    }
+    mupdate_put_line(out, tag, "CONFLICT", conflict->name, entry.location, conflict->claimant,
+                     pool_printf(pool, "%" PRIu64, conflict->count),
+                     pool_printf(pool, "%" PRId64, (clock_ms() - conflict->last) / 1000), NULL);
+}
+
+static void do_conflicts(struct front *f, const struct mupdate_line *line)
+{
+    struct pool *pool = pool_new(0);
+    struct buf out = BUF_INIT;
+    size_t count;
+    struct conflict *list = conflicts_list(f->server->conflicts, clock_ms(), pool, &count);
+
+    for (size_t i = 0; i < count; i++)
+        put_conflict(f, line->tag, &list[i], pool, &out);
+    mupdate_put_line(&out, line->tag, "OK", "that is all", NULL);
+    put(f, &out);
+    buf_free(&out);
+    pool_free(&pool);
+}
+
 static void begin_list(struct front *f, enum doing doing, const char *tag)
 {
     f->doing = doing;
@@ -471,6 +509,7 @@ static const struct command {
     {"DEACTIVATE", 2, 2, WRITE, MUPDATE_DEACTIVATE, NULL},
     {"DELETE", 1, 1, WRITE, MUPDATE_DELETE, NULL},
     {"RESERVE", 2, 2, WRITE, MUPDATE_RESERVE, NULL},
+    {"CONFLICTS", 0, 0, READ, 0, do_conflicts},
     {"DETAILS", 0, 1, READ, 0, do_list},
     {"FIND", 1, 1, READ, 0, do_find},
     {"LIST", 0, 1, READ, 0, do_list},

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "imap/login/login.h"
+#include "mupdate/conflicts.h"
 #include "mupdate/hub.h"
 #include "mupdate/lanes.h"
 #include "mupdate/source.h"
@@ -18,7 +19,8 @@ struct server {
     struct writer *writer; /* a master's; NULL on a slave, which refuses to change anything */
     struct hub *hub;       /* sessions to be woken by changes and barriers */
     struct lanes *lanes;   /* for lists */
-    const char *role;      /* "(master)", or the master's URL */
+    struct conflicts *conflicts;
+    const char *role; /* "(master)", or the master's URL */
     atomic_bool stopping;
 };
 

@@ -1,6 +1,7 @@
 # mupdate: the MUPDATE server.
 noinst_LIBRARIES += mupdate/libserver.a
 mupdate_libserver_a_SOURCES = \
+	mupdate/conflicts.c mupdate/conflicts.h \
 	mupdate/follow.c mupdate/follow.h \
 	mupdate/front.c mupdate/front.h \
 	mupdate/hub.c mupdate/hub.h \

@@ -210,6 +210,7 @@ static int start(struct engine *e, void *context, char **error_r)
     p->engine = e;
     p->server.hub = hub_new();
     p->server.lanes = lanes_new(0);
+    p->server.conflicts = conflicts_new();
     p->network.server = p->local.server = &p->server;
     p->local.local = true;
     r = is_master() ? start_master(p, error_r) : start_slave(p, error_r);
@@ -264,6 +265,7 @@ static void end(void *context)
     login_service_free(&p->local_login);
     hub_free(&p->server.hub);
     lanes_free(&p->server.lanes);
+    conflicts_free(&p->server.conflicts);
     free(p->role);
 }
 

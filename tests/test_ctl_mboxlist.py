@@ -1,6 +1,8 @@
 """ctl_mboxlist: what it makes of differences between a backend and the master; dump and load."""
 
 import json
+import os
+import shutil
 
 import pytest
 
@@ -34,6 +36,25 @@ def test_silent_when_there_is_nothing_to_say(murder):
     r = push(murder)
     assert (r.stdout, r.stderr) == ("", "")
     assert murder.be[0].command("ctl_mboxlist", "-v").stdout == ""
+
+
+def test_verify(murder):
+    """Mailboxes without files, and files without a mailbox."""
+    be = murder.be[0]
+    ids = {name: record["uniqueid"] for name, record in names(murder).items()}
+    gone, kept = (be.command("mbpath", "user/anna/" + n).stdout.strip() for n in ("Sent", "Drafts"))
+    stray = kept.replace(ids["user.anna.Drafts"], "0123456789")
+    shutil.copytree(kept, stray)
+    os.makedirs(os.path.join(os.path.dirname(stray), "no id"))
+    shutil.rmtree(gone)
+    r = be.command("ctl_mboxlist", "-v", check=False)
+    assert r.returncode == 65
+    told = sorted(r.stdout.splitlines())
+    assert told[0] == stray + ": no mailbox of the list"
+    assert told[1].startswith("user.anna.Sent: ") and ids["user.anna.Sent"] in told[1]
+    assert len(told) == 2
+    shutil.rmtree(stray)
+    assert be.command("ctl_mboxlist", "-v", check=False).stdout.splitlines() == told[1:]
 
 
 def test_only_here_and_only_there(murder):
@@ -133,6 +154,12 @@ def test_dump_and_load(murder):
     murder.wait_listed("user/anna")
     remote = json.loads(murder.fe[0].command("ctl_mboxlist", "-d").stdout)["user.anna"]
     assert remote["server"] == murder.names[0] and remote["mbtype"] == "r"
+    fe = murder.fe[0]  # a frontend's list is a copy of all names, and can be put in the place of what was lost
+    fe.stop()
+    text = fe.command("ctl_mboxlist", "-d").stdout
+    shutil.rmtree(fe.path("config", "mailboxes"))
+    fe.command("ctl_mboxlist", "-u", input=text)
+    assert fe.command("ctl_mboxlist", "-d").stdout == text
 
 
 def test_usage(murder):

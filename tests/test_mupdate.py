@@ -209,12 +209,46 @@ def test_every_transition(nodes, config):
     assert len(conflicts) == 1 and 'holder="be2.lab!default"' in conflicts[0]
 
 
+def test_conflicts(master):
+    """Who claims what is active elsewhere is told of, until the name is given up."""
+
+    def told():
+        r = master.command("ctl_mboxlist", "-v", check=False)
+        return r.returncode, r.stdout
+
+    assert told() == (0, "")
+    with client(master) as c:
+        c.ok('ACTIVATE "user.a" "be1!p" ""')
+        c.ok('ACTIVATE "user.b" "be1!p" ""')
+        for name, location in (("a", "be2!p"), ("b", "be2!q"), ("a", "be3!p"), ("a", "be2!q")):
+            assert c.result('ACTIVATE "user.%s" "%s" ""' % (name, location))[0] == "NO"
+        lines = [line[1:-1] for line in c.ok("CONFLICTS")]
+        assert lines == [
+            ("CONFLICT", "user.a", "be1!p", "be2!q", "2"),
+            ("CONFLICT", "user.b", "be1!p", "be2!q", "1"),
+            ("CONFLICT", "user.a", "be1!p", "be3!p", "1"),
+        ]
+        status, text = told()
+        assert status == 65 and len(text.splitlines()) == 3
+        assert "user.b: active at be1!p, claimed by be2!q (times: 1; " in text
+        c.ok('DELETE "user.a"')
+        c.ok('ACTIVATE "user.a" "be3!p" ""')
+        c.ok('DEACTIVATE "user.b" "be1!p"')
+        assert [line[1:4] for line in c.ok("CONFLICTS")] == [("CONFLICT", "user.a", "be3!p")]
+        c.ok('DELETE "user.a"')
+        assert c.ok("CONFLICTS") == []
+        c.ok('ACTIVATE "user.a" "be1!p" ""')
+        assert c.ok("CONFLICTS") == []  # an old one does not come back
+    assert told() == (0, "")
+
+
 def test_conflict_accepted(nodes):
     m = nodes("m", "mupdate -m", mupdate_conflict="accept")
     with client(m) as c:
         c.ok('ACTIVATE "user.a" "be1!p" ""')
         c.ok('ACTIVATE "user.a" "be2!p" ""')
         assert c.find("user.a") == ("MAILBOX", "be2!p", "")
+        assert c.ok("CONFLICTS") == []
 
 
 def test_unknown_names_do_not_crash(master):

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "imap/mboxop/push.h"
-#include "imap/store/mailbox.h"
 #include "imap/tools/tool.h"
+#include "imap/tools/verify.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
@@ -120,35 +120,6 @@ static int push(const struct request *request, struct mboxop_env *env)
     return status;
 }
 
-/* ---- -v ---- */
-
-/* 1: the record's files are there and sound; 0: told that they are not. */
-static int verify_one(const struct mboxop_env *env, const struct mboxlist_record *record)
-{
-    struct mailbox *mailbox;
-    int r = mailbox_open(env->store, record->partition, record->id, &mailbox);
-
-    if (r == 0) {
-        mailbox_close(&mailbox);
-        return 1;
-    }
-    printf("%s: %s (id %s, partition %s)\n", record->name, error_text(r), record->id, record->partition);
-    return 0;
-}
-
-static int verify(const struct mboxop_env *env)
-{
-    struct mboxlist_iter *it = mboxlist_iter_all(env->list, NULL, MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));
-    const struct mboxlist_record *record;
-    int r, status = 0;
-
-    while ((r = mboxlist_iter_next(it, &record)) == 1)
-        if (env->store != NULL && !verify_one(env, record))
-            status = EX_DATAERR;
-    mboxlist_iter_free(&it);
-    return r == 0 ? status : failed(r, NULL);
-}
-
 /* ---- -d, -u ---- */
 
 static FILE *open_file(const char *path, const char *mode, FILE *standard)
@@ -203,7 +174,7 @@ static int run(const struct request *request)
         if (request->action == 'm')
             status = push(request, &env);
         else if (request->action == 'v')
-            status = verify(&env);
+            status = verify_list(program, &env);
         else
             status = request->action == 'd' ? dump(request, env.list) : undump(request, env.list);
     }

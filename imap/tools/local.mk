@@ -9,7 +9,7 @@ imap_tools_mbpath_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 imap_tools_mbpath_LDADD = $(MBOXOP_LIBS)
 
 sbin_PROGRAMS += imap/tools/ctl_mboxlist
-imap_tools_ctl_mboxlist_SOURCES = imap/tools/ctl_mboxlist.c $(TOOL_SOURCES)
+imap_tools_ctl_mboxlist_SOURCES = imap/tools/ctl_mboxlist.c imap/tools/verify.c imap/tools/verify.h $(TOOL_SOURCES)
 imap_tools_ctl_mboxlist_LDADD = $(MBOXOP_LIBS)
 
 sbin_PROGRAMS += imap/tools/mbexamine

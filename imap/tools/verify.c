@@ -1,0 +1,204 @@
+#include "imap/tools/verify.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "imap/store/mailbox.h"
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
+#include "lib/base/config.h"
+#include "lib/base/error.h"
+#include "lib/base/hash.h"
+#include "lib/base/options.h"
+#include "lib/base/str.h"
+#include "lib/mboxlist/mboxlist.h"
+#include "lib/mupdate/conn.h"
+#include "lib/mupdate/wire.h"
+
+enum { WAIT_MS = 10 * 1000, DEPTH = 2 /* of hashed directories above a mailbox's */ };
+
+struct verification {
+    const struct mboxop_env *env;
+    struct hash *partitions; /* that mailboxes are on */
+    int found;               /* lines told */
+    int error;
+};
+
+/* ---- every mailbox has its files ---- */
+
+static void verify_mailbox(struct verification *v, const struct mboxlist_record *record)
+{
+    struct mailbox *mailbox;
+    int r = mailbox_open(v->env->store, record->partition, record->id, &mailbox);
+
+    if (r == 0) {
+        mailbox_close(&mailbox);
+        return;
+    }
+    v->found++;
+    printf("%s: %s (id %s, partition %s)\n", record->name, error_text(r), record->id, record->partition);
+}
+
+static int verify_mailboxes(struct verification *v)
+{
+    struct mboxlist_iter *it = mboxlist_iter_all(v->env->list, NULL, MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));
+    const struct mboxlist_record *record;
+    int r;
+
+    while ((r = mboxlist_iter_next(it, &record)) == 1) {
+        hash_set(v->partitions, record->partition, v);
+        verify_mailbox(v, record);
+    }
+    mboxlist_iter_free(&it);
+    return r;
+}
+
+/* ---- all files are some mailbox's ---- */
+
+static bool is_hashed(const char *name)
+{
+    return strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2;
+}
+
+/* Does a mailbox have its files there? */
+static int is_known(const struct verification *v, const char *path, const char *id)
+{
+    struct pool *pool = pool_new(0);
+    struct buf dir = BUF_INIT;
+    struct mboxlist_record record;
+    int r = mboxlist_lookup_id(v->env->list, id, pool, &record);
+
+    if (r == 0)
+        r = mailbox_dir(v->env->store, record.partition, id, &dir);
+    if (r == 0)
+        r = strcmp(path, buf_cstr(&dir)) == 0;
+    buf_free(&dir);
+    pool_free(&pool);
+    return r == ERR_NOTFOUND ? 0 : r;
+}
+
+static void verify_directory(struct verification *v, const char *path, const char *id)
+{
+    int r = is_known(v, path, id);
+
+    if (r < 0)
+        v->error = r;
+    if (r != 0 || access(path, F_OK) != 0) /* it may have just been deleted */
+        return;
+    v->found++;
+    printf("%s: no mailbox of the list\n", path);
+}
+
+static void verify_below(struct verification *v, struct buf *path, unsigned depth)
+{
+    size_t len = path->len;
+    DIR *d = opendir(buf_cstr(path));
+    struct dirent *e;
+
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        if (depth < DEPTH ? !is_hashed(e->d_name) : !mailbox_id_valid(e->d_name))
+            continue;
+        buf_printf(path, "/%s", e->d_name);
+        if (depth < DEPTH)
+            verify_below(v, path, depth + 1);
+        else
+            verify_directory(v, buf_cstr(path), e->d_name);
+        buf_truncate(path, len);
+    }
+    if (d != NULL)
+        closedir(d);
+}
+
+static void verify_partition(const char *name, void *value, void *context)
+{
+    const char *root = config_partition(name);
+    struct buf path = BUF_INIT;
+
+    (void)value;
+    if (root != NULL) {
+        buf_puts(&path, root);
+        verify_below(context, &path, 0);
+    }
+    buf_free(&path);
+}
+
+/* ---- no name is claimed by two servers ---- */
+
+static void tell_conflict(struct verification *v, const struct mupdate_line *line)
+{
+    v->found++;
+    printf("%s: active at %s, claimed by %s (times: %s; seconds since the last: %s)\n", line->args[0],
+           line->args[1], line->args[2], line->args[3], line->args[4]);
+}
+
+/* 0, also when the server has no such command (a Cyrus's). */
+static int read_conflicts(struct verification *v, struct mupdate_conn *conn)
+{
+    int64_t deadline = clock_deadline(WAIT_MS);
+    const struct mupdate_line *line;
+    int r;
+
+    for (;;) {
+        while ((r = mupdate_conn_line(conn, &line)) == 1) {
+            if (!str_ieq(line->word, "CONFLICT"))
+                return 0;
+            if (line->count < 5)
+                return ERR_PROTOCOL;
+            tell_conflict(v, line);
+        }
+        if (r == 0)
+            r = clock_left(deadline) == 0 ? ERR_TIMEOUT : mupdate_conn_wait(conn, deadline);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Where none runs there is nothing to ask. */
+static int verify_claims(struct verification *v)
+{
+    struct buf path = BUF_INIT, why = BUF_INIT, command = BUF_INIT;
+    struct mupdate_conn_config config = {.anonymous = true, .wake_fd = -1};
+    struct mupdate_conn *conn;
+    int r = 0;
+
+    config_path(&path, "socket/mupdate.target");
+    config.server = buf_cstr(&path);
+    buf_puts(&command, "C1 CONFLICTS\r\n");
+    if (mupdate_conn_open(&config, clock_deadline(WAIT_MS), &conn, &why) == 0) {
+        mupdate_conn_write(conn, &command);
+        r = read_conflicts(v, conn);
+        mupdate_conn_close(&conn);
+    }
+    buf_free(&path);
+    buf_free(&why);
+    buf_free(&command);
+    return r;
+}
+
+/* ---- */
+
+int verify_list(const char *program, const struct mboxop_env *env)
+{
+    struct verification v = {.env = env, .partitions = hash_new(NULL)};
+    int r = 0;
+
+    if (env->store != NULL) {
+        const char *given = opt_string(OPT_DEFAULTPARTITION);
+
+        hash_set(v.partitions, given != NULL ? given : "default", &v);
+        r = verify_mailboxes(&v);
+        if (r == 0)
+            hash_each(v.partitions, verify_partition, &v);
+    }
+    if (r == 0)
+        r = v.error;
+    if (r == 0)
+        r = verify_claims(&v);
+    hash_free(&v.partitions);
+    if (r < 0)
+        fprintf(stderr, "%s: %s\n", program, error_text(r));
+    return r < 0 ? EX_TEMPFAIL : v.found > 0 ? EX_DATAERR : 0;
+}
