@@ -68,12 +68,12 @@ def arrived(mx, user, *subjects):
 
 
 def deferred(mx, address, status):
-    wait_for(lambda: re.search(r"to=<%s>.* dsn=%s, status=deferred" % (re.escape(address), status), mx.log()))
-    wait_for(lambda: address in mx.command("postqueue", "-p"))
+    wait_for(lambda: mx.was_deferred(address, status))
+    wait_for(lambda: address in mx.queue())
 
 
 def empty(mx):
-    return mx.command("postqueue", "-p").startswith("Mail queue is empty")
+    return mx.queue() == ""
 
 
 def test_several_recipients(mx, make_user, domain):
@@ -115,7 +115,7 @@ def test_over_quota(mx, site, make_user, domain):
     deferred(mx, addresses[0], "4.2.2")
     with site.imap(ADMIN) as c:
         c.ok("SETQUOTA user/%s (STORAGE 100)" % full.name)
-    mx.command("postqueue", "-f")
+    mx.flush()
     arrived(mx, full, "m0", "more")
     wait_for(lambda: empty(mx))
 
@@ -131,12 +131,12 @@ def test_dead_backend(mx, site, make_user, domain):
         send(mx, "s@example.org", addresses, message("patience"))
         arrived(mx, here, "patience")
         deferred(mx, addresses[0], "4.[0-9].[0-9]")
-        assert addresses[1] not in mx.command("postqueue", "-p")
+        assert addresses[1] not in mx.queue()
     finally:
         site.murder.be[1].start()
 
     def delivered():
-        mx.command("postqueue", "-f")
+        mx.flush()
         return empty(mx)
 
     wait_for(delivered)

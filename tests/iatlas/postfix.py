@@ -2,6 +2,7 @@
 are its own.  It runs in mount and process namespaces (so that whatever it starts ends with it), as root only."""
 
 import os
+import re
 import signal
 import smtplib
 import subprocess
@@ -147,6 +148,18 @@ class Postfix:
 
     def smtp(self):
         return smtplib.SMTP(self.address, SMTP, local_hostname="client.example.test", timeout=60)
+
+    def queue(self):
+        """Addresses that wait are in this text; "" when there is no message."""
+        text = self.command("postqueue", "-p")
+        return "" if text.startswith("Mail queue is empty") else text
+
+    def flush(self):
+        self.command("postqueue", "-f")
+
+    def was_deferred(self, address, status):
+        """Did a server say that it is to be tried again later, with that enhanced code (a regular expression)?"""
+        return re.search(r"to=<%s>.* dsn=%s, status=deferred" % (re.escape(address), status), self.log())
 
     def log(self):
         with open(self.path("log")) as f:
