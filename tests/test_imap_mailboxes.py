@@ -1,6 +1,7 @@
 """Mailbox names: LIST and its kin, CREATE, DELETE, RENAME, STATUS, ACLs, quotas."""
 
 import re
+
 import pytest
 from iatlas.clients import message
 

@@ -57,6 +57,7 @@ def test_required(c):
         "UID SEARCH OR UID 1 (SEEN 2:3)",
         "UID SORT (DATE) UTF-8 NOT 1",
         "UID THREAD REFS UTF-8 1:*",
+        "ESEARCH IN (mailboxes INBOX) 1:2",
     ):
         assert c.bad(command).text.startswith(REQUIRED), command
     assert c.bad(["REPLACE 1 INBOX ", message()]).text.startswith(REQUIRED)

@@ -57,8 +57,11 @@ static int read_program(struct local_leg *l, struct command *cmd, struct leg_sea
     struct imap_args args;
     int r;
 
-    e->run =
-        (struct search_run){.view = view, .pool = e->pool, .saved = selected ? &l->saved : NULL, .uid = true};
+    e->run = (struct search_run){.view = view,
+                                 .pool = e->pool,
+                                 .saved = selected ? &l->saved : NULL,
+                                 .uid = true,
+                                 .uid_only = local_enabled(l, ENABLED_UIDONLY)};
     command_args_of(cmd, s->program, s->len, &args);
     args.pool = e->pool;
     r = search_run_parse(&e->run, &args);

@@ -146,15 +146,15 @@ static int parse_section(struct imap_args *args, struct mail_section *section)
     return imap_args_char(args, ']');
 }
 
-/* "<start.size>" (RFC 3501 section 9, partial): the size is not 0. */
+/* "<start.size>" (RFC 9051 section 9, partial): the size is not 0. */
 static int parse_partial(struct imap_args *args, struct fetch_item *item)
 {
-    uint32_t start, size;
+    uint64_t start, size;
 
     if (!imap_args_skip(args, '<'))
         return 0;
-    if (imap_args_number(args, &start) < 0 || imap_args_char(args, '.') < 0 ||
-        imap_args_nz_number(args, &size) < 0 || imap_args_char(args, '>') < 0)
+    if (imap_args_number64(args, &start) < 0 || imap_args_char(args, '.') < 0 ||
+        imap_args_number64(args, &size) < 0 || size == 0 || imap_args_char(args, '>') < 0)
         return fail(args, "Invalid partial fetch");
     item->has_partial = true;
     item->partial_start = start;

@@ -208,7 +208,7 @@ static int put_flags(struct local_leg *l, struct fetch *f, const struct view_mes
     if (r < 0)
         return r;
     buf_puts(&f->line, "FLAGS (");
-    local_put_flags(mailbox, &m->record, m->recent, &f->line);
+    local_put_flags(mailbox, &m->record, local_tells_recent(l, m), &f->line);
     buf_putc(&f->line, ')');
     return 0;
 }
@@ -378,10 +378,13 @@ static bool may_decode(struct local_leg *l, struct fetch *f)
     return false;
 }
 
-/* RFC 7162 3.2.4: with flags that were not asked for. */
+/* RFC 7162 3.2.4, RFC 9051 7.5.2: with flags that were not asked for. */
 static bool tells_uid(struct command *cmd, const struct fetch *f)
 {
-    return f->now_seen[f->next] && local_enabled(local_of(cmd), ENABLED_CONDSTORE);
+    const struct local_leg *l = local_of(cmd);
+
+    return f->now_seen[f->next] &&
+           (local_enabled(l, ENABLED_CONDSTORE) || local_enabled(l, ENABLED_IMAP4REV2));
 }
 
 /* Goes on with the message under way: 0 when its answer is complete (or it is lost). */

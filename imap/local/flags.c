@@ -193,7 +193,7 @@ void local_tell_message(struct local_leg *l, struct mailbox *mailbox, const stru
     local_put_fetch(l, m, (what & LOCAL_TELL_UID) != 0 || modseq, &line);
     if ((what & LOCAL_TELL_FLAGS) != 0) {
         buf_puts(&line, "FLAGS (");
-        local_put_flags(mailbox, &m->record, m->recent, &line);
+        local_put_flags(mailbox, &m->record, local_tells_recent(l, m), &line);
         buf_puts(&line, ") ");
     }
     if (modseq)

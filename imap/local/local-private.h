@@ -59,6 +59,12 @@ static inline bool local_enabled(const struct local_leg *l, unsigned what)
     return enable_is_on(l->leg.client, what);
 }
 
+/* Is \Recent told of it?  IMAP4rev2 knows no such flag. */
+static inline bool local_tells_recent(const struct local_leg *l, const struct view_message *m)
+{
+    return m->recent && !local_enabled(l, ENABLED_IMAP4REV2);
+}
+
 enum { LOCAL_BATCH = 64 }; /* messages a step */
 
 /* ---- mailboxes ---- */

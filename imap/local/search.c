@@ -130,12 +130,17 @@ enum step local_search(struct command *cmd)
     int r;
 
     s->l = local_of(cmd);
-    s->run =
-        (struct search_run){.view = s->l->view, .pool = cmd->pool, .saved = &s->l->saved, .uid = cmd->uid};
+    s->run = (struct search_run){.view = s->l->view,
+                                 .pool = cmd->pool,
+                                 .saved = &s->l->saved,
+                                 .uid = cmd->uid,
+                                 .uid_only = local_enabled(s->l, ENABLED_UIDONLY)};
     cmd->state = s;
     cmd->cleanup = search_cleanup;
     command_args(cmd, &args);
     r = search_run_parse(&s->run, &args);
+    if (!s->run.ret.extended && local_enabled(s->l, ENABLED_IMAP4REV2)) /* RFC 9051 6.4.4 */
+        s->run.ret = (struct search_return){.extended = true, .options = RETURN_ALL};
     if (r == ERR_SYNTAX)
         return search_bad(cmd, &s->run.program);
     if (r == ERR_UNSUPPORTED) {

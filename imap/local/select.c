@@ -75,17 +75,20 @@ static void tell_highest(struct local_leg *l)
 static int tell_selected(struct local_leg *l)
 {
     struct stream *out = l->leg.client->stream;
+    bool rev2 = local_enabled(l, ENABLED_IMAP4REV2);
     struct mailbox *mailbox;
-    uint32_t unseen;
+    uint32_t unseen = 0;
     int r = view_mailbox(l->view, &mailbox);
 
     if (r == 0)
         r = local_tell_flags(l, mailbox, true);
-    if (r == 0)
+    if (r == 0 && !rev2)
         r = view_first_unseen(l->view, &unseen);
     if (r < 0)
         return r;
-    stream_printf(out, "* %u EXISTS\r\n* %u RECENT\r\n", view_exists(l->view), view_recent(l->view));
+    stream_printf(out, "* %u EXISTS\r\n", view_exists(l->view));
+    if (!rev2)
+        stream_printf(out, "* %u RECENT\r\n", view_recent(l->view));
     if (unseen != 0 && !local_enabled(l, ENABLED_UIDONLY))
         stream_printf(out, "* OK [UNSEEN %u] Ok\r\n", unseen);
     stream_printf(out, "* OK [UIDVALIDITY %u] Ok\r\n* OK [UIDNEXT %u] Ok\r\n", view_uidvalidity(l->view),
@@ -216,7 +219,9 @@ static void tell_exists(struct local_leg *l)
 
     if (!n->found.exists_changed)
         return;
-    stream_printf(out, "* %u EXISTS\r\n* %u RECENT\r\n", n->found.exists, n->found.recent);
+    stream_printf(out, "* %u EXISTS\r\n", n->found.exists);
+    if (!local_enabled(l, ENABLED_IMAP4REV2))
+        stream_printf(out, "* %u RECENT\r\n", n->found.recent);
     n->found.exists_changed = false;
 }
 

@@ -135,6 +135,15 @@ static void open_connection(struct proxy_leg *p)
     p->backend = backend_new(&config);
 }
 
+/* With IMAP4rev2 enabled names are UTF-8: another server would take them for others. */
+static int check_names(struct proxy_leg *p, struct command *cmd)
+{
+    if (!enable_is_on(p->leg.client, ENABLED_IMAP4REV2) || backend_has(p->backend, "IMAP4rev2"))
+        return 0;
+    cmd->failure = pool_printf(cmd->pool, "[CANNOT] Server %s does not have IMAP4rev2", p->leg.server);
+    return ERR_REFUSED;
+}
+
 int proxy_connect(struct proxy_leg *p, struct command *cmd)
 {
     int r;
@@ -142,7 +151,7 @@ int proxy_connect(struct proxy_leg *p, struct command *cmd)
     if (p->stream != NULL && p->open == 0 && (r = check_kept(p, cmd)) < 0)
         return r;
     if (p->stream != NULL)
-        return 0;
+        return check_names(p, cmd);
     if (p->backend == NULL)
         open_connection(p);
     while ((r = backend_step(p->backend)) == BACKEND_MORE)
@@ -151,7 +160,7 @@ int proxy_connect(struct proxy_leg *p, struct command *cmd)
         p->stream = backend_stream(p->backend);
         imap_reader_init(&p->reader, p->stream);
         offers_note(p->leg.server, backend_capabilities(p->backend));
-        return 0;
+        return check_names(p, cmd);
     }
     if (r < 0)
         return proxy_fail(p, cmd, r);

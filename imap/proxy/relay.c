@@ -48,12 +48,19 @@ static bool is_of_selection(const struct imap_response *r)
     return false;
 }
 
+static bool is_selecting(const struct proxy_leg *p)
+{
+    const struct command *cmd = p->leg.client->command;
+
+    return cmd != NULL && (cmd->def->id == COMMAND_SELECT || cmd->def->id == COMMAND_EXAMINE);
+}
+
 /* Whose selection is the one that the client sees? */
 static bool shows_selection(const struct proxy_leg *p)
 {
     const struct command *cmd = p->leg.client->command;
 
-    if (cmd != NULL && (cmd->def->id == COMMAND_SELECT || cmd->def->id == COMMAND_EXAMINE))
+    if (is_selecting(p))
         return cmd->leg == &p->leg;
     return p->selected;
 }
@@ -122,6 +129,8 @@ static enum reply untagged(struct proxy_leg *p, const struct imap_response *r)
     if (p->ignore != 0 || imap_slice_is(r->word, "CAPABILITY") || imap_slice_is(r->code, "CAPABILITY") ||
         imap_slice_is(r->word, "ENABLED"))
         return REPLY_IGNORED;
+    if (imap_slice_is(r->word, "LIST") && is_selecting(p))
+        return REPLY_IGNORED; /* list_tell_selected() */
     if (imap_slice_is(r->code, "INPROGRESS")) {
         take_progress(p, r);
         return REPLY_IGNORED;

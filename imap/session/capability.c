@@ -38,7 +38,7 @@ static struct {
 } servers = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* Without copying the option: this is asked for every command. */
-bool capability_is_suppressed(const char *name)
+static bool is_in_option(const char *name)
 {
     const char *s = opt_string(OPT_SUPPRESS_CAPABILITIES);
     size_t n = strlen(name);
@@ -52,6 +52,20 @@ bool capability_is_suppressed(const char *name)
         s += strspn(s, " \t");
     }
     return false;
+}
+
+/* RFC 9051 made these a part of the protocol (appendix E): without one of them it is not IMAP4rev2. */
+static const char *const rev2_parts[] = {
+    "BINARY", "ENABLE",    "ESEARCH", "IDLE",      "LIST-EXTENDED", "LIST-STATUS", "LITERAL+", "LITERAL-",
+    "MOVE",   "NAMESPACE", "SASL-IR", "SEARCHRES", "STATUS=SIZE",   "UIDPLUS",     "UNSELECT"};
+
+bool capability_is_suppressed(const char *name)
+{
+    bool suppressed = is_in_option(name);
+
+    for (size_t i = 0; !suppressed && strcmp(name, "IMAP4rev2") == 0 && i < ARRAY_SIZE(rev2_parts); i++)
+        suppressed = is_in_option(rev2_parts[i]);
+    return suppressed;
 }
 
 bool capability_needs_server(const char *name)

@@ -12,6 +12,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/imapwire/out.h"
+#include "lib/mboxlist/mboxlist.h"
 #include "lib/name/acl.h"
 #include "lib/name/namespace.h"
 #include "lib/stream/stream.h"
@@ -78,6 +79,44 @@ int list_entry_tell(struct command *cmd, const struct list_entry *entry)
     if (l->options.status == NULL || !is_selectable(cmd->client, entry->record))
         return 0;
     return list_status_add(cmd, entry->record);
+}
+
+/* (OLDNAME is for a name that was made another one: here only INBOX is, and what ends in a separator.) */
+static void put_oldname(struct command *cmd, const char *external, struct buf *to)
+{
+    struct imap_args args;
+    const char *said;
+
+    command_args(cmd, &args);
+    if (imap_args_astring(&args, &said) < 0 || strcmp(said, external) == 0)
+        return;
+    buf_puts(to, " (\"OLDNAME\" (");
+    client_put_name(cmd->client, said, to);
+    buf_puts(to, "))");
+}
+
+void list_tell_selected(struct command *cmd)
+{
+    struct client *c = cmd->client;
+    struct list list = {.options.special = opt_switch(OPT_SPECIALUSEALWAYS)};
+    struct command lister = *cmd;
+    struct buf external = BUF_INIT, attributes = BUF_INIT, more = BUF_INIT;
+    struct mboxlist_record record;
+    const char *special;
+
+    if (c->selected_name == NULL || mboxlist_lookup(c->list, c->selected_name, cmd->pool, &record) < 0 ||
+        namespace_to_external(c->ns, record.name, &external) < 0)
+        return;
+    lister.state = &list;
+    special = list_special(&lister, &record, cmd->pool);
+    buf_printf(&attributes, "%s%s%s",
+               list_has_children(&lister, record.name) ? "\\HasChildren" : "\\HasNoChildren",
+               *special != '\0' ? " " : "", special);
+    put_oldname(cmd, buf_cstr(&external), &more);
+    list_put(c, "LIST", buf_cstr(&attributes), buf_cstr(&external), buf_cstr(&more));
+    buf_free(&external);
+    buf_free(&attributes);
+    buf_free(&more);
 }
 
 /* ---- its steps ---- */

@@ -4,18 +4,22 @@
 #include "imap/session/commands.h"
 #include "imap/session/create-args.h"
 #include "imap/session/enable.h"
+#include "imap/session/list.h"
 #include "imap/session/referral.h"
 #include "imap/session/route.h"
 #include "imap/session/select-params.h"
 #include "imap/session/specials.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
+#include "lib/charset/fold.h"
 #include "lib/imapwire/args.h"
 #include "lib/mboxlist/mboxlist.h"
+#include "lib/name/namespace.h"
 #include "lib/stream/stream.h"
 
-/* Reads one mailbox argument. 0, or the answer has been made. */
-static int read_name(struct command *cmd, struct imap_args *args, const char **internal_r)
+/* Reads one mailbox argument, `is_new`: of a mailbox to be, for which RFC 9051 5.1 has rules. 0, or the answer has been
+ * made. */
+static int read_name(struct command *cmd, struct imap_args *args, bool is_new, const char **internal_r)
 {
     const char *external;
     int r;
@@ -23,6 +27,10 @@ static int read_name(struct command *cmd, struct imap_args *args, const char **i
     if (imap_args_mailbox(args, &external) < 0) {
         command_bad(cmd, "%s", imap_args_error(args));
         return ERR_SYNTAX;
+    }
+    if (is_new && cmd->client->ns->utf8 && !fold_is_nfc(external, strlen(external))) {
+        command_no(cmd, "CANNOT", "Mailbox name is not in Unicode Normalization Form C");
+        return ERR_BADNAME;
     }
     r = client_name_in(cmd->client, cmd->pool, external, internal_r);
     if (r < 0)
@@ -66,6 +74,8 @@ enum step cmd_select(struct command *cmd)
     }
     if (params.condstore)
         enable_on(c, ENABLED_CONDSTORE);
+    if (enable_is_on(c, ENABLED_IMAP4REV2))
+        cmd->before = list_tell_selected;
     if (!c->takes_referrals || client_name_in(c, cmd->pool, name, &cmd->mailbox) < 0)
         return route_start(cmd);
     cmd->step = refer_step;
@@ -185,7 +195,7 @@ enum step cmd_create(struct command *cmd)
     struct imap_args args;
 
     command_args(cmd, &args);
-    if (read_name(cmd, &args, &cmd->mailbox) < 0)
+    if (read_name(cmd, &args, true, &cmd->mailbox) < 0)
         return STEP_DONE;
     if (create_args_read(&args, &create->args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
@@ -226,11 +236,11 @@ enum step cmd_rename(struct command *cmd)
     int r = 0;
 
     command_args(cmd, &args);
-    if (read_name(cmd, &args, &cmd->mailbox) < 0)
+    if (read_name(cmd, &args, false, &cmd->mailbox) < 0)
         return STEP_DONE;
     if (imap_args_space(&args) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
-    if (read_name(cmd, &args, &to) < 0)
+    if (read_name(cmd, &args, true, &to) < 0)
         return STEP_DONE;
     if (imap_args_skip(&args, ' '))
         r = imap_args_astring(&args, &partition);

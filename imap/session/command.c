@@ -7,7 +7,6 @@
 #include "imap/session/capability.h"
 #include "imap/session/client.h"
 #include "imap/session/commands.h"
-#include "imap/session/enable.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -15,6 +14,7 @@
 #include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 #include "lib/imapwire/out.h"
+#include "lib/name/namespace.h"
 #include "lib/stream/stream.h"
 
 /* ---- the table ---- */
@@ -72,7 +72,7 @@ void command_args_of(const struct command *cmd, const char *text, size_t len, st
         args->max_word = (size_t)word;
     if (quoted > 0)
         args->max_quoted = (size_t)quoted;
-    args->utf8 = enable_is_on(cmd->client, ENABLED_UTF8);
+    args->utf8 = cmd->client->ns != NULL && cmd->client->ns->utf8;
 }
 
 /* ---- counters ---- */

@@ -105,6 +105,8 @@ struct command {
      * May be NULL. */
     void (*cleanup)(struct command *cmd);
     void *state;
+    /* Called once right before the tagged line of an OK.  May be NULL. */
+    void (*before)(struct command *cmd);
     /* Called once right behind the tagged line, while the output is still buffered; not when the client is gone. */
     void (*after)(struct client *c);
 

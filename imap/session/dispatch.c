@@ -305,6 +305,8 @@ static enum step finish(struct command *cmd)
         return STEP_MORE;
     if (c->bye != NULL)
         return STEP_DONE;
+    if (cmd->before != NULL && !cmd->failed)
+        cmd->before(cmd);
     stream_puts(c->stream, cmd->tag);
     stream_write(c->stream, " ", 1);
     stream_puts(c->stream, cmd->final);

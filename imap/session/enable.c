@@ -27,7 +27,7 @@ void enable_on(struct client *c, unsigned what)
         if ((what & (1u << i)) != 0 && !capability_is_suppressed(table[i].capability))
             c->enabled |= (1u << i) | table[i].implied;
     if (c->ns != NULL)
-        c->ns->utf8 = (c->enabled & ENABLED_UTF8) != 0;
+        c->ns->utf8 = (c->enabled & (ENABLED_UTF8 | ENABLED_IMAP4REV2)) != 0;
 }
 
 bool enable_is_on(const struct client *c, unsigned what)

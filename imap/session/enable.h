@@ -24,7 +24,8 @@ enum {
 #undef ENABLE
 };
 
-/* Turns it on, and what it implies: with UTF8=ACCEPT mailbox names are UTF-8 from here on (c->ns->utf8).  An extension that is not announced stays off. */
+/* Turns it on, and what it implies: with UTF8=ACCEPT or IMAP4rev2 mailbox names and quoted strings
+ * are UTF-8 from here on (c->ns->utf8).  An extension that is not announced stays off. */
 void enable_on(struct client *c, unsigned what);
 
 /* Is all of `what` on? */

@@ -86,6 +86,10 @@ int list_options_return(struct imap_args *args, struct list_options *o);
 struct mboxlist_iter *list_iter(const struct client *c, struct pool *pool, const char ***identifiers,
                                 const char *prefix);
 
+/* LIST of the mailbox that has just been selected (RFC 9051 6.3.2), with the name that the client said if that is another
+ * way to write it. */
+void list_tell_selected(struct command *cmd);
+
 /* May the user know of this mailbox? */
 bool list_is_visible(const struct client *c, const struct mboxlist_record *record);
 

@@ -10,6 +10,7 @@
 
 #include <unicode/uchar.h>
 #include <unicode/unorm2.h>
+#include <unicode/ustring.h>
 #include <unicode/utf16.h>
 
 #include "lib/base/mem.h"
@@ -38,6 +39,21 @@ static void fold_char(uint32_t c, struct buf *to)
         U16_NEXT(units, i, n, part);
         utf8_append(to, (uint32_t)part);
     }
+}
+
+bool fold_is_nfc(const char *s, size_t n)
+{
+    UErrorCode err = U_ZERO_ERROR;
+    const UNormalizer2 *nfc = unorm2_getNFCInstance(&err);
+    UChar *units = xreallocarray(NULL, n + 1, sizeof(*units)); /* no character has more units than bytes */
+    int32_t len = 0;
+    bool is;
+
+    BUG_ON(U_FAILURE(err) || n >= INT32_MAX);
+    u_strFromUTF8(units, (int32_t)n + 1, &len, s, (int32_t)n, &err);
+    is = unorm2_isNormalized(nfc, units, len, &err) && U_SUCCESS(err);
+    free(units);
+    return is;
 }
 
 /* The folded form of what s[0..n) begins with; how many bytes that was.  s is not empty. */

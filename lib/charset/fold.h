@@ -17,6 +17,9 @@ void fold_text(enum fold fold, const char *s, size_t n, struct buf *to);
 /* Orders two strings by their folded forms: <0, 0, >0. */
 int fold_compare(enum fold fold, const char *a, size_t a_len, const char *b, size_t b_len);
 
+/* Is UTF-8 text in Unicode's Normalization Form C, as Net-Unicode wants it (RFC 5198 section 3)? */
+bool fold_is_nfc(const char *s, size_t n);
+
 /* ---- substring search over text that comes in pieces (UTF-8) ---- */
 
 struct searcher;

@@ -278,7 +278,7 @@ int imap_args_number64(struct imap_args *a, uint64_t *n_r)
 {
     const char *end = digits_end(a);
 
-    if (str_parse_u64(a->at, (size_t)(end - a->at), n_r) < 0)
+    if (str_parse_u64(a->at, (size_t)(end - a->at), n_r) < 0 || *n_r > INT64_MAX)
         return fail(a, "Invalid number");
     a->at = end;
     return 0;
@@ -303,7 +303,7 @@ int imap_args_nz_number(struct imap_args *a, uint32_t *n_r)
 
 int imap_args_modseq(struct imap_args *a, bool zero, uint64_t *n_r)
 {
-    if (imap_args_number64(a, n_r) < 0 || *n_r > INT64_MAX || (*n_r == 0 && !zero))
+    if (imap_args_number64(a, n_r) < 0 || (*n_r == 0 && !zero))
         return fail(a, "Invalid mod-sequence");
     return 0;
 }

@@ -121,7 +121,8 @@ static void classify(struct parser *p, struct frame *f)
     if (mail_content_is(&part->content, "MULTIPART", NULL)) {
         f->boundary = room ? boundary_of(&part->content, &f->boundary_len) : NULL;
         part->kind = f->boundary != NULL ? MAIL_MULTIPART : MAIL_LEAF;
-    } else if (mail_content_is(&part->content, "MESSAGE", "RFC822")) {
+    } else if (mail_content_is(&part->content, "MESSAGE", "RFC822") ||
+               mail_content_is(&part->content, "MESSAGE", "GLOBAL")) { /* RFC 6532 3.7, RFC 9051 7.5.2 */
         part->kind = room ? MAIL_MESSAGE : MAIL_LEAF;
     } else {
         return;

@@ -118,8 +118,35 @@ static void test_search_random(void)
     CU_ASSERT(found > 300 && found < 2700);
 }
 
+static void test_nfc(void)
+{
+    static const struct {
+        const char *text;
+        bool is;
+    } rows[] = {
+        {"", true},
+        {"Sent", true},
+        {"\xc3\xbc"
+         "ber",
+         true}, /* u with diaeresis */
+        {"u\xcc\x88"
+         "ber",
+         false},                             /* u, then a diaeresis */
+        {"\xcc\x88", true},                  /* a diaeresis alone */
+        {"\xe2\x84\xab", false},             /* the sign of the angstrom */
+        {"\xed\x95\x9c", true},              /* a Hangul syllable, */
+        {"\xe1\x84\x92\xe1\x85\xa1", false}, /* and two letters of one */
+        {"\xf0\x9f\x93\xa7", true},          /* outside the first plane */
+        {"\xff", false},                     /* no UTF-8 */
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        CU_ASSERT_EQUAL(fold_is_nfc(rows[i].text, strlen(rows[i].text)), rows[i].is);
+}
+
 static const struct unit_case cases[] = {
     {"fold", test_fold},
+    {"NFC", test_nfc},
     {"compare", test_compare},
     {"search", test_search},
     {"search at random", test_search_random},

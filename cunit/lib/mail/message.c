@@ -68,6 +68,10 @@ static void test_parse(void)
         {"Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nhello\r\n",
          "MESSAGE/RFC822|22|3(TEXT/PLAIN|hello\r\n|1)"},
         {"Content-Type: message/rfc822\r\n\r\n", "MESSAGE/RFC822|0|0(TEXT/PLAIN||0)"},
+        {"Content-Type: Message/Global\r\n\r\nSubject: in\r\n\r\nhello\r\n",
+         "MESSAGE/GLOBAL|22|3(TEXT/PLAIN|hello\r\n|1)"},
+        {"Content-Type: message/global-headers\r\n\r\nSubject: in\r\n",
+         "MESSAGE/GLOBAL-HEADERS|Subject: in\r\n|1"},
         {"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: in\r\n\r\nhi\r\n--b\r\n"
          "Content-Type: text/x\r\n\r\nhi\r\n--b--",
          "MULTIPART/DIGEST|64|9(MESSAGE/RFC822|17|2(TEXT/PLAIN|hi|0) TEXT/X|hi|0)"},
