@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "imap/local/local-private.h"
-#include "imap/local/metadata.h"
+#include "imap/session/metadata-args.h"
+#include "imap/store/metadata.h"
 #include "lib/base/error.h"
 #include "lib/base/str.h"
 #include "lib/imapwire/out.h"

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "imap/local/local-private.h"
-#include "imap/local/metadata.h"
+#include "imap/store/metadata.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"

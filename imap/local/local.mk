@@ -4,15 +4,13 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/annotation.c \
 	imap/local/append.c \
 	imap/local/copy.c \
-	imap/local/entries.c imap/local/entries.def \
 	imap/local/expunge.c \
 	imap/local/fetch-binary.c imap/local/fetch-binary.h \
 	imap/local/fetch-parse.c imap/local/fetch.c imap/local/fetch.h \
 	imap/local/flags.c \
-	imap/local/freespace.c \
 	imap/local/leg.c \
 	imap/local/local.h imap/local/local-private.h \
-	imap/local/metadata.c imap/local/metadata.h \
+	imap/local/metadata.c \
 	imap/local/names.c imap/local/newcomer.c \
 	imap/local/peer.c \
 	imap/local/preview.c imap/local/preview.h \
@@ -23,7 +21,6 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/sort.c imap/local/sort.h imap/local/sort-order.c \
 	imap/local/thread.c \
 	imap/local/select.c \
-	imap/local/specialuse.c \
 	imap/local/status.c \
 	imap/local/subs.c
 LOCAL_LIBS = imap/local/liblocal.a $(SESSION_LIBS) $(SIEVEHOST_LIBS) $(MBOXOP_LIBS) $(STORE_LIBS) $(MUPDATE_LIBS)

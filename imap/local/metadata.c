@@ -1,68 +1,52 @@
 /* metadata.c: GETMETADATA and SETMETADATA (RFC 5464). */
-#include "imap/local/metadata.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "imap/local/local-private.h"
 #include "imap/mboxop/mboxop.h"
-#include "lib/base/config.h"
+#include "imap/session/metadata-args.h"
+#include "imap/store/metadata.h"
 #include "lib/base/error.h"
-#include "lib/base/file.h"
-#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
 #include "lib/imapwire/out.h"
-#include "lib/mail/date.h"
 #include "lib/mboxlist/annotations.h"
 #include "lib/mboxlist/special-use.h"
 #include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
 enum { RESPONSE_MAX = 8 * 1024 /* bytes of a response, but for the last value */ };
-enum { DEFINITIONS_MAX = 1024 * 1024 /* bytes of the file */ };
-
-void metadata_setup(void)
-{
-    const char *path = opt_string(OPT_ANNOTATION_DEFINITIONS);
-    struct buf text = BUF_INIT;
-    unsigned line = 0;
-    int r;
-
-    if (path == NULL)
-        return;
-    r = file_read_all(path, DEFINITIONS_MAX, &text);
-    if (r == 0)
-        r = metadata_define(buf_cstr(&text), &line);
-    if (r < 0)
-        LOG(LOG_ERR, METADATA_DEFINITIONS, LOG_STR(FILE, path), LOG_INT(LINE, line), LOG_ERROR(r));
-    buf_free(&text);
-}
 
 /* ---- what entries are of ---- */
 
 struct place {
     struct local_leg *leg;
     enum metadata_where where;
-    struct local_mailbox m;  /* of a mailbox */
-    const char *id;          /* of annotations */
-    struct mailbox *mailbox; /* while something of it is needed; NULL */
+    struct local_mailbox m; /* of a mailbox */
+    const char *id;         /* of annotations */
+    struct metadata_place at;
 };
 
-/* RFC 5464 3.3 */
-enum { RIGHTS_TO_SEE = ACL_READ | ACL_SEEN | ACL_WRITE | ACL_INSERT | ACL_POST };
+static void set_place(struct command *cmd, struct local_leg *leg, struct place *place,
+                      enum metadata_where where)
+{
+    *place = (struct place){.leg = leg, .where = where, .id = ""};
+    place->at = (struct metadata_place){
+        .store = leg->env->store, .list = cmd->client->list, .who = cmd->client->identity};
+}
 
 static int find_mailbox(struct command *cmd, struct local_leg *leg, const char *internal, struct place *place)
 {
     int r;
 
-    *place = (struct place){.leg = leg, .where = OF_MAILBOX};
+    set_place(cmd, leg, place, OF_MAILBOX);
     r = local_lookup(cmd, internal, &place->m);
     if (r < 0)
         return r;
     place->id = place->m.record.id;
-    return cmd->client->identity->is_admin || (place->m.rights & RIGHTS_TO_SEE) != 0 ? 0 : ERR_DENIED;
+    return cmd->client->identity->is_admin || (place->m.rights & METADATA_RIGHTS_TO_SEE) != 0 ? 0
+                                                                                              : ERR_DENIED;
 }
 
 static int find_place(struct command *cmd, const char *external, struct place *place)
@@ -70,16 +54,11 @@ static int find_place(struct command *cmd, const char *external, struct place *p
     const char *internal;
     int r;
 
-    *place = (struct place){.leg = local_of(cmd), .where = OF_SERVER, .id = ""};
+    set_place(cmd, local_of(cmd), place, OF_SERVER);
     if (*external == '\0')
         return 0;
     r = client_name_in(cmd->client, cmd->pool, external, &internal);
     return r == 0 ? find_mailbox(cmd, local_of(cmd), internal, place) : r;
-}
-
-static int open_place(struct place *place)
-{
-    return place->mailbox != NULL ? 0 : local_open(place->leg, &place->m, &place->mailbox);
 }
 
 /* Whose annotations: "" are everybody's. */
@@ -88,93 +67,11 @@ static const char *owner_of(const struct command *cmd, bool is_private)
     return is_private ? cmd->client->identity->userid : "";
 }
 
-/* ---- values ---- */
-
-static const char *truth(uint64_t options, uint64_t bit)
+/* For entry-value.c; the record stands in the place, which may have been copied. */
+static struct metadata_place *at(struct place *place)
 {
-    return (options & bit) != 0 ? "true" : "false";
-}
-
-/* What stands in the index. */
-static int value_of_index(struct pool *pool, struct place *place, enum metadata_kind kind,
-                          const char **value_r)
-{
-    const struct mailbox_header *header;
-    char *date;
-    int r = open_place(place);
-
-    if (r < 0)
-        return r;
-    header = mailbox_header(place->mailbox);
-    switch (kind) {
-    case METADATA_DUPDELIVER:
-        *value_r = truth(header->options, MAILBOX_OPT_DUPDELIVER);
-        break;
-    case METADATA_SHAREDSEEN:
-        *value_r = truth(header->options, MAILBOX_OPT_SHARED_SEEN);
-        break;
-    case METADATA_LASTUPDATE:
-        *value_r = date = pool_alloc(pool, MAIL_DATE_SIZE);
-        mail_date_time_format(date, (int64_t)(header->change_time_ns / 1000000000), 0);
-        break;
-    default:
-        *value_r = pool_printf(pool, "%llu", (unsigned long long)header->storage);
-        break;
-    }
-    return 0;
-}
-
-/* NULL: none. */
-static const char *special_uses(const struct command *cmd, struct pool *pool, const struct place *place)
-{
-    const char *holder = specialuse_holder(cmd->client->identity, place->m.record.name, pool), *uses;
-
-    if (holder == NULL)
-        return NULL;
-    uses = mboxlist_special_use(&place->m.record, holder, pool);
-    return *uses != '\0' ? uses : NULL;
-}
-
-static int value_of_kind(struct command *cmd, struct pool *pool, struct place *place, enum metadata_kind kind,
-                         const char **value_r)
-{
-    switch (kind) {
-    case METADATA_FREE_MOST:
-    case METADATA_FREE_TOTAL:
-        *value_r = freespace_text(pool, kind == METADATA_FREE_MOST);
-        return 0;
-    case METADATA_PARTITION:
-        *value_r = place->m.record.partition;
-        return 0;
-    case METADATA_SERVER:
-        *value_r = config_servername();
-        return 0;
-    case METADATA_UNIQUEID:
-        *value_r = place->id;
-        return 0;
-    case METADATA_SPECIALUSE:
-        *value_r = special_uses(cmd, pool, place);
-        return 0;
-    default:
-        return value_of_index(pool, place, kind, value_r);
-    }
-}
-
-/* An entry's value, in the pool: annotation_r->value is NULL when it has none. */
-static int get_value(struct command *cmd, struct pool *pool, struct place *place, const char *name,
-                     bool is_private, struct annotation *annotation_r)
-{
-    const struct metadata_def *def = metadata_find(name, place->where, is_private ? PRIVATE : SHARED);
-    int r;
-
-    *annotation_r = (struct annotation){.entry = name};
-    if (def != NULL && def->kind > METADATA_KEPT) {
-        r = value_of_kind(cmd, pool, place, def->kind, &annotation_r->value);
-        annotation_r->len = r == 0 && annotation_r->value != NULL ? strlen(annotation_r->value) : 0;
-        return r;
-    }
-    r = annotation_get(cmd->client->list, place->id, owner_of(cmd, is_private), name, pool, annotation_r);
-    return r == ERR_NOTFOUND ? 0 : r;
+    place->at.record = place->where == OF_MAILBOX ? &place->m.record : NULL;
+    return &place->at;
 }
 
 /* ---- GETMETADATA: what is asked for ---- */
@@ -305,7 +202,7 @@ static int tell_one(struct get *g, const struct wanted *w)
     int r;
 
     pool_reset(g->scratch);
-    r = get_value(g->cmd, g->scratch, &g->place, w->name, w->is_private, &a);
+    r = metadata_value(at(&g->place), w->name, w->is_private, g->scratch, &a);
 
     if (r < 0 || (a.value == NULL && w->silent))
         return r;
@@ -324,7 +221,7 @@ static void get_begin(struct get *g, struct command *cmd)
 
 static void get_free(struct get *g)
 {
-    mailbox_close(&g->place.mailbox);
+    mailbox_close(&g->place.at.mailbox);
     buf_free(&g->line);
     free(g->wanted);
     pool_free(&g->scratch);
@@ -363,7 +260,7 @@ static enum step get_step(struct command *cmd)
     if (g->at == g->count)
         return get_done(g);
     end_response(g);
-    mailbox_close(&g->place.mailbox); /* the session may park */
+    mailbox_close(&g->place.at.mailbox); /* the session may park */
     return STEP_MORE;
 }
 
@@ -563,16 +460,16 @@ static int set_all(struct command *cmd, struct set *s)
     int r = 0;
 
     if (s->mask != 0) {
-        r = open_place(&s->place);
+        r = metadata_open(at(&s->place));
         if (r < 0)
             return r;
-        before = mailbox_header(s->place.mailbox)->options;
-        r = mailbox_set_options(s->place.mailbox, s->mask, s->options);
+        before = mailbox_header(s->place.at.mailbox)->options;
+        r = mailbox_set_options(s->place.at.mailbox, s->mask, s->options);
     }
     if (r == 0 && s->keeps)
         r = keep(cmd, s);
     if (r < 0 && s->mask != 0) /* what was not set is as before */
-        mailbox_set_options(s->place.mailbox, s->mask, before);
+        mailbox_set_options(s->place.at.mailbox, s->mask, before);
     return r;
 }
 
@@ -603,7 +500,7 @@ enum step local_setmetadata(struct command *cmd)
         if (check_entry(cmd, &s, &s.request.entries[i]) < 0)
             return STEP_DONE;
     r = set_all(cmd, &s);
-    mailbox_close(&s.place.mailbox);
+    mailbox_close(&s.place.at.mailbox);
     if (r == ERR_LIMIT)
         return command_no(cmd, "METADATA TOOMANY", "There are %d entries already", ANNOTATIONS_MAX);
     return r < 0 ? command_error(cmd, r) : publish_uses(cmd, &s);

@@ -8,9 +8,11 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/codec.c imap/store/codec.h \
 	imap/store/compact.c \
 	imap/store/copy.c imap/store/copy.h \
+	imap/store/entries.c imap/store/entries.def imap/store/entry-value.c imap/store/metadata.h \
 	imap/store/expunge.c imap/store/expunge.h \
 	imap/store/files.c \
 	imap/store/flags.c imap/store/flags.h \
+	imap/store/freespace.c \
 	imap/store/index.c imap/store/index-header.def imap/store/index-record.def \
 	imap/store/le-private.h \
 	imap/store/mailbox.c imap/store/mailbox.h imap/store/mailbox-private.h \
@@ -24,6 +26,7 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/rewrite.c \
 	imap/store/search.c imap/store/search.h imap/store/search-private.h imap/store/search-text.c \
 	imap/store/seen.c imap/store/seen.h \
+	imap/store/specialuse.c \
 	imap/store/stage-encode.c \
 	imap/store/stage.c imap/store/stage.h imap/store/stage-private.h \
 	imap/store/store.c imap/store/store.h imap/store/store-private.h \

@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "imap/local/metadata.h"
+#include "imap/store/metadata.h"
 #include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
@@ -12,7 +14,7 @@
 
 static const struct metadata_def table[] = {
 #define ENTRY(name, where, scopes, kind, needs) {name, where, scopes, kind, needs},
-#include "imap/local/entries.def"
+#include "imap/store/entries.def"
 #undef ENTRY
 };
 
@@ -117,7 +119,7 @@ int metadata_check(enum metadata_kind kind, const char *value, size_t len)
 
 /* ---- annotation_definitions ---- */
 
-enum { FIELDS = 6 };
+enum { FIELDS = 6, DEFINITIONS_MAX = 1024 * 1024 /* bytes of the file */ };
 
 static const struct {
     const char *word;
@@ -224,4 +226,21 @@ int metadata_define(const char *text, unsigned *line_r)
         more.count++;
     }
     return 0;
+}
+
+void metadata_setup(void)
+{
+    const char *path = opt_string(OPT_ANNOTATION_DEFINITIONS);
+    struct buf text = BUF_INIT;
+    unsigned line = 0;
+    int r;
+
+    if (path == NULL)
+        return;
+    r = file_read_all(path, DEFINITIONS_MAX, &text);
+    if (r == 0)
+        r = metadata_define(buf_cstr(&text), &line);
+    if (r < 0)
+        LOG(LOG_ERR, METADATA_DEFINITIONS, LOG_STR(FILE, path), LOG_INT(LINE, line), LOG_ERROR(r));
+    buf_free(&text);
 }

@@ -1,16 +1,20 @@
 /* metadata.h: the entries of METADATA (RFC 5464) that there are. */
-#ifndef IMAP_LOCAL_METADATA_H
-#define IMAP_LOCAL_METADATA_H
+#ifndef IMAP_STORE_METADATA_H
+#define IMAP_STORE_METADATA_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "imap/session/metadata-args.h"
-#include "lib/name/identity.h"
+#include "lib/base/pool.h"
 #include "lib/name/acl.h"
+#include "lib/name/identity.h"
 
+struct annotation;
+struct mailbox;
 struct mboxlist;
+struct mboxlist_record;
+struct store;
 
 /* ---- entries ---- */
 
@@ -65,9 +69,33 @@ bool metadata_is_true(const char *value, size_t len);
  * there are.  Not thread-safe.  0; ERR_SYNTAX with the line's number in *line_r. */
 int metadata_define(const char *text, unsigned *line_r);
 
+/* ---- rights ---- */
+
+/* One of these, or being an administrator, lets a user see a mailbox's entries (RFC 5464 3.3). */
+enum { METADATA_RIGHTS_TO_SEE = ACL_READ | ACL_SEEN | ACL_WRITE | ACL_INSERT | ACL_POST };
+
 /* Reads the file that the option annotation_definitions names: before the first client.  What is wrong with it is logged,
  * and what stands before that counts. */
 void metadata_setup(void);
+
+/* ---- entry-value.c ---- */
+
+/* Whose entries are read, and by whom. */
+struct metadata_place {
+    struct store *store;
+    struct mboxlist *list;
+    const struct mboxlist_record *record; /* of a mailbox of this server; NULL: the server */
+    const struct identity *who;
+    struct mailbox *mailbox; /* while something of it is needed, for the caller to close; NULL */
+};
+
+/* Opens place->mailbox, if it is not open.  0, or an error. */
+int metadata_open(struct metadata_place *place);
+
+/* An entry's value, in the pool: 0, annotation_r->value is NULL when it has none; or an error.  Rights are the caller's matter
+ * (RFC 5464 3.3). */
+int metadata_value(struct metadata_place *place, const char *name, bool is_private, struct pool *pool,
+                   struct annotation *annotation_r);
 
 /* ---- specialuse.c: /private/specialuse (RFC 6154 section 4) ---- */
 

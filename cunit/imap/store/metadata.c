@@ -1,4 +1,4 @@
-#include "imap/local/metadata.h"
+#include "imap/store/metadata.h"
 
 #include <stdlib.h>
 #include <string.h>

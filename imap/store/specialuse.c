@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "imap/local/metadata.h"
+#include "imap/store/metadata.h"
 #include "lib/base/error.h"
 #include "lib/mboxlist/mboxlist.h"
 #include "lib/name/identity.h"

@@ -1,7 +1,7 @@
 /* freespace.c: how much room the partitions' file systems have. */
 #include <sys/statvfs.h>
 
-#include "imap/local/metadata.h"
+#include "imap/store/metadata.h"
 #include "lib/base/config.h"
 #include "lib/base/mem.h"
 
