@@ -29,6 +29,9 @@ class Place:
             "proxy_authname": PROXY,
             "proxy_password": PASSWORD,
             "sieve_vacation_min_response": "1d",
+            "sieve_spamtest_header": "X-Score",
+            "sieve_spamtest_max": "5",
+            "sieve_virustest_header": "X-Virus",
             **self.sendmail.conf(),
         }
         self.count = 0
@@ -378,6 +381,130 @@ def test_notify(place):
     assert m["Subject"] == "You have mail" and m["X-Priority"].startswith("1") and m.get_payload() == "Look!\n"
     assert m["Auto-Submitted"].startswith("auto-notified; owner-email=")
     assert place.counts(u, "INBOX") == [2]
+
+
+# ---- what scripts ask ----
+
+
+def test_annotations(place):
+    """RFC 5490: of mailboxes and the server, with the owner's rights, computed ones too."""
+    u, other = place.user("work"), place.user("private")
+    with place.imap(u) as c:
+        c.ok('SETMETADATA work (/private/comment "mine" /shared/comment "ours")')
+        c.ok('SETMETADATA "" (/private/comment "my server")')
+        (uid,) = [x for x in c.ok("GETMETADATA work /shared/vendor/cmu/cyrus-imapd/uniqueid").untagged if b"METADATA" in x]
+    with place.imap(other) as c:
+        c.ok('SETMETADATA private (/shared/comment "secret")')
+    with Imap(place.home.address).login(ADMIN) as c:
+        c.ok('SETMETADATA "" (/shared/comment "the server")')
+    tests = [
+        ('metadata "work" "/private/comment" "MINE"', True),
+        ('metadata :matches "work" "/SHARED/Comment" "o*s"', True),
+        ('metadata "INBOX" "/private/comment" "mine"', False),
+        ('metadataexists "work" ["/private/comment", "/shared/comment"]', True),
+        ('metadataexists "work" ["/private/comment", "/shared/admin"]', False),
+        ('metadata "work" "/shared/vendor/cmu/cyrus-imapd/uniqueid" "%s"' % uid.split(b" ")[-1].strip(b'")').decode(), True),
+        ('metadata "work" "/shared/vendor/cmu/cyrus-imapd/sharedseen" "false"', True),
+        ('metadataexists "Other Users/%s/private" "/shared/comment"' % other, False),
+        ('metadataexists "missing" "/shared/comment"', False),
+        ('metadataexists "work" "/comment"', False),
+        ('metadataexists "work" "/private"', False),
+        ('servermetadata "/private/comment" "my server"', True),
+        ('servermetadata "/shared/comment" "the server"', True),
+        ('servermetadataexists "/shared/vendor/cmu/cyrus-imapd/freespace/total"', True),
+        ('servermetadataexists ["/shared/comment", "/shared/admin"]', False),
+    ]
+    rules = "".join('if %s { set "got" "${got}1"; } else { set "got" "${got}0"; }' % t for t, _ in tests)
+    place.script(
+        u,
+        'require ["mboxmetadata", "servermetadata", "variables", "editheader"];%s addheader "X-Got" "${got}";' % rules,
+    )
+    ok(place.deliver(u))
+    (text,) = place.has(u)
+    assert re.search(rb"X-Got: (\d+)", text).group(1).decode() == "".join("01"[want] for _, want in tests)
+
+
+def put_list(place, user, name, text):
+    """A list of a user, or (None) of the server."""
+    where = scripts.directory(place.home, user) if user else os.path.join(place.home.conf["sievedir"], "global")
+    os.makedirs(where, exist_ok=True)
+    with open(os.path.join(where, name + ".list"), "w") as f:
+        f.write(text)
+
+
+def test_lists(place):
+    """RFC 6134: the owner's own and the server's."""
+    u = place.user("friends", "staff", "known")
+    put_list(place, u, "default", "# my friends\n\n  Ann@Example.ORG \r\nbob@example.org\n")
+    put_list(place, None, "tag:example.org,2026:staff", "boss@example.org\nJ\u00fcrgen\n")
+    place.script(
+        u,
+        """
+        require ["extlists", "fileinto", "envelope", "variables"];
+        if not valid_ext_list [":addrbook:default", "tag:example.org,2026:staff"] { discard; stop; }
+        if valid_ext_list ":addrbook:missing" { discard; stop; }
+        if header :list "subject" "tag:example.org,2026:staff" { fileinto "known"; }
+        elsif address :list "from" ":addrbook:default" { fileinto "friends"; }
+        elsif envelope :list "from" [":addrbook:default", "tag:example.org,2026:staff"] { fileinto "staff"; }
+        """,
+    )
+    ok(place.deliver(u, message("a", sender="Ann <ann@example.org>")))
+    ok(place.deliver(u, message("b", sender="x@example.org"), sender="boss@example.org"))
+    ok(place.deliver(u, message("c", sender="# my friends@example.org"), sender="boss2@example.org"))
+    ok(place.deliver(u, message("=?utf-8?q?J=C3=9CRGEN?=")))
+    assert place.counts(u, "friends", "staff", "INBOX", "known") == [1, 1, 1, 1]
+
+
+def test_unknown_list(place):
+    """What cannot be read is an error of the script at its line, and the message is kept."""
+    u = place.user()
+    place.script(u, 'require "extlists";\nif address :list "from" "tag:example.org,2026:none" { discard; }\ndiscard;\n')
+    ok(place.deliver(u))
+    assert place.counts(u, "INBOX") == [1]
+    assert 'line 2: the list \\"tag:example.org,2026:none\\" cannot be read' in place.log()
+
+
+def test_redirect_to_list(place):
+    """One message to all of them; the owner gets his by staying."""
+    u = place.user()
+    put_list(place, u, "team", "Ann <ann@else.where>\nbob@else.where\nno address\n%s@%s\n" % (u, place.home.servername))
+    put_list(place, u, "many", "".join("a%d@else.where\n" % i for i in range(101)))
+    place.script(
+        u,
+        """
+        require ["extlists"];
+        if header :is "subject" "many" { redirect :list ":addrbook:many"; }
+        elsif header :is "subject" "none" { redirect :list ":addrbook:none"; }
+        else { redirect :list ":addrbook:team"; }
+        """,
+    )
+    ok(place.deliver(u, message("team")))
+    ((arguments, text),) = place.sendmail.take()
+    assert arguments.split()[-2:] == ["ann@else.where", "bob@else.where"] and "Subject: team" in text
+    assert place.counts(u, "INBOX") == [1]
+    for subject in ("many", "none"):
+        ok(place.deliver(u, message(subject)))
+    assert place.sendmail.take() == [] and place.counts(u, "INBOX") == [3]
+
+
+def test_spam_and_virus(place):
+    """RFC 5235, by the fields of filters; the one that was put there last counts."""
+    u = place.user("spam", "maybe", "virus")
+    place.script(
+        u,
+        """
+        require ["spamtest", "spamtestplus", "virustest", "relational", "comparator-i;ascii-numeric", "fileinto", "editheader"];
+        deleteheader "X-Score";
+        if virustest :value "ge" :comparator "i;ascii-numeric" "4" { fileinto "virus"; }
+        elsif spamtest :value "eq" :comparator "i;ascii-numeric" "10" { fileinto "spam"; }
+        elsif spamtest :percent :value "ge" :comparator "i;ascii-numeric" "50" { fileinto "maybe"; }
+        elsif spamtest :percent :count "eq" :comparator "i;ascii-numeric" "0" { keep; }
+        else { discard; }
+        """,
+    )
+    for headers in ("X-Score: 7.1\r\nX-Score: 0\r\n", "X-Score: ***\r\n", "", "X-Score: 0.2\r\n", "X-Virus: Infected (eicar)\r\n"):
+        ok(place.deliver(u, message("m", headers=headers)))
+    assert place.counts(u, "spam", "maybe", "INBOX", "virus") == [1, 1, 1, 1]
 
 
 # ---- bounds, tools ----

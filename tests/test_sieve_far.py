@@ -117,3 +117,32 @@ def test_master_away(far):
     finally:
         far.m.start()
     assert [len(bodies(far, "dora", m)) for m in ("here", "INBOX")] == [1, 1]
+
+
+def test_far_annotation(far):
+    """RFC 5490: of a mailbox elsewhere, with the owner's rights; when its server is away the script fails, and the message is kept."""
+    make(far, "emil", "lrswip")
+    with far.imap("emil") as c:
+        c.ok('CREATE seen')
+        c.ok('SETMETADATA "Shared Folders/shared-emil" (/private/comment {3+}\r\na"b /shared/comment "ours")')
+    scripts.put(
+        far.be[0],
+        "emil",
+        """
+        require ["mboxmetadata", "fileinto"];
+        if not allof (metadata "Shared Folders/shared-emil" "/private/comment" "a\\"b",
+                      metadataexists "Shared Folders/shared-emil" ["/shared/comment", "/private/comment"],
+                      not metadataexists "Shared Folders/shared-emil" "/shared/a b",
+                      not metadataexists "Shared Folders/missing" "/shared/comment") { discard; stop; }
+        fileinto "seen";
+        """,
+    )
+    deliver(far, "emil", message("seen"))
+    assert [len(bodies(far, "emil", m)) for m in ("INBOX", "seen")] == [0, 1]
+    far.be[1].kill()
+    try:
+        deliver(far, "emil", message("kept"))
+    finally:
+        far.be[1].start()
+    assert [len(bodies(far, "emil", m)) for m in ("INBOX", "seen")] == [1, 1]
+    assert 'sieve.failed user="emil"' in far.be[0].log()

@@ -88,6 +88,8 @@ void managesieve_capabilities(struct managesieve_front *f)
         capability(s, "SASL", login_mechanisms(l));
     capability(s, "SIEVE", scripts_extensions(pool));
     capability(s, "NOTIFY", SCRIPTS_NOTIFY_METHODS);
+    if (scripts_list_schemes() != NULL)
+        capability(s, "EXTLISTS", scripts_list_schemes());
     capability(s, "MAXREDIRECTS", pool_printf(pool, "%u", scripts_redirects_max()));
     if (!authenticated && login_may_starttls(l))
         capability(s, "STARTTLS", NULL);

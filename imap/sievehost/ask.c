@@ -5,6 +5,7 @@
 #include "imap/sievehost/compiled.h"
 #include "imap/sievehost/host-private.h"
 #include "imap/sievehost/memory.h"
+#include "imap/sievehost/scores.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
@@ -12,6 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
+#include "lib/mail/header.h"
 
 static int include(void *context, const char *name, bool global, const struct sieve_script **script_r)
 {
@@ -96,6 +98,42 @@ static int is_duplicate(void *context, const struct sieve_string *id)
     return memory_knows(r->job->host->memory, MEMORY_DUPLICATE, r->userid, id->data, id->len, clock_wall());
 }
 
+static int metadata(void *context, const char *mailbox, const char *name, struct buf *value)
+{
+    return annotation_of(context, mailbox, name, value);
+}
+
+/* RFC 5235: of the header as it came, whatever the script has made of it. */
+static int spam(void *context, bool percent, struct buf *value)
+{
+    const struct sieve_envelope *e = &((struct sieve_recipient *)context)->job->envelope;
+
+    return score_spam(e->data, mail_header_size(e->data, e->len), percent, value);
+}
+
+static int virus(void *context, struct buf *value)
+{
+    const struct sieve_envelope *e = &((struct sieve_recipient *)context)->job->envelope;
+
+    return score_virus(e->data, mail_header_size(e->data, e->len), value);
+}
+
+static int in_list(void *context, const char *name, const struct sieve_string *value)
+{
+    const struct list *list;
+    int result = list_find(context, name, &list);
+
+    return result < 0 ? result : list_has(list, value);
+}
+
+static int list_is_known(void *context, const char *name)
+{
+    const struct list *list;
+    int result = list_find(context, name, &list);
+
+    return result == ERR_NOTFOUND ? 0 : result < 0 ? result : 1;
+}
+
 static void log_failure(const struct sieve_recipient *r)
 {
     const char *id = r->job->envelope.message_id;
@@ -123,7 +161,12 @@ void recipient_run(struct sieve_recipient *r)
         .mailbox = mailbox,
         .special_use = special_use,
         .environment = environment,
+        .metadata = metadata,
         .is_duplicate = is_duplicate,
+        .spam = spam,
+        .virus = virus,
+        .in_list = in_list,
+        .list_is_known = list_is_known,
         .addresses = r->addresses,
         .vacation_least_s = (unsigned)(opt_duration_ms(OPT_SIEVE_VACATION_MIN_RESPONSE) / 1000),
         .vacation_most_s = (unsigned)(opt_duration_ms(OPT_SIEVE_VACATION_MAX_RESPONSE) / 1000),

@@ -8,7 +8,8 @@
 
 #define SCRIPT_SUFFIX ".script"
 #define BYTECODE_SUFFIX                                                                                      \
-    ".bc" /* of Cyrus's compiled scripts: the link names one, whether or not it is there */
+    ".bc"                   /* of Cyrus's compiled scripts: the link names one, whether or not it is there */
+#define LIST_SUFFIX ".list" /* a list's (RFC 6134) */
 #define ACTIVE_LINK "defaultbc"
 
 /* The file's name without its suffix, appended: the script's name; a digest for one that cannot be the name of a file. */

@@ -45,11 +45,21 @@ struct included {
     struct compiled *script;
 };
 
+/* A list that was read, in the job's pool but for the hash. */
+struct list {
+    struct list *next;
+    const char *name;
+    const char **members; /* lines */
+    size_t count;
+    struct hash *folded; /* lines, folded */
+};
+
 struct sieve_recipient {
     struct sieve_recipient *next;
     struct sieve_job *job;
     struct compiled *script;
     struct included *included;
+    struct list *lists;
     struct pool *pool; /* of the run; its strings live as long as the job */
     const char *userid;
     const char *address;      /* the envelope's, without a domain that means none */
@@ -78,8 +88,9 @@ void recipient_run(struct sieve_recipient *r);
 
 enum { PLACE_NOWHERE, PLACE_HERE, PLACE_ELSEWHERE };
 
-/* Where is the mailbox of that internal name that the owner may put messages into?  ERR_AGAIN: to be asked where one
- * may wait; or another error. */
+/* Where is the mailbox of that internal name?  ERR_AGAIN: to be asked where one may wait; or another error. */
+int mailbox_place(struct sieve_recipient *r, const char *internal, struct mboxlist_record *record_r);
+/* The same for one that the owner may put messages into: others are nowhere. */
 int mailbox_find(struct sieve_recipient *r, const char *internal, struct mboxlist_record *record_r);
 
 /* The internal name of what a script calls a mailbox, in the pool; NULL: no mailbox can be called so. */
@@ -97,6 +108,22 @@ int mailbox_of_target(struct sieve_recipient *r, const struct sieve_target *targ
 
 /* Makes it, as the owner.  0, or why not, with text appended.  Waits. */
 int mailbox_make(struct sieve_recipient *r, const char *internal, const char *use, struct buf *why);
+
+/* ---- annotations (annotations.c) ---- */
+
+/* RFC 5490: 1 with the value of an annotation of a mailbox (NULL: of the server) appended; 0: none, or none that the owner may
+ * see; ERR_AGAIN: to be asked where one may wait; or another error. */
+int annotation_of(struct sieve_recipient *r, const char *mailbox, const char *entry, struct buf *value);
+
+/* ---- lists (lists.c) ---- */
+
+/* RFC 6134.  0; ERR_NOTFOUND: there is no such list; ERR_AGAIN: it is to be read where one may wait; or another error. */
+int list_find(struct sieve_recipient *r, const char *name, const struct list **list_r);
+bool list_has(const struct list *list, const struct sieve_string *value);
+/* The addresses in a list, NULL-terminated, in the pool.  Likewise; ERR_INVALID: there are none, ERR_LIMIT: more than
+ * SIEVEHOST_LIST_MAX. */
+int list_addresses(struct sieve_recipient *r, const char *name, const char *const **addresses_r);
+void lists_free(struct sieve_recipient *r);
 
 /* ---- actions (perform.c) ---- */
 

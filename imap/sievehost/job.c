@@ -100,6 +100,7 @@ static void free_recipient(struct sieve_recipient *r)
     for (struct included *i = r->included; i != NULL; i = i->next)
         compiled_release(&i->script);
     compiled_release(&r->script);
+    lists_free(r);
     identity_free(&r->identity);
     pool_free(&r->pool);
 }

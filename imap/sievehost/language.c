@@ -18,9 +18,18 @@ static const struct {
     {"ereject", "reject"},
 };
 
-/* Whose questions nobody here can answer: there are no lists, no scores of spam, no events of IMAP. */
-static const char *const missing[] = {"extlists", "imapsieve",    "mboxmetadata", "servermetadata",
-                                      "spamtest", "spamtestplus", "virustest"};
+/* Is there somebody to answer its questions?  There are no events of IMAP, and scores only where an option says which field
+ * has them. */
+static bool is_answered(const char *extension)
+{
+    if (strcmp(extension, "imapsieve") == 0)
+        return false;
+    if (str_has_prefix(extension, "spamtest"))
+        return opt_string(OPT_SIEVE_SPAMTEST_HEADER) != NULL;
+    if (strcmp(extension, "virustest") == 0)
+        return opt_string(OPT_SIEVE_VIRUSTEST_HEADER) != NULL;
+    return true;
+}
 
 static bool has_word(const char *list, const char *word)
 {
@@ -39,13 +48,17 @@ bool language_allows(const char *extension)
 
     if (str_has_prefix(extension, "comparator-") || strcmp(extension, "encoded-character") == 0)
         return true;
-    for (size_t i = 0; i < ARRAY_SIZE(missing); i++)
-        if (strcmp(extension, missing[i]) == 0)
-            return false;
+    if (!is_answered(extension))
+        return false;
     for (size_t i = 0; i < ARRAY_SIZE(other_words); i++)
         if (strcmp(extension, other_words[i].extension) == 0 && has_word(words, other_words[i].word))
             return true;
     return has_word(words, extension);
+}
+
+const char *scripts_list_schemes(void)
+{
+    return language_allows("extlists") ? "tag" : NULL;
 }
 
 const char *scripts_extensions(struct pool *pool)

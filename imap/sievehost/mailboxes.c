@@ -65,7 +65,7 @@ static int look_up(struct sieve_recipient *r, const char *internal, struct mboxl
     return result;
 }
 
-int mailbox_find(struct sieve_recipient *r, const char *internal, struct mboxlist_record *record)
+int mailbox_place(struct sieve_recipient *r, const char *internal, struct mboxlist_record *record)
 {
     int result = look_up(r, internal, record);
 
@@ -75,12 +75,17 @@ int mailbox_find(struct sieve_recipient *r, const char *internal, struct mboxlis
         return result;
     if (record->flags & MBOXLIST_MOVING)
         return ERR_BUSY;
-    if (!may_put(r, record))
-        return PLACE_NOWHERE;
     if (record->type == MBOXLIST_LOCAL)
         return PLACE_HERE;
     /* the master names this server for what our list does not have: it is being made or deleted */
     return strcmp(record->server, config_servername()) != 0 ? PLACE_ELSEWHERE : PLACE_NOWHERE;
+}
+
+int mailbox_find(struct sieve_recipient *r, const char *internal, struct mboxlist_record *record)
+{
+    int place = mailbox_place(r, internal, record);
+
+    return place <= 0 || may_put(r, record) ? place : PLACE_NOWHERE;
 }
 
 const char *mailbox_internal(struct sieve_recipient *r, const char *name)

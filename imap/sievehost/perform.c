@@ -290,13 +290,14 @@ static bool is_own(const struct sieve_recipient *r, const char *address)
     return str_ieq(r->address, address);
 }
 
-static int send_on(struct sieve_recipient *r, const struct sieve_action *action, struct buf *why)
+static int send_on(struct sieve_recipient *r, const struct sieve_action *action, const char *const *to,
+                   struct buf *why)
 {
     const struct content content = content_of(r, action);
     size_t skip = compose_skip_return_path(content.header, content.header_len);
     struct outgoing mail = {
         .from = r->job->envelope.from,
-        .to = (const char *const[]){action->address, NULL},
+        .to = to,
         .header = content.header + skip,
         .header_len = content.header_len - skip,
         .body = content.body,
@@ -313,7 +314,8 @@ static int send_on(struct sieve_recipient *r, const struct sieve_action *action,
 
 /* Sends it, but not a second time.  From whom it was sent to it may come back, by way of more servers: then it goes in a
  * circle, and is kept, or it would be nowhere. */
-static int send_on_once(struct sieve_recipient *r, const struct sieve_action *action, struct buf *why)
+static int send_on_once(struct sieve_recipient *r, const struct sieve_action *action, const char *const *to,
+                        struct buf *why)
 {
     const struct content content = content_of(r, action);
     const char *key = done_key(r, action, action->address);
@@ -326,7 +328,7 @@ static int send_on_once(struct sieve_recipient *r, const struct sieve_action *ac
         buf_puts(why, "it was sent there before, and has come another way");
         return ERR_EXISTS;
     }
-    result = send_on(r, action, why);
+    result = send_on(r, action, to, why);
     if (result == 0) {
         mark_done(r, way);
         mark_done(r, key);
@@ -334,11 +336,35 @@ static int send_on_once(struct sieve_recipient *r, const struct sieve_action *ac
     return result;
 }
 
+/* RFC 6134: to all in a list, but for the owner. */
+static int redirect_to_list(struct sieve_recipient *r, const struct sieve_action *action, struct buf *why)
+{
+    const char *const *all;
+    const char **others;
+    size_t count = 0, n = 0;
+    int result = list_addresses(r, action->address, &all);
+
+    if (result < 0)
+        return result;
+    while (all[count] != NULL)
+        count++;
+    others = pool_alloc(r->pool, (count + 1) * sizeof(*others));
+    for (size_t i = 0; i < count; i++)
+        if (!is_own(r, all[i]))
+            others[n++] = all[i];
+    result = n > 0 ? send_on_once(r, action, others, why) : 0;
+    if (result == 0 && n < count && !r->kept)
+        keep(r, action);
+    return result;
+}
+
 /* To oneself is a keep: it would come back for ever. */
 static int redirect(struct sieve_recipient *r, const struct sieve_action *action, struct buf *why)
 {
+    if (action->list)
+        return redirect_to_list(r, action, why);
     if (!is_own(r, action->address))
-        return send_on_once(r, action, why);
+        return send_on_once(r, action, (const char *const[]){action->address, NULL}, why);
     keep(r, action);
     return 0;
 }

@@ -5,8 +5,11 @@
 #include "lib/backend/backend.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/pool.h"
 #include "lib/base/str.h"
+#include "lib/imapwire/args.h"
 #include "lib/imapwire/out.h"
+#include "lib/imapwire/response.h"
 #include "lib/stream/stream.h"
 
 #define TAG "S1"
@@ -111,6 +114,112 @@ int remote_append(const struct remote_message *m, int64_t deadline, struct buf *
         if (r < 0 && why->len == 0)
             buf_puts(why, error_text(r));
     }
+    backend_free(&b);
+    return r;
+}
+
+/* ---- GETMETADATA ---- */
+
+enum { RESPONSE_MAX = 256 * 1024 }; /* a value has 64 KiB at most (doc/limits.md), or what a Cyrus allows */
+
+/* "mailbox (entry value ...)": 1 with the value of that entry, 0: it is not there, or has none. */
+static int read_value(struct imap_args *args, const char *entry, struct buf *value)
+{
+    const char *text;
+    size_t n;
+
+    if (imap_args_mailbox(args, &text) < 0 || imap_args_space(args) < 0 || !imap_args_skip(args, '('))
+        return 0;
+    do {
+        bool wanted;
+
+        if (imap_args_astring(args, &text) < 0)
+            return ERR_PROTOCOL;
+        wanted = str_ieq(text, entry);
+        if (imap_args_space(args) < 0 || imap_args_nstring8(args, &text, &n) < 0)
+            return ERR_PROTOCOL;
+        if (wanted && text != NULL) {
+            buf_append(value, text, n);
+            return 1;
+        }
+    } while (imap_args_skip(args, ' '));
+    return 0;
+}
+
+/* One response: 0 for the tagged one, whether or not there was a value (NO: none that the user may see; BAD: a server without
+ * annotations, or no name of one); ERR_AGAIN: read on. */
+static int take_response(const struct buf *line, const char *entry, struct buf *value)
+{
+    struct imap_response response;
+    struct imap_args args;
+    struct pool *pool;
+    int r = imap_response_parse(line->data, line->len, &response);
+
+    if (r < 0)
+        return r;
+    if (response.kind == IMAP_TAGGED)
+        return 0;
+    if (response.kind != IMAP_UNTAGGED || !imap_slice_is(response.word, "METADATA") || value->len > 0)
+        return ERR_AGAIN;
+    pool = pool_new(0);
+    imap_args_init(&args, pool, response.args.s, (size_t)(line->data + line->len - response.args.s));
+    r = read_value(&args, entry, value);
+    pool_free(&pool);
+    return r < 0 ? r : ERR_AGAIN;
+}
+
+static int ask(struct backend *b, const struct remote_entry *question, int64_t deadline, struct buf *value)
+{
+    struct stream *s = backend_stream(b);
+    struct buf line = BUF_INIT;
+    struct imap_reader reader;
+    int r;
+
+    buf_puts(&line, TAG " GETMETADATA ");
+    r = imap_put_argument(&line, question->mailbox, false);
+    if (r == 0) {
+        buf_putc(&line, ' ');
+        r = imap_put_argument(&line, question->entry, false);
+    }
+    if (r == 0) {
+        buf_puts(&line, "\r\n");
+        stream_write(s, line.data, line.len);
+        r = stream_flush_wait(s, deadline);
+    }
+    buf_reset(&line);
+    imap_reader_init(&reader, s);
+    for (int i = 0; r == 0 && i < LINES_MAX;) {
+        int complete = imap_reader_collect(&reader, RESPONSE_MAX, &line);
+
+        if (complete < 0) {
+            r = complete;
+        } else if (complete == 0) {
+            r = stream_fill_wait(s, deadline);
+            r = r > 0 ? 0 : r;
+        } else {
+            r = take_response(&line, question->entry, value);
+            buf_reset(&line);
+            if (r != ERR_AGAIN)
+                break;
+            r = 0;
+            i++;
+        }
+    }
+    buf_free(&line);
+    return r < 0 ? (r == ERR_EOF ? ERR_UNAVAILABLE : r) : value->len > 0;
+}
+
+int remote_metadata(const struct remote_entry *question, int64_t deadline, struct buf *value)
+{
+    const struct backend_config config = {
+        .protocol = BACKEND_IMAP, .server = question->server, .authzid = question->userid};
+    struct backend *b = NULL;
+    struct buf why = BUF_INIT;
+    int r = backend_connect_wait(&config, deadline, &b, &why);
+
+    if (r == 0)
+        r = ask(b, question, deadline, value);
+    buf_free(&why);
     backend_free(&b);
     return r;
 }

@@ -24,4 +24,14 @@ struct remote_message {
  * appended. */
 int remote_append(const struct remote_message *m, int64_t deadline, struct buf *why);
 
+struct remote_entry {
+    const char *server, *userid;
+    const char *mailbox; /* external name, as that user has it */
+    const char *entry;   /* "/private/comment" */
+};
+
+/* The value of an annotation there (RFC 5464), with the user's rights.  1 with it appended; 0: it has none, or the user may
+ * not see it; errors as above. */
+int remote_metadata(const struct remote_entry *question, int64_t deadline, struct buf *value);
+
 #endif

@@ -32,6 +32,7 @@ enum {
         8 * 1024 * 1024,             /* of a message's scripts in sieve_job_start() (lib/sieve/sieve.h) */
     SIEVEHOST_ACTION_MS = 30 * 1000, /* one action that waits for others */
     SIEVEHOST_JOB_MS = 120 * 1000, /* all of a message's: an MTA waits for 10 minutes (RFC 5321 4.5.3.2.6) */
+    SIEVEHOST_LIST_MAX = 100,      /* addresses of a list that a message is redirected to */
     SIEVEHOST_HOPS_MAX = 50        /* Received fields of a message that is redirected once more */
 };
 

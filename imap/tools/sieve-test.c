@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include "imap/sievehost/compiled.h"
+#include "imap/sievehost/scores.h"
 #include "imap/tools/tool.h"
 #include "lib/base/buf.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
+#include "lib/mail/header.h"
 #include "lib/sieve/sieve.h"
 
 enum { MESSAGE_MAX = 256 * 1024 * 1024, MAILBOXES_MAX = 100 };
@@ -20,6 +22,8 @@ struct wish {
     const char *from, *to;
     const char *mailboxes[MAILBOXES_MAX + 1]; /* those that there are */
     size_t count;
+    const char *text; /* the message's */
+    size_t len;
 };
 
 static int usage(void)
@@ -69,6 +73,20 @@ static int mailbox(void *context, enum sieve_mailbox_fact fact, const char *name
         if (fact == SIEVE_MAILBOX_EXISTS && strcmp(wish->mailboxes[i], name) == 0)
             return 1;
     return 0;
+}
+
+static int spam(void *context, bool percent, struct buf *value)
+{
+    const struct wish *wish = context;
+
+    return score_spam(wish->text, mail_header_size(wish->text, wish->len), percent, value);
+}
+
+static int virus(void *context, struct buf *value)
+{
+    const struct wish *wish = context;
+
+    return score_virus(wish->text, mail_header_size(wish->text, wish->len), value);
 }
 
 /* Scripts that it includes lie beside it. */
@@ -145,7 +163,7 @@ static void print_action(const struct sieve_action *a)
     if (a->kind == SIEVE_KEEP || a->kind == SIEVE_FILEINTO || a->has_fcc)
         print_target(&a->target);
     if (a->address != NULL)
-        printf(" to %s", a->address);
+        printf(" to %s%s", a->list ? "the list " : "", a->address);
     if (a->subject != NULL)
         printf(" :subject \"%s\"", a->subject);
     if (a->header != NULL)
@@ -170,10 +188,15 @@ static int run(struct wish *wish, const struct sieve_script *script, const struc
 {
     const struct sieve_message message = {
         .data = buf_cstr(data), .len = data->len, .from = wish->from, .to = wish->to};
-    const struct sieve_host host = {.context = wish, .mailbox = mailbox, .include = include};
+    const struct sieve_host host = {
+        .context = wish, .mailbox = mailbox, .include = include, .spam = spam, .virus = virus};
     struct sieve_result result;
     struct pool *pool = pool_new(0);
-    int r = sieve_run(script, &message, &host, pool, &result);
+    int r;
+
+    wish->text = message.data;
+    wish->len = message.len;
+    r = sieve_run(script, &message, &host, pool, &result);
 
     if (result.error != NULL)
         fprintf(stderr, "%s\n", result.error);

@@ -101,7 +101,7 @@ struct sieve_host {
      * viruses 0 to 5. */
     int (*spam)(void *context, bool percent, struct buf *value);
     int (*virus)(void *context, struct buf *value);
-    /* RFC 6134: 1 if the value is in the list; is the list's name known at all? */
+    /* RFC 6134: 1 if the value is in the list (one that cannot be read is an error); is there such a list at all? */
     int (*in_list)(void *context, const char *list, const struct sieve_string *value);
     int (*list_is_known)(void *context, const char *list);
     /* The owner's addresses, NULL-terminated (RFC 5230 4.5); NULL: those of :addresses and the envelope only. */

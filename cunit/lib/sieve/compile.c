@@ -152,6 +152,43 @@ static void test_meaning(void)
         expect_errors(rows[i].script, rows[i].errors);
 }
 
+/* What the extensions that ask the host take, and the lines of what they do not. */
+static void test_questions(void)
+{
+    static const struct {
+        const char *script, *errors;
+    } rows[] = {
+        {"keep;\nif header :list \"a\" \"b\" {}", "line 2: :list needs require \"extlists\".\n"},
+        {"require \"extlists\";\n\nif header :list :is \"a\" \"b\" {}",
+         "line 3: :is is given a second time, or beside another of its kind.\n"},
+        {"require \"extlists\";\nif valid_ext_list {}", "line 2: valid_ext_list takes 1 argument, not 0.\n"},
+        {"if valid_ext_list \"a\" {}", "line 1: valid_ext_list needs require \"extlists\".\n"},
+        {"\nredirect :list \"tag:a\";", "line 2: :list needs require \"extlists\".\n"},
+        {"require \"extlists\";\nredirect :list [\"tag:a\", \"tag:b\"];",
+         "line 2: argument 1 of redirect must be a string.\n"},
+        {"\nif metadata \"a\" \"/private/b\" \"c\" {}", "line 2: metadata needs require \"mboxmetadata\".\n"},
+        {"require \"mboxmetadata\";\nif metadata \"a\" \"/private/b\" {}",
+         "line 2: metadata takes 3 arguments, not 2.\n"},
+        {"require \"mboxmetadata\";\nif metadataexists \"a\" 5 {}",
+         "line 2: argument 2 of metadataexists must be a list of strings.\n"},
+        {"require \"mboxmetadata\";\nif servermetadata \"/private/b\" \"c\" {}",
+         "line 2: servermetadata needs require \"servermetadata\".\n"},
+        {"require \"servermetadata\";\nif servermetadataexists \"a\" \"b\" {}",
+         "line 2: servermetadataexists takes 1 argument, not 2.\n"},
+        {"require \"spamtest\";\nif spamtest :percent \"1\" {}",
+         "line 2: :percent needs require \"spamtestplus\".\n"},
+        {"require \"spamtest\";\n\nif spamtest [\"1\", \"2\"] {}",
+         "line 3: argument 1 of spamtest must be a string.\n"},
+        {"if virustest \"1\" {}", "line 1: virustest needs require \"virustest\".\n"},
+        {"require \"virustest\";\nif virustest :percent \"1\" {}", "line 2: virustest knows no :percent.\n"},
+        {"require \"virustest\";\nif virustest :count \"ge\" \"1\" {}",
+         "line 2: :count needs require \"relational\".\nline 2: virustest takes 1 argument, not 2.\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        expect_errors(rows[i].script, rows[i].errors);
+}
+
 /* Any prefix of a script compiles or is told an error, byte by byte. */
 static void test_truncated(void)
 {
@@ -188,8 +225,13 @@ static void test_extensions(void)
 }
 
 static const struct unit_case cases[] = {
-    {"good scripts", test_good}, {"syntax", test_syntax},         {"meaning", test_meaning},
-    {"cut off", test_truncated}, {"extensions", test_extensions}, {NULL, NULL},
+    {"good scripts", test_good},
+    {"syntax", test_syntax},
+    {"meaning", test_meaning},
+    {"questions to the host", test_questions},
+    {"cut off", test_truncated},
+    {"extensions", test_extensions},
+    {NULL, NULL},
 };
 
 const struct unit_suite sieve_compile_suite = {"compile", cases};
