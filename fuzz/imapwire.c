@@ -1,4 +1,4 @@
-/* IMAP: every reader of arguments at every place, sets against their print, the head of a response. */
+/* IMAP: every reader of arguments at every place, sets and URLs against their print, the head of a response. */
 #include <stdint.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "lib/imapwire/args.h"
 #include "lib/imapwire/out.h"
 #include "lib/imapwire/response.h"
+#include "lib/imapwire/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -72,6 +73,26 @@ static void write_string(struct pool *pool, const char *s, size_t n)
     buf_free(&text);
 }
 
+/* What goes on to another server is read there as here, and can stand in a quoted string; its section in a command. */
+static void read_url(struct pool *pool, const char *s, size_t n)
+{
+    struct imap_url url, again;
+    struct buf text = BUF_INIT;
+
+    if (imap_url_parse(pool_strndup(pool, s, n), pool, &url) < 0)
+        return;
+    BUG_ON(strpbrk(url.section, "\r\n\"\\]{<") != NULL);
+    if (url.mailbox != NULL) {
+        imap_url_print(&url, &text);
+        BUG_ON(strpbrk(buf_cstr(&text), "\r\n\"\\]{ ") != NULL);
+        BUG_ON(text.len <= IMAP_URL_MAX && imap_url_parse(buf_cstr(&text), pool, &again) < 0);
+        BUG_ON(text.len <= IMAP_URL_MAX && (strcmp(url.mailbox, again.mailbox) != 0 || url.uid != again.uid ||
+                                            strcmp(url.section, again.section) != 0 ||
+                                            url.uidvalidity != again.uidvalidity || url.size != again.size));
+    }
+    buf_free(&text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *s = (const char *)data;
@@ -83,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_lists(pool, s, size);
     read_set(pool, s, size);
     write_string(pool, s, size);
+    read_url(pool, s, size);
     imap_literal_at_end(s, size, &literal);
     if (imap_response_parse(s, size, &response) == 0)
         BUG_ON(response.rest.n > size);

@@ -1,10 +1,10 @@
 #include "imap/session/referral.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "lib/base/options.h"
 #include "lib/charset/utf7.h"
+#include "lib/imapwire/url.h"
 #include "lib/mboxlist/mboxlist.h"
 #include "lib/name/acl.h"
 #include "lib/name/identity.h"
@@ -33,18 +33,6 @@ bool referral_is_due(const struct client *c, const struct mboxlist_record *recor
            (client_rights(c, record->name, record->acl) & ACL_LOOKUP) != 0 && !is_at_home(c, record->server);
 }
 
-static void put_escaped(struct buf *to, const char *s, const char *also)
-{
-    for (; *s != '\0'; s++) {
-        unsigned char c = (unsigned char)*s;
-
-        if (c < 0x80 && (isalnum(c) || strchr("-._~", c) != NULL || strchr(also, c) != NULL))
-            buf_putc(to, *s);
-        else
-            buf_printf(to, "%%%02X", c);
-    }
-}
-
 void referral_url(const char *userid, const char *server, const char *external, struct buf *to)
 {
     struct buf name = BUF_INIT;
@@ -52,9 +40,9 @@ void referral_url(const char *userid, const char *server, const char *external, 
     if (utf7_to_utf8(external, strlen(external), &name) < 0)
         buf_puts(&name, external);
     buf_puts(to, "imap://");
-    put_escaped(to, userid, "");
+    imap_url_escape(userid, "", to);
     buf_printf(to, ";AUTH=*@%s/", server);
-    put_escaped(to, buf_cstr(&name), "/");
+    imap_url_escape(buf_cstr(&name), "/", to);
     buf_free(&name);
 }
 
