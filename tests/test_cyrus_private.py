@@ -352,7 +352,7 @@ def test_multiappend(backend):
             (["APPEND INBOX.a ", texts[0], ' "no date" ', texts[1]], "BAD"),
             (["APPEND INBOX.a ", texts[0], " ", b""], "NO"),
             (["APPEND INBOX.a ", texts[0], " ", b"a\0b\r\n"], "NO"),
-            (["APPEND INBOX.a ", texts[0], " (%s) " % ("k" * 9000), texts[1]], "BAD"),
+            (["APPEND INBOX.a ", texts[0], " (%s) " % ("k" * 33000), texts[1]], "BAD"),
         ):
             assert c.command(wrong).status == status, wrong
             assert c.ok("NOOP").untagged == []  # in step, and nothing came of it

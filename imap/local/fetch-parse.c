@@ -132,8 +132,7 @@ static bool has_fields(const struct mail_section *section)
     return section->what == MAIL_SECTION_FIELDS || section->what == MAIL_SECTION_FIELDS_NOT;
 }
 
-/* Behind "BODY[": up to and with the "]". */
-static int parse_section(struct imap_args *args, struct mail_section *section)
+int fetch_parse_section(struct imap_args *args, struct mail_section *section)
 {
     const char *text = "";
 
@@ -192,7 +191,7 @@ static int add_section(struct imap_args *args, struct fetch_items *items, bool p
 {
     struct fetch_item *item = add(args, items, FETCH_SECTION, NULL);
 
-    if (parse_section(args, &item->section) < 0 || parse_partial(args, item) < 0)
+    if (fetch_parse_section(args, &item->section) < 0 || parse_partial(args, item) < 0)
         return ERR_SYNTAX;
     item->name = section_name(args->pool, item, "BODY");
     item->cached_fields = fields_are_cached(&item->section);
@@ -214,7 +213,7 @@ static int add_binary(struct imap_args *args, struct fetch_items *items, const s
 {
     struct fetch_item *item = add(args, items, word->kind, NULL);
 
-    if (parse_section(args, &item->section) < 0)
+    if (fetch_parse_section(args, &item->section) < 0)
         return ERR_SYNTAX;
     if (item->section.what != MAIL_SECTION_ALL)
         return fail(args, "Invalid body section");

@@ -57,4 +57,7 @@ struct fetch_items {
  * the murder may ask for RFC822.PEEK (doc/protocols/cyrus-private.md).  0 or ERR_SYNTAX. */
 int fetch_parse(struct imap_args *args, bool peer, struct fetch_items *items);
 
+/* Reads a section-spec up to and with the "]".  0 or ERR_SYNTAX. */
+int fetch_parse_section(struct imap_args *args, struct mail_section *section);
+
 #endif

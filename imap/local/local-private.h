@@ -214,6 +214,10 @@ int local_sink_write(struct leg_sink *sink, const char *data, size_t len);
 int local_sink_commit(struct leg_sink *sink, struct leg_appended *result_r);
 int local_sink_cancel(struct leg_sink *sink);
 void local_sink_close(struct leg_sink **sink);
+int local_reader_open(struct leg *leg, struct command *cmd, const struct leg_piece *piece,
+                      struct leg_reader **reader_r, uint64_t *size_r);
+int local_reader_read(struct leg_reader *reader, const char **data_r, size_t *len_r);
+void local_reader_close(struct leg_reader **reader);
 int local_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
                const char *uids);
 int local_tell_metadata(struct leg *leg, struct command *cmd, const char *internal,

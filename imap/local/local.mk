@@ -15,6 +15,7 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/peer.c \
 	imap/local/preview.c imap/local/preview.h \
 	imap/local/quota.c \
+	imap/local/reader.c \
 	imap/local/resync.c \
 	imap/local/search.c imap/local/search.h imap/local/search-parse.c imap/local/search-return.c imap/local/search-run.c \
 	imap/local/esearch.c \

@@ -391,11 +391,15 @@ const struct leg_ops proxy_leg_ops = {
     .sink_replace = proxy_sink_replace,
     .sink_message = proxy_sink_message,
     .sink_part = proxy_sink_part,
+    .sink_url = proxy_sink_url,
     .sink_write = proxy_sink_write,
     .sink_commit = proxy_sink_commit,
     .sink_cancel = proxy_sink_cancel,
     .sink_close = proxy_sink_close,
     .undo = proxy_undo,
+    .reader_open = proxy_reader_open,
+    .reader_read = proxy_reader_read,
+    .reader_close = proxy_reader_close,
     .status_many = proxy_status_many,
     .metadata_many = proxy_metadata_many,
     .search = proxy_search_many,
@@ -404,13 +408,25 @@ const struct leg_ops proxy_leg_ops = {
     .lsub = proxy_lsub,
 };
 
-struct leg *proxy_leg_new(struct client *c, const char *server)
+static struct proxy_leg *new_leg(struct client *c, const char *server)
 {
     struct proxy_leg *p = xcalloc(1, sizeof(*p));
 
-    BUG_ON(server == NULL);
-    p->leg = (struct leg){
-        .magic = LEG_MAGIC, .ops = &proxy_leg_ops, .client = c, .server = pool_strdup(c->pool, server)};
+    p->leg = (struct leg){.magic = LEG_MAGIC, .ops = &proxy_leg_ops, .client = c, .server = server};
     p->slot = -1;
-    return &p->leg;
+    return p;
+}
+
+struct leg *proxy_leg_new(struct client *c, const char *server)
+{
+    BUG_ON(server == NULL);
+    return &new_leg(c, pool_strdup(c->pool, server))->leg;
+}
+
+struct proxy_leg *proxy_reading(const struct proxy_leg *of)
+{
+    struct proxy_leg *p = new_leg(of->leg.client, of->leg.server);
+
+    p->reading = true;
+    return p;
 }

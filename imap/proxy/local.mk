@@ -9,6 +9,7 @@ imap_proxy_libproxy_a_SOURCES = \
 	imap/proxy/pass.c \
 	imap/proxy/place.c \
 	imap/proxy/proxy.h imap/proxy/proxy-private.h \
+	imap/proxy/reader.c \
 	imap/proxy/relay.c \
 	imap/proxy/offers.c imap/proxy/offers.h \
 	imap/proxy/search.c \

@@ -36,6 +36,7 @@ struct proxy_leg {
     bool line_complete;
     unsigned phase;  /* of a primitive that takes several exchanges; in IDLE see exchange.c */
     int64_t poll_at; /* IDLE of a backend without it: when to ask next */
+    bool reading;    /* it is reader.c's own, and not among the client's legs */
     bool undoing;    /* undo: the mailbox is selected, */
     bool same;       /* its UIDVALIDITY is the expected one */
 };
@@ -44,6 +45,9 @@ struct proxy_leg {
 
 /* Makes sure that there is one: 0; ERR_AGAIN (sources armed); ERR_UNAVAILABLE with cmd->failure set. */
 int proxy_connect(struct proxy_leg *p, struct command *cmd);
+
+/* A leg of its own to the same server, for reader.c. */
+struct proxy_leg *proxy_reading(const struct proxy_leg *of);
 
 /* The connection is gone or out of step: closes it; a selection there is lost (client_selection_lost). */
 void proxy_disconnect(struct proxy_leg *p, const char *why);
@@ -214,9 +218,17 @@ int proxy_sink_open(struct leg *leg, struct command *cmd, const char *mailbox, s
 int proxy_sink_replace(struct leg_sink *sink, const char *number, bool uid);
 int proxy_sink_message(struct leg_sink *sink, const struct leg_append *what);
 int proxy_sink_part(struct leg_sink *sink, const struct leg_part *part);
+int proxy_sink_url(struct leg_sink *sink, const char *url);
 int proxy_sink_write(struct leg_sink *sink, const char *data, size_t len);
 int proxy_sink_commit(struct leg_sink *sink, struct leg_appended *result_r);
 int proxy_sink_cancel(struct leg_sink *sink);
 void proxy_sink_close(struct leg_sink **sink);
+
+/* ---- reader.c: pieces of messages of any mailbox ---- */
+
+int proxy_reader_open(struct leg *leg, struct command *cmd, const struct leg_piece *piece,
+                      struct leg_reader **reader_r, uint64_t *size_r);
+int proxy_reader_read(struct leg_reader *reader, const char **data_r, size_t *len_r);
+void proxy_reader_close(struct leg_reader **reader);
 
 #endif

@@ -62,7 +62,7 @@ static bool shows_selection(const struct proxy_leg *p)
 
     if (is_selecting(p))
         return cmd->leg == &p->leg;
-    return p->selected;
+    return p->selected || p->reading;
 }
 
 /* RFC 3501 7.4.1: no EXPUNGE while nothing runs, nor during FETCH, STORE, SEARCH with sequence numbers, which the

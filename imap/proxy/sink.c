@@ -17,6 +17,8 @@ struct leg_sink {
     const char *refusal; /* the backend's words, if they came before all was sent */
     uint64_t left;       /* of the bytes that were announced */
     bool begun, waiting; /* waiting: for the "+" before them */
+    bool catenated;      /* the message that comes is put together: "CATENATE (" is said, */
+    bool has_part;       /* and a part of it */
     bool ended;          /* the command: its line is sent whole, or it is answered */
 };
 
@@ -85,6 +87,20 @@ int proxy_sink_replace(struct leg_sink *s, const char *number, bool uid)
     return 0;
 }
 
+/* The message is whole. */
+static void end_message(struct leg_sink *s)
+{
+    if (s->catenated)
+        stream_puts(s->p->stream, ")");
+    s->catenated = s->has_part = false;
+}
+
+static int lacks_catenate(struct leg_sink *s)
+{
+    s->cmd->failure = pool_printf(s->cmd->pool, "[CANNOT] The server %s has no CATENATE", s->p->leg.server);
+    return ERR_REFUSED;
+}
+
 int proxy_sink_message(struct leg_sink *s, const struct leg_append *what)
 {
     struct stream *to = s->p->stream;
@@ -95,6 +111,9 @@ int proxy_sink_message(struct leg_sink *s, const struct leg_append *what)
         return end_refused(s);
     if (s->begun && !backend_has(s->p->backend, "MULTIAPPEND"))
         return ERR_UNSUPPORTED;
+    if (what->catenated && !backend_has(s->p->backend, "CATENATE"))
+        return lacks_catenate(s);
+    end_message(s);
     if (!s->begun) {
         proxy_begin(s->p);
         stream_printf(to, "%s %s", s->verb, s->mailbox);
@@ -104,6 +123,9 @@ int proxy_sink_message(struct leg_sink *s, const struct leg_append *what)
         stream_printf(to, " (%s)", what->flags);
     if (what->internal_date != NULL)
         stream_printf(to, " \"%s\"", what->internal_date);
+    if (what->catenated)
+        stream_puts(to, " CATENATE (");
+    s->catenated = what->catenated;
     return 0;
 }
 
@@ -129,6 +151,13 @@ static int await_go_ahead(struct leg_sink *s)
     return 0;
 }
 
+/* What stands before a part. */
+static void begin_part(struct leg_sink *s, const char *word)
+{
+    stream_printf(s->p->stream, "%s%s", s->catenated && !s->has_part ? "" : " ", s->catenated ? word : "");
+    s->has_part = true;
+}
+
 int proxy_sink_part(struct leg_sink *s, const struct leg_part *part)
 {
     struct proxy_leg *p = s->p;
@@ -144,10 +173,30 @@ int proxy_sink_part(struct leg_sink *s, const struct leg_part *part)
     if (!s->waiting) {
         s->waiting = part->wait || !proxy_nonsync(p, part->size);
         s->left = part->size;
-        stream_printf(p->stream, " %s{%" PRIu64 "%s}\r\n", part->binary ? "~" : "", part->size,
+        begin_part(s, "TEXT ");
+        stream_printf(p->stream, "%s{%" PRIu64 "%s}\r\n", part->binary ? "~" : "", part->size,
                       s->waiting ? "" : "+");
     }
     return s->waiting ? await_go_ahead(s) : 0;
+}
+
+int proxy_sink_url(struct leg_sink *s, const char *url)
+{
+    struct proxy_leg *p = s->p;
+    int r;
+
+    if (p->stream == NULL)
+        return ERR_UNAVAILABLE;
+    if (s->refusal != NULL)
+        return end_refused(s);
+    if (strstr(url, "/;PARTIAL=") != NULL && !backend_has(p->backend, "URL-PARTIAL"))
+        return ERR_UNSUPPORTED;
+    r = proxy_push(p, s->cmd);
+    if (r < 0)
+        return r;
+    begin_part(s, "URL ");
+    stream_printf(p->stream, "\"%s\"", url);
+    return 0;
 }
 
 /* Nothing to send yet: what has been sent goes out, what is said meanwhile is heard. */
@@ -208,8 +257,10 @@ int proxy_sink_commit(struct leg_sink *s, struct leg_appended *result_r)
         return ERR_UNAVAILABLE;
     if (s->refusal != NULL)
         return end_refused(s);
-    if (!s->ended)
+    if (!s->ended) {
+        end_message(s);
         stream_puts(s->p->stream, "\r\n");
+    }
     s->ended = true;
     r = proxy_answer(s->p, s->cmd, proxy_listener(s->p, s->cmd), &ok);
     if (r == 0)
@@ -220,7 +271,7 @@ int proxy_sink_commit(struct leg_sink *s, struct leg_appended *result_r)
 /* Makes nonsense of the command's line, where a literal is not under way. */
 static void spoil(struct leg_sink *s)
 {
-    stream_puts(s->p->stream, s->refusal != NULL ? "\r\n" : " )\r\n");
+    stream_puts(s->p->stream, s->refusal != NULL ? "\r\n" : (s->catenated ? " X\r\n" : " )\r\n"));
     s->ended = true;
 }
 

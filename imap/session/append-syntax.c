@@ -101,9 +101,28 @@ static int read_options(struct append_syntax *s)
         if (!is_date_time(s->date))
             return fail(s, "Invalid date-time");
     }
-    if (args->at == args->end)
-        return 0;
-    return imap_args_end(args) < 0 ? ERR_SYNTAX : fail(s, "Unexpected blank");
+    return 0;
+}
+
+/* "WORD SP (" */
+static bool takes_word(struct imap_args *args, const char *word)
+{
+    struct imap_args before = *args;
+
+    if (imap_args_word(args, word) && imap_args_skip(args, ' ') && imap_args_skip(args, '('))
+        return true;
+    *args = before;
+    return false;
+}
+
+/* The literal must be announced right here. */
+static int before_literal(struct append_syntax *s)
+{
+    if (!imap_args_at_end(&s->args))
+        return imap_args_end(&s->args);
+    if (s->args.at != s->args.end)
+        return fail(s, "Unexpected blank");
+    return s->announced ? 0 : fail(s, "Missing message literal");
 }
 
 static int begin_message(struct append_syntax *s)
@@ -112,10 +131,53 @@ static int begin_message(struct append_syntax *s)
         return APPEND_ITEM_DONE;
     if (read_options(s) < 0)
         return ERR_SYNTAX;
-    if (!s->announced)
-        return fail(s, "Missing message literal");
-    s->state = APPEND_BEFORE_BYTES;
-    return APPEND_ITEM_MESSAGE;
+    s->is_catenated = s->catenate && takes_word(&s->args, "CATENATE");
+    if (s->is_catenated) {
+        s->state = APPEND_BEFORE_PART;
+        return APPEND_ITEM_MESSAGE;
+    }
+    s->state = s->utf8 && takes_word(&s->args, "UTF8") ? APPEND_BEFORE_UTF8 : APPEND_BEFORE_BYTES;
+    return before_literal(s) < 0 ? ERR_SYNTAX : APPEND_ITEM_MESSAGE;
+}
+
+static int end_message(struct append_syntax *s)
+{
+    s->state = APPEND_BETWEEN;
+    s->done = true;
+    return APPEND_ITEM_END;
+}
+
+/* "URL SP astring", whose astring may be the literal that is announced. */
+static int take_url(struct append_syntax *s)
+{
+    s->state = APPEND_BEHIND_PART;
+    s->url = NULL;
+    if (s->args.at == s->args.end && s->announced)
+        return APPEND_ITEM_URL;
+    return imap_args_astring(&s->args, &s->url) < 0 ? ERR_SYNTAX : APPEND_ITEM_URL;
+}
+
+/* cat-part (RFC 4469 section 5, RFC 6855 section 4) */
+static int take_part(struct append_syntax *s)
+{
+    if (s->utf8 && takes_word(&s->args, "UTF8")) {
+        s->state = APPEND_BEHIND_UTF8_PART;
+        return before_literal(s) < 0 ? ERR_SYNTAX : APPEND_ITEM_UTF8;
+    }
+    if (imap_args_word(&s->args, "TEXT")) {
+        s->state = APPEND_BEHIND_PART;
+        return imap_args_char(&s->args, ' ') < 0 || before_literal(s) < 0 ? ERR_SYNTAX : APPEND_ITEM_TEXT;
+    }
+    if (imap_args_word(&s->args, "URL"))
+        return imap_args_char(&s->args, ' ') < 0 ? ERR_SYNTAX : take_url(s);
+    return fail(s, "Invalid part of a message");
+}
+
+static int behind_part(struct append_syntax *s)
+{
+    if (imap_args_skip(&s->args, ')'))
+        return end_message(s);
+    return imap_args_char(&s->args, ' ') < 0 ? ERR_SYNTAX : take_part(s);
 }
 
 int append_syntax_next(struct append_syntax *s)
@@ -126,10 +188,19 @@ int append_syntax_next(struct append_syntax *s)
     case APPEND_BEFORE_BYTES:
         s->state = APPEND_BEHIND_BYTES;
         return APPEND_ITEM_LITERAL;
+    case APPEND_BEFORE_UTF8:
+        s->state = APPEND_BEHIND_UTF8;
+        return APPEND_ITEM_UTF8;
+    case APPEND_BEHIND_UTF8:
+        return imap_args_char(&s->args, ')') < 0 ? ERR_SYNTAX : end_message(s);
+    case APPEND_BEFORE_PART:
+        return take_part(s);
+    case APPEND_BEHIND_UTF8_PART:
+        return imap_args_char(&s->args, ')') < 0 ? ERR_SYNTAX : behind_part(s);
+    case APPEND_BEHIND_PART:
+        return behind_part(s);
     case APPEND_BEHIND_BYTES:
         break;
     }
-    s->state = APPEND_BETWEEN;
-    s->done = true;
-    return APPEND_ITEM_END;
+    return end_message(s);
 }

@@ -1,5 +1,5 @@
 /* append-syntax.h: reads APPEND's arguments behind the mailbox, and REPLACE's: flags and date of each message (RFC 3501
- * 6.3.11, RFC 3502).
+ * 6.3.11, RFC 3502), and the parts that it is put together from (CATENATE, RFC 4469).
  *
  * The bytes of messages do not stand in the text: it ends where a literal was announced, and the reader is given
  * what follows that literal as the next text. */
@@ -11,18 +11,33 @@
 #include "lib/imapwire/args.h"
 
 enum append_item {
-    APPEND_ITEM_MESSAGE, /* a message begins: `flags`, `date` */
+    APPEND_ITEM_MESSAGE, /* a message begins: `flags`, `date`, `catenate` */
     APPEND_ITEM_LITERAL, /* its bytes come; then append_syntax_text() */
-    APPEND_ITEM_END,     /* of the message */
-    APPEND_ITEM_DONE,    /* of the command */
+    APPEND_ITEM_UTF8,    /* the same, which must be a literal8 (RFC 6855 4) */
+    APPEND_ITEM_TEXT,    /* the same, which must be none (RFC 4469 5) */
+    APPEND_ITEM_URL, /* `url` names its next bytes; NULL: it is what the literal holds; then append_syntax_text() */
+    APPEND_ITEM_END,  /* of the message */
+    APPEND_ITEM_DONE, /* of the command */
 };
 
 struct append_syntax {
     struct imap_args args;
-    bool announced; /* a literal follows the text */
-    bool done;      /* a message has been read */
-    enum { APPEND_BETWEEN, APPEND_BEFORE_BYTES, APPEND_BEHIND_BYTES } state;
+    bool announced;      /* a literal follows the text */
+    bool done;           /* a message has been read */
+    bool catenate, utf8; /* may these forms be used?  Set behind append_syntax_init() */
+    enum {
+        APPEND_BETWEEN,
+        APPEND_BEFORE_BYTES,
+        APPEND_BEFORE_UTF8,
+        APPEND_BEHIND_BYTES,
+        APPEND_BEHIND_UTF8,
+        APPEND_BEFORE_PART,
+        APPEND_BEHIND_PART,
+        APPEND_BEHIND_UTF8_PART
+    } state;
 
+    bool is_catenated;
+    const char *url;
     const char *flags; /* blank-separated, without brackets; "" */
     const char *date;  /* the text of the date-time, or NULL */
 };

@@ -1,4 +1,5 @@
-/* appending.h: messages of a client on their way to a leg: what APPEND and REPLACE share. */
+/* appending.h: messages of a client on their way to a leg: what APPEND and REPLACE share, and the bytes of other messages
+ * that CATENATE (RFC 4469) puts into them. */
 #ifndef IMAP_SESSION_APPENDING_H
 #define IMAP_SESSION_APPENDING_H
 
@@ -6,12 +7,32 @@
 
 #include "imap/session/append-syntax.h"
 #include "imap/session/client.h"
+#include "lib/imapwire/url.h"
+
+/* A URL of CATENATE that its server reads for itself: how it was written for that server, and by the client. */
+struct appending_url {
+    struct appending_url *next;
+    const char *printed, *text;
+};
 
 struct appending {
     struct append_syntax syntax;
     struct leg_append what;
     struct leg_sink *sink;
     unsigned count;
+    unsigned parts;         /* of messages that are put together, all of them */
+    uint64_t size;          /* of this message as far as it is known here */
+    bool is_empty;          /* nothing has come of it */
+    struct buf url_literal; /* a URL that comes as a literal */
+    struct imap_url url;
+    const char *url_text; /* as the client wrote it */
+    struct leg_piece piece;
+    struct appending_url *passed;
+    struct leg *from; /* whose reader it is */
+    struct leg_reader *reader;
+    uint64_t left;       /* bytes to be read */
+    const char *pending; /* bytes that are read, and not written yet */
+    size_t pending_len;
     bool is_bad; /* how it failed: with BAD, */
     int error;   /* or this */
 
@@ -32,6 +53,25 @@ enum step appending_go_on(struct command *cmd);
 
 /* Ends it with an error, whose words may be in cmd->failure; ERR_AGAIN: waits. */
 enum step appending_fail(struct command *cmd, int error);
+
+/* The same with a text: NO, or BAD for ERR_SYNTAX. */
+enum step appending_refuse(struct command *cmd, int error, const char *text);
+
+/* What comes next of the messages. */
+enum step appending_next(struct command *cmd);
+
+/* `n` bytes more of a message that is put together: 0; ERR_TOOBIG. */
+int appending_grow(struct appending *a, uint64_t n);
+
+/* ---- append-url.c ---- */
+
+/* Puts the bytes that a URL names behind those that have come, then goes on with appending_next(). */
+enum step appending_url(struct command *cmd, const char *url);
+
+/* A server's refusal of a URL as it was written for it becomes one of the client's own URL. */
+const char *appending_refused_url(struct command *cmd, const char *failure);
+
+void appending_url_cleanup(struct appending *a);
 
 /* "APPENDUID validity set", in the pool; NULL where the server has not told. */
 const char *appending_uid(struct command *cmd, const struct leg_appended *done);

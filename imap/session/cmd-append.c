@@ -1,5 +1,5 @@
-/* cmd-append.c: APPEND (RFC 3501 6.3.11, RFC 3502): the arguments are read here, the bytes go to the mailbox's leg as
- * they come.  All messages enter, or none. */
+/* cmd-append.c: APPEND (RFC 3501 6.3.11, RFC 3502, RFC 4469): the arguments are read here, the bytes go to the mailbox's leg
+ * as they come.  All messages enter, or none. */
 #include <string.h>
 
 #include "imap/session/appending.h"
@@ -9,6 +9,7 @@
 
 /* Of one APPEND: each holds a descriptor on the store's side until all are there. */
 enum { MESSAGES_MAX = 250, MESSAGES_MAX_PEER = 1000 };
+enum { PARTS_MAX = 1000 /* that messages of one APPEND are put together from */ };
 
 static void append_cleanup(struct command *cmd)
 {
@@ -16,6 +17,7 @@ static void append_cleanup(struct command *cmd)
 
     if (a->sink != NULL)
         cmd->leg->ops->sink_close(&a->sink);
+    appending_url_cleanup(a);
 }
 
 /* ---- failure ---- */
@@ -24,6 +26,8 @@ static enum step answer_failure(struct command *cmd)
 {
     struct appending *a = cmd->state;
 
+    if (cmd->failure != NULL)
+        cmd->failure = appending_refused_url(cmd, cmd->failure);
     if (cmd->failure != NULL && a->is_bad) {
         const char *bad = pool_printf(cmd->pool, "BAD %s", cmd->failure);
 
@@ -55,8 +59,7 @@ static enum step fail(struct command *cmd, int error)
     return cancel_step(cmd);
 }
 
-/* With a text: NO, or BAD for ERR_SYNTAX. */
-static enum step fail_with(struct command *cmd, int error, const char *text)
+enum step appending_refuse(struct command *cmd, int error, const char *text)
 {
     struct appending *a = cmd->state;
 
@@ -101,8 +104,6 @@ static enum step commit_step(struct command *cmd)
 
 /* ---- messages ---- */
 
-static enum step item_step(struct command *cmd);
-
 /* Behind a literal: the text up to the next one, or to the end. */
 static enum step text_step(struct command *cmd)
 {
@@ -118,12 +119,14 @@ static enum step text_step(struct command *cmd)
         return r < 0 ? appending_fail(cmd, r) : STEP_WAIT;
     }
     if (r == ERR_TOOBIG)
-        return fail_with(cmd, ERR_SYNTAX, "[TOOBIG] Literal too big to come without being asked for");
+        return appending_refuse(cmd, ERR_SYNTAX, "[TOOBIG] Literal too big to come without being asked for");
     if (r < 0)
-        return fail_with(cmd, ERR_SYNTAX, "Unexpected extra arguments");
+        return appending_refuse(cmd, ERR_SYNTAX, "Unexpected extra arguments");
     command_args_of(cmd, text, n, &args);
     append_syntax_text(&a->syntax, &args, r == 1);
-    cmd->step = item_step;
+    if (a->url_text != NULL)
+        return appending_url(cmd, a->url_text);
+    cmd->step = appending_next;
     return STEP_MORE; /* many short messages may have come at once */
 }
 
@@ -154,7 +157,7 @@ static enum step literal_step(struct command *cmd)
 {
     struct appending *a = cmd->state;
     struct leg_part part = {cmd->literal.size, cmd->literal.binary, cmd->literal.synchronising};
-    int r = cmd->leg->ops->sink_part(a->sink, &part);
+    int r = part.size > 0 ? cmd->leg->ops->sink_part(a->sink, &part) : 0;
 
     if (r < 0)
         return appending_fail(cmd, r);
@@ -163,17 +166,77 @@ static enum step literal_step(struct command *cmd)
     return bytes_step(cmd);
 }
 
+static enum step begin_literal(struct command *cmd)
+{
+    if (appending_grow(cmd->state, cmd->literal.size) < 0)
+        return appending_fail(cmd, ERR_TOOBIG);
+    cmd->step = literal_step;
+    return literal_step(cmd);
+}
+
+/* A URL that comes as a literal. */
+static enum step url_step(struct command *cmd)
+{
+    struct appending *a = cmd->state;
+    size_t n;
+    const char *data = command_literal_data(cmd, &n);
+
+    buf_append(&a->url_literal, data, n);
+    command_literal_consume(cmd, n);
+    if (cmd->literal.left > 0) {
+        cmd->wants_input = true;
+        return STEP_WAIT;
+    }
+    if (memchr(a->url_literal.data, '\0', a->url_literal.len) != NULL)
+        return appending_refuse(cmd, ERR_SYNTAX, "NUL byte in literal");
+    a->url_text = pool_strdup(cmd->pool, buf_cstr(&a->url_literal));
+    cmd->step = text_step;
+    return text_step(cmd);
+}
+
+static enum step begin_url(struct command *cmd)
+{
+    struct appending *a = cmd->state;
+
+    if (a->syntax.url != NULL)
+        return appending_url(cmd, a->syntax.url);
+    if (cmd->literal.binary)
+        return appending_refuse(cmd, ERR_SYNTAX, "Unexpected literal8");
+    if (cmd->literal.size == 0 || cmd->literal.size > IMAP_URL_MAX)
+        return appending_refuse(cmd, ERR_LIMIT, "[LIMIT] URL is empty or too long");
+    buf_reset(&a->url_literal);
+    command_literal_accept(cmd);
+    cmd->step = url_step;
+    return url_step(cmd);
+}
+
+/* One more part of a message that is put together.  0, or the command is to end with *step_r. */
+static int begin_part(struct command *cmd, int item, enum step *step_r)
+{
+    struct appending *a = cmd->state;
+
+    if (++a->parts > PARTS_MAX) {
+        *step_r = appending_refuse(cmd, ERR_LIMIT, "[LIMIT] Too many parts");
+        return ERR_LIMIT;
+    }
+    if (item == APPEND_ITEM_TEXT && cmd->literal.binary) {
+        *step_r = appending_refuse(cmd, ERR_SYNTAX, "Unexpected literal8");
+        return ERR_SYNTAX;
+    }
+    return 0;
+}
+
 static enum step message_step(struct command *cmd)
 {
     struct appending *a = cmd->state;
     int r = cmd->leg->ops->sink_message(a->sink, &a->what);
 
     if (r == ERR_UNSUPPORTED)
-        return fail_with(cmd, r, "[CANNOT] The mailbox's server takes one message at a time");
+        return appending_refuse(cmd, r, "[CANNOT] The mailbox's server takes one message at a time");
     if (r < 0)
         return appending_fail(cmd, r);
-    cmd->step = item_step;
-    return item_step(cmd);
+    cmd->step = appending_next;
+    return appending_next(cmd);
 }
 
 /* The options of a message have been read.  0, or the command is to end with *step_r. */
@@ -182,43 +245,67 @@ static int begin_message(struct command *cmd, enum step *step_r)
     struct appending *a = cmd->state;
 
     if (a->count > 0 && (a->single || capability_is_suppressed("MULTIAPPEND"))) {
-        *step_r = fail_with(cmd, ERR_SYNTAX, "Unexpected extra arguments");
+        *step_r = appending_refuse(cmd, ERR_SYNTAX, "Unexpected extra arguments");
         return ERR_SYNTAX;
     }
     if (++a->count > (cmd->client->is_peer ? MESSAGES_MAX_PEER : MESSAGES_MAX)) {
-        *step_r = fail_with(cmd, ERR_LIMIT, "[LIMIT] Too many messages at a time");
+        *step_r = appending_refuse(cmd, ERR_LIMIT, "[LIMIT] Too many messages at a time");
         return ERR_LIMIT;
     }
-    a->what = (struct leg_append){a->syntax.flags, a->syntax.date, true};
+    a->what = (struct leg_append){a->syntax.flags, a->syntax.date, true, a->syntax.is_catenated};
+    a->size = 0;
+    a->is_empty = true;
     return 0;
 }
 
-static enum step item_step(struct command *cmd)
+int appending_grow(struct appending *a, uint64_t n)
+{
+    a->is_empty = a->is_empty && n == 0;
+    if (a->what.catenated && n > UINT32_MAX - a->size) /* RFC 4469 4.2 */
+        return ERR_TOOBIG;
+    a->size += n;
+    return 0;
+}
+
+/* A whole message in one literal. */
+static enum step begin_whole(struct command *cmd)
+{
+    if (cmd->literal.binary && capability_is_suppressed("BINARY"))
+        return appending_refuse(cmd, ERR_SYNTAX, "Unexpected literal8");
+    if (cmd->literal.size == 0) /* RFC 3502: cancels */
+        return appending_refuse(cmd, ERR_INVALID, "Message is empty");
+    return begin_literal(cmd);
+}
+
+enum step appending_next(struct command *cmd)
 {
     struct appending *a = cmd->state;
     enum step step;
+    int item;
 
     for (;;) {
-        switch (append_syntax_next(&a->syntax)) {
+        switch (item = append_syntax_next(&a->syntax)) {
         case APPEND_ITEM_MESSAGE:
             if (begin_message(cmd, &step) < 0)
                 return step;
             cmd->step = message_step;
             return message_step(cmd);
         case APPEND_ITEM_LITERAL:
-            if (cmd->literal.binary && capability_is_suppressed("BINARY"))
-                return fail_with(cmd, ERR_SYNTAX, "Unexpected literal8");
-            if (cmd->literal.size == 0) /* RFC 3502: cancels */
-                return fail_with(cmd, ERR_INVALID, "Message is empty");
-            cmd->step = literal_step;
-            return literal_step(cmd);
+            return begin_whole(cmd);
+        case APPEND_ITEM_TEXT:
+        case APPEND_ITEM_URL:
+            if (begin_part(cmd, item, &step) < 0)
+                return step;
+            return item == APPEND_ITEM_URL ? begin_url(cmd) : begin_literal(cmd);
         case APPEND_ITEM_END:
+            if (a->is_empty)
+                return appending_refuse(cmd, ERR_INVALID, "Message is empty");
             break;
         case APPEND_ITEM_DONE:
             cmd->step = commit_step;
             return commit_step(cmd);
         default:
-            return fail_with(cmd, ERR_SYNTAX, imap_args_error(&a->syntax.args));
+            return appending_refuse(cmd, ERR_SYNTAX, imap_args_error(&a->syntax.args));
         }
     }
 }
@@ -254,6 +341,7 @@ int appending_begin(struct command *cmd, const struct imap_args *args)
 
     cmd->cleanup = append_cleanup;
     append_syntax_init(&a->syntax);
+    a->syntax.catenate = !capability_is_suppressed("CATENATE");
     append_syntax_text(&a->syntax, args, cmd->literal.announced);
     if (append_syntax_next(&a->syntax) >= 0) /* a message, if anything */
         return begin_message(cmd, &step);

@@ -228,7 +228,7 @@ static int begin_together(struct command *cmd, struct copy *cp)
 static enum step message_step(struct command *cmd)
 {
     struct copy *cp = cmd->state;
-    struct leg_append what = {cp->message.flags, cp->message.internal_date, false};
+    struct leg_append what = {cp->message.flags, cp->message.internal_date, false, false};
     int r = cp->sink == NULL || cp->count == 0 ? begin_together(cmd, cp) : 0;
 
     if (r == 0)

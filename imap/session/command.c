@@ -308,7 +308,7 @@ size_t command_literal_move(struct command *cmd, struct stream *to, size_t max)
     return n;
 }
 
-enum { BETWEEN_MAX = 8192 /* bytes behind a message: flags and a date of the next */ };
+enum { BETWEEN_MAX = 32768 /* bytes behind a literal: flags and a date of the next message, or URLs */ };
 
 /* RFC 7888 5: with LITERAL- announced, a literal that does not wait is small. */
 uint64_t command_nonsync_max(void)

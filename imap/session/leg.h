@@ -31,6 +31,7 @@
 
 struct leg_ops;
 struct metadata_request;
+struct leg_reader;
 struct leg_source;
 struct leg_sink;
 
@@ -58,6 +59,17 @@ struct leg_append {
     const char *flags;         /* as above */
     const char *internal_date; /* as above; NULL: none */
     bool strict;               /* a client sends it: NUL characters and bare newlines are refused */
+    bool catenated;            /* it comes in any number of parts (RFC 4469); else in one */
+};
+
+/* Bytes of a message that is there: what a URL names (lib/imapwire/url.h). */
+struct leg_piece {
+    const char *mailbox;  /* internal name */
+    uint32_t uidvalidity; /* 0: any */
+    uint32_t uid;
+    const char *section; /* of struct imap_url */
+    bool has_partial;    /* from `offset` on at most `size` bytes; size 0: all */
+    uint64_t offset, size;
 };
 
 /* Bytes of it that come at once. */
@@ -182,6 +194,10 @@ struct leg_ops {
      * before may be committed. */
     int (*sink_message)(struct leg_sink *sink, const struct leg_append *what);
     int (*sink_part)(struct leg_sink *sink, const struct leg_part *part);
+    /* Bytes of another message of this leg, between two parts of one that is `catenated`, by a URL as imap_url_print()
+     * writes it.  0: the server reads them itself when it gets there: what is wrong with the URL it says by sink_write()
+     * or sink_commit().  ERR_UNSUPPORTED, or NULL: the caller reads them. */
+    int (*sink_url)(struct leg_sink *sink, const char *url);
     /* How many bytes were taken (> 0, maybe fewer), ERR_AGAIN, or an error.  len 0: hands over what there is and
      * arms the sink's sources, as the bytes are still to come: 0. */
     int (*sink_write)(struct leg_sink *sink, const char *data, size_t len);
@@ -198,6 +214,18 @@ struct leg_ops {
      * now. */
     int (*undo)(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
                 const char *uids);
+
+    /* ---- reading from a mailbox of this leg, selected or not ---- */
+
+    /* Opens what a URL names, and says how many bytes it has; \Seen stays as it is.  An open reader of this leg, whose
+     * bytes have all been read, may be used again.  ERR_NOTFOUND: there is no such mailbox, message or section, or the
+     * user may not read it. */
+    int (*reader_open)(struct leg *leg, struct command *cmd, const struct leg_piece *piece,
+                       struct leg_reader **reader_r, uint64_t *size_r);
+    /* As source_read(). */
+    int (*reader_read)(struct leg_reader *reader, const char **data_r, size_t *len_r);
+    /* Sets *reader to NULL; may be NULL; at any time. */
+    void (*reader_close)(struct leg_reader **reader);
 
     /* ---- names ---- */
 

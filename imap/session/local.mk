@@ -5,7 +5,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/capability.c imap/session/capability.h imap/session/capability.def \
 	imap/session/client.c imap/session/client.h \
 	imap/session/cmd-acl.c \
-	imap/session/appending.h \
+	imap/session/append-url.c imap/session/appending.h \
 	imap/session/cmd-append.c \
 	imap/session/cmd-replace.c \
 	imap/session/cmd-copy.c \

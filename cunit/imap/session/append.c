@@ -7,8 +7,8 @@
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 
-/* Reads texts, each but the last with a literal behind it, and writes the items: M(flags,date) L E D, or X for an
- * error. */
+/* Reads texts, each but the last with a literal behind it, and writes the items: M(flags,date) or C(flags,date) L E D, T
+ * U(url) or U (a literal) 8, or X for an error. */
 static void read_texts(const char *const *texts, struct buf *out)
 {
     struct pool *pool = pool_new(0);
@@ -17,16 +17,29 @@ static void read_texts(const char *const *texts, struct buf *out)
     int item = APPEND_ITEM_END;
 
     append_syntax_init(&s);
+    s.catenate = s.utf8 = true;
     imap_args_init(&args, pool, texts[0], strlen(texts[0]));
     append_syntax_text(&s, &args, texts[1] != NULL);
     while (item >= 0 && item != APPEND_ITEM_DONE) {
         item = append_syntax_next(&s);
         switch (item) {
         case APPEND_ITEM_MESSAGE:
-            buf_printf(out, "M(%s,%s)", s.flags, s.date != NULL ? s.date : "");
+            buf_printf(out, "%s(%s,%s)", s.is_catenated ? "C" : "M", s.flags, s.date != NULL ? s.date : "");
+            break;
+        case APPEND_ITEM_URL:
+            buf_puts(out, "U");
+            if (s.url != NULL) {
+                buf_printf(out, "(%s)", s.url);
+                break;
+            }
+            texts++;
+            imap_args_init(&args, pool, texts[0], strlen(texts[0]));
+            append_syntax_text(&s, &args, texts[1] != NULL);
             break;
         case APPEND_ITEM_LITERAL:
-            buf_puts(out, "L");
+        case APPEND_ITEM_TEXT:
+        case APPEND_ITEM_UTF8:
+            buf_puts(out, item == APPEND_ITEM_LITERAL ? "L" : (item == APPEND_ITEM_TEXT ? "T" : "8"));
             texts++;
             imap_args_init(&args, pool, texts[0], strlen(texts[0]));
             append_syntax_text(&s, &args, texts[1] != NULL);
@@ -80,6 +93,35 @@ static void test_items(void)
         {{" \"21-Nov-2026 24:31:38 +0000\" ", ""}, "X"},
         {{" \"21-Nov-2026 20:31:38 \\\"000\" ", ""}, "X"},
         {{" \"" DATE "\" (\\Seen) ", ""}, "X"},
+        {{" CATENATE (URL a)"}, "C(,)U(a)ED"},
+        {{" (\\Seen) \"" DATE "\" catenate (text ", ")"}, "C(\\Seen," DATE ")TED"},
+        {{" CATENATE (URL \"a b\" TEXT ", " URL ", " URL c)"}, "C(,)U(a b)TUU(c)ED"},
+        {{" CATENATE (URL a) CATENATE (TEXT ", ") ", ""}, "C(,)U(a)EC(,)TEM(,)LED"},
+        {{" CATENATE (UTF8 (", ") TEXT ", ")"}, "C(,)8TED"},
+        {{" UTF8 (", ")"}, "M(,)8ED"},
+        {{" UTF8 (", ") (\\Seen) ", ""}, "M(,)8EM(\\Seen,)LED"},
+        {{" UTF8 (", ""}, "M(,)8X"},
+        {{" UTF8 ", ""}, "X"},
+        {{" UTF8 (x", ")"}, "X"},
+        {{" CATENATE (UTF8 (", " URL a)"}, "C(,)8X"},
+        {{" CATENATE (UTF8 (a))"}, "C(,)X"},
+        {{" CATENATE ()"}, "C(,)X"},
+        {{" CATENATE (", ")"}, "C(,)X"},
+        {{" CATENATE (TEXT)"}, "C(,)X"},
+        {{" CATENATE (TEXT a)"}, "C(,)X"},
+        {{" CATENATE (TEXT  ", ")"}, "C(,)X"},
+        {{" CATENATE (TEXT ", " )"}, "C(,)TX"},
+        {{" CATENATE (TEXT ", ")x"}, "C(,)TEX"},
+        {{" CATENATE (TEXT ", "", ""}, "C(,)TX"},
+        {{" CATENATE (TEXT ", ")", ""}, "C(,)TEX"},
+        {{" CATENATE (URL"}, "C(,)X"},
+        {{" CATENATE (URL )"}, "C(,)X"},
+        {{" CATENATE (URL a"}, "C(,)U(a)X"},
+        {{" CATENATE (URL a b)"}, "C(,)U(a)X"},
+        {{" CATENATE (URL a)(URL b)"}, "C(,)U(a)EX"},
+        {{" CATENATE ((URL a))"}, "C(,)X"},
+        {{" CATENATE URL a"}, "X"},
+        {{" CATENATE"}, "X"},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
