@@ -41,7 +41,10 @@ struct fetch {
     bool unknown_encoding; /* some message has a part that cannot be decoded */
     bool done;             /* there are no more batches */
     unsigned lazy;         /* previews that were asked for LAZY and made */
-    struct uid_set gone;   /* VANISHED: to be told first, from this range on */
+    struct uid_set
+        known; /* VANISHED: what of these is gone is looked for, then told first, from this range on */
+    struct view_vanished vanished;
+    bool vanishing;
     size_t gone_next;
 };
 
@@ -52,7 +55,8 @@ static void fetch_cleanup(struct command *cmd)
     fetch_binary_end(&f->binary);
     message_batch_close(&f->batch);
     buf_free(&f->line);
-    uid_set_free(&f->gone);
+    uid_set_free(&f->known);
+    uid_set_free(&f->vanished.gone);
 }
 
 static void hand_over(struct command *cmd, struct fetch *f)
@@ -521,7 +525,12 @@ static enum step fetch_step(struct command *cmd)
     struct fetch *f = cmd->state;
     int r = 0;
 
-    if (!local_tell_vanished(local_of(cmd), &f->gone, &f->gone_next, true))
+    if (f->vanishing) {
+        r = view_vanished_step(&f->vanished, LOCAL_VANISHED_BATCH);
+        f->vanishing = r > 0;
+        return r < 0 ? command_error(cmd, r) : STEP_MORE;
+    }
+    if (!local_tell_vanished(local_of(cmd), &f->vanished.gone, &f->gone_next, true))
         return STEP_MORE;
     if (f->next == f->count) {
         r = next_batch(local_of(cmd), f);
@@ -578,13 +587,11 @@ static void keep_partial(struct pool *pool, const struct fetch_items *items, str
 static int find_vanished(struct command *cmd, struct fetch *f, const char *set)
 {
     struct local_leg *l = local_of(cmd);
-    struct uid_set known;
-    int r = local_known_uids(l, cmd->pool, set, &known);
 
-    if (r == 0)
-        r = view_vanished(l->view, &known, f->items.changed_since, 0, &f->gone);
-    uid_set_free(&known);
-    return r;
+    f->vanished =
+        (struct view_vanished){.view = l->view, .wanted = &f->known, .since = f->items.changed_since};
+    f->vanishing = true;
+    return local_known_uids(l, cmd->pool, set, &f->known);
 }
 
 static const char *refuse(const struct command *cmd, const struct fetch_items *items)

@@ -65,7 +65,10 @@ static inline bool local_tells_recent(const struct local_leg *l, const struct vi
     return m->recent && !local_enabled(l, ENABLED_IMAP4REV2);
 }
 
-enum { LOCAL_BATCH = 64 }; /* messages a step */
+enum {
+    LOCAL_BATCH = 64,           /* messages a step */
+    LOCAL_VANISHED_BATCH = 8192 /* records a step, of which little is looked at */
+};
 
 /* ---- mailboxes ---- */
 

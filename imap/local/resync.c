@@ -101,10 +101,11 @@ int local_highest_modseq(struct view *view, const struct uid_set *messages, bool
 enum { MATCH_MAX = 4096 /* pairs that are looked at */ };
 
 struct resync {
-    struct uid_set gone;
+    struct uid_set known;
+    struct view_vanished vanished;
+    bool vanishing; /* what of the known ones is gone is still looked for */
     size_t range;
     struct local_walk walk;
-    uint64_t since;
     const char *code; /* of the tagged OK */
 };
 
@@ -164,7 +165,8 @@ static void resync_cleanup(struct command *cmd)
 {
     struct resync *s = cmd->state;
 
-    uid_set_free(&s->gone);
+    uid_set_free(&s->known);
+    uid_set_free(&s->vanished.gone);
 }
 
 /* The mailbox is not selected after all. */
@@ -184,7 +186,12 @@ static enum step resync_step(struct command *cmd)
     uint32_t count;
     int r;
 
-    if (!local_tell_vanished(l, &s->gone, &s->range, true))
+    if (s->vanishing) {
+        r = view_vanished_step(&s->vanished, LOCAL_VANISHED_BATCH);
+        s->vanishing = r > 0;
+        return r < 0 ? resync_fail(cmd, r) : STEP_MORE;
+    }
+    if (!local_tell_vanished(l, &s->vanished.gone, &s->range, true))
         return STEP_MORE;
     r = local_walk_next(l, &s->walk, messages, &count);
     if (r == 0)
@@ -194,7 +201,7 @@ static enum step resync_step(struct command *cmd)
     if (count == 0)
         return command_ok(cmd, s->code, "Completed");
     for (uint32_t i = 0; i < count; i++)
-        if (messages[i].record.modseq > s->since)
+        if (messages[i].record.modseq > s->vanished.since)
             local_tell_message(l, mailbox, &messages[i], LOCAL_TELL_UID | LOCAL_TELL_FLAGS);
     return STEP_MORE;
 }
@@ -220,22 +227,18 @@ enum step local_resync(struct command *cmd, const struct select_params *params, 
 {
     struct local_leg *l = local_of(cmd);
     struct resync *s = pool_alloc(cmd->pool, sizeof(*s));
-    struct uid_set known;
-    uint32_t above;
     int r;
 
-    s->since = params->modseq;
+    s->vanished = (struct view_vanished){.view = l->view, .wanted = &s->known, .since = params->modseq};
+    s->vanishing = true;
     s->code = code;
     cmd->state = s;
     cmd->cleanup = resync_cleanup;
-    r = local_known_uids(l, cmd->pool, params->known_uids, &known);
+    r = local_known_uids(l, cmd->pool, params->known_uids, &s->known);
     if (r == 0)
-        r = matched_uid(l, cmd->pool, params, &above);
+        r = matched_uid(l, cmd->pool, params, &s->vanished.above);
     if (r == 0)
-        r = view_vanished(l->view, &known, s->since, above, &s->gone);
-    if (r == 0)
-        r = walk_known(l, cmd->pool, &known, &s->walk.seqs);
-    uid_set_free(&known);
+        r = walk_known(l, cmd->pool, &s->known, &s->walk.seqs);
     if (r < 0)
         return resync_fail(cmd, r);
     cmd->step = resync_step;

@@ -77,10 +77,24 @@ int view_uids_to_seqs(struct view *view, uint32_t first, uint32_t last, uint32_t
 int view_seqs_to_uids(struct view *view, uint32_t low, uint32_t high, struct uid_set *to);
 
 /* Of the UIDs `wanted` those above `above` whose messages were expunged after mod-sequence `since` and are not in the
- * view; where compaction has removed what would tell, all that are not there (RFC 7162 section 3.2.6).
- * *gone_r is the caller's to free.  0; ERR_LIMIT; or as view_read(). */
-int view_vanished(struct view *view, const struct uid_set *wanted, uint64_t since, uint32_t above,
-                  struct uid_set *gone_r);
+ * view; where compaction has removed what would tell, all that are not there (RFC 7162 section 3.2.6).  The first four
+ * are the caller's to set, the rest is 0 at first; `gone` is his to free, whatever comes. */
+struct view_vanished {
+    struct view *view;
+    const struct uid_set *wanted;
+    uint64_t since;
+    uint32_t above;
+    struct uid_set gone;
+
+    bool begun;           /* view_vanished_step()'s own from here on */
+    bool missing;         /* compaction has removed some: what is there is looked at */
+    uint32_t incarnation; /* of the mailbox handle */
+    uint32_t at, next;    /* the hole, or the sequence number and the UID, to go on from */
+    size_t range;         /* of wanted: no earlier one can match any more */
+};
+
+/* Looks at some `batch` messages more: 1: call again; 0: gone is complete; ERR_LIMIT; or as view_read(). */
+int view_vanished_step(struct view_vanished *v, uint32_t batch);
 
 /* ---- news ---- */
 

@@ -30,6 +30,21 @@ static void refresh(struct view *view, bool expunge_allowed, uint32_t expunged)
     pool_free(&pool);
 }
 
+/* In steps of `batch` records; how many steps there were. */
+static unsigned find(struct view *view, const struct uid_set *set, uint64_t since, uint32_t above,
+                     uint32_t batch, struct uid_set *gone_r)
+{
+    struct view_vanished v = {.view = view, .wanted = set, .since = since, .above = above};
+    unsigned steps = 1;
+    int r;
+
+    while ((r = view_vanished_step(&v, batch)) == 1)
+        steps++;
+    CU_ASSERT_EQUAL(r, 0);
+    *gone_r = v.gone;
+    return steps;
+}
+
 static void check(struct view *view, const char *wanted, uint64_t since, uint32_t above, const char *expected)
 {
     struct uid_set set = UID_SET_INIT, gone;
@@ -41,11 +56,14 @@ static void check(struct view *view, const char *wanted, uint64_t since, uint32_
 
         uid_set_add(&set, first, n == 2 ? last : first);
     }
-    CU_ASSERT_EQUAL(view_vanished(view, &set, since, above, &gone), 0);
-    uid_set_format(&gone, &text);
-    CU_ASSERT_STRING_EQUAL(buf_cstr(&text), expected);
+    for (uint32_t batch = 1; batch <= 1000; batch = batch * 31 + 1) {
+        find(view, &set, since, above, batch, &gone);
+        buf_reset(&text);
+        uid_set_format(&gone, &text);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&text), expected);
+        uid_set_free(&gone);
+    }
     buf_free(&text);
-    uid_set_free(&gone);
     uid_set_free(&set);
 }
 
@@ -117,6 +135,48 @@ static void test_purged(void)
     fixture_end(&f);
 }
 
+/* No step looks at more than it may, and a compaction between two of them changes nothing. */
+static void test_steps(void)
+{
+    struct view_vanished v = {.wanted = NULL};
+    struct uid_set set = UID_SET_INIT, gone;
+    struct buf text = BUF_INIT;
+    struct mailbox *m;
+    struct view *view;
+    uint64_t first;
+
+    fixture_begin(&f);
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    fixture_append(m, 0, 900, 0);
+    view = fixture_view(&f, FIXTURE_ID);
+    first = view_highest_modseq(view);
+    for (uint32_t uid = 1; uid < 900; uid += 100)
+        expunge(view, uid, uid + 49);
+    refresh(view, true, 450);
+    uid_set_add(&set, 1, 900);
+    CU_ASSERT(find(view, &set, first, 0, 100, &gone) >= 5);
+    uid_set_free(&gone);
+    CU_ASSERT_EQUAL(find(view, &set, first, 0, 1000, &gone), 1);
+    uid_set_free(&gone);
+    v = (struct view_vanished){.view = view, .wanted = &set, .since = first};
+    CU_ASSERT_EQUAL(view_vanished_step(&v, 100), 1);
+    CU_ASSERT(uid_set_size(&v.gone) > 0 && uid_set_size(&v.gone) < 450);
+    f.store->options.session_ms = -2000;
+    CU_ASSERT_EQUAL(mailbox_compact(m, INT64_MAX, NULL), 0);
+    refresh(view, true, 0);
+    while (view_vanished_step(&v, 100) == 1)
+        continue;
+    uid_set_format(&v.gone, &text);
+    CU_ASSERT_STRING_EQUAL(buf_cstr(&text),
+                           "1:50,101:150,201:250,301:350,401:450,501:550,601:650,701:750,801:850");
+    uid_set_free(&v.gone);
+    uid_set_free(&set);
+    buf_free(&text);
+    view_close(&view);
+    mailbox_close(&m);
+    fixture_end(&f);
+}
+
 /* Flags may be told where EXPUNGE may not; the mod-sequence that a client may take for known stays behind only if
  * there is an expunge to tell. */
 static void test_marks(void)
@@ -162,6 +222,7 @@ static void test_marks(void)
 static const struct unit_case cases[] = {
     {"vanished", test_vanished},
     {"purged", test_purged},
+    {"steps", test_steps},
     {"marks", test_marks},
     {NULL, NULL},
 };
