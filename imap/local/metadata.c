@@ -12,6 +12,7 @@
 #include "lib/base/str.h"
 #include "lib/imapwire/out.h"
 #include "lib/mboxlist/annotations.h"
+#include "lib/mboxlist/journal.h"
 #include "lib/mboxlist/special-use.h"
 #include "lib/name/identity.h"
 #include "lib/stream/stream.h"
@@ -313,7 +314,6 @@ struct set {
     struct place place;
     uint64_t options, mask;
     const char *holder, *uses; /* special uses; NULL: as they are */
-    bool keeps;                /* something stands in the mailbox list too */
 };
 
 static enum step refuse(struct command *cmd, const char *text)
@@ -402,8 +402,6 @@ static int check_entry(struct command *cmd, struct set *s, const struct metadata
         return ERR_INVALID;
     if (kind == METADATA_DUPDELIVER || kind == METADATA_SHAREDSEEN)
         set_option(s, e, kind == METADATA_DUPDELIVER ? MAILBOX_OPT_DUPDELIVER : MAILBOX_OPT_SHARED_SEEN);
-    else
-        s->keeps = true;
     return 0;
 }
 
@@ -446,6 +444,9 @@ static int keep(struct command *cmd, struct set *s)
 
         if (!is_option(s, e))
             r = annotation_txn_set(txn, s->place.id, owner_of(cmd, e->is_private), e->name, e->value, e->len);
+        else
+            r = journal_txn_annotation(txn, s->place.id, owner_of(cmd, e->is_private), e->name,
+                                       e->value != NULL);
     }
     if (r == 0)
         return mboxlist_commit(&txn);
@@ -466,7 +467,7 @@ static int set_all(struct command *cmd, struct set *s)
         before = mailbox_header(s->place.at.mailbox)->options;
         r = mailbox_set_options(s->place.at.mailbox, s->mask, s->options);
     }
-    if (r == 0 && s->keeps)
+    if (r == 0)
         r = keep(cmd, s);
     if (r < 0 && s->mask != 0) /* what was not set is as before */
         mailbox_set_options(s->place.at.mailbox, s->mask, before);

@@ -232,15 +232,6 @@ static int put(struct mboxlist_txn *txn, const char *id, const char *userid, con
     return r;
 }
 
-static int note_change(struct mboxlist_txn *txn, const char *id, const char *userid, const char *entry,
-                       bool is)
-{
-    const struct journal_row row = {
-        .kind = JOURNAL_ANNOTATION, .is = is, .name = id, .userid = userid, .entry = entry};
-
-    return journal_txn_add(txn, &row);
-}
-
 int annotation_txn_set(struct mboxlist_txn *txn, const char *id, const char *userid, const char *entry,
                        const char *value, size_t len)
 {
@@ -265,7 +256,7 @@ int annotation_txn_set(struct mboxlist_txn *txn, const char *id, const char *use
             r = put(txn, id, userid, entry, value, len);
     }
     buf_free(&key);
-    return r < 0 ? r : note_change(txn, id, userid, entry, value != NULL);
+    return r < 0 ? r : journal_txn_annotation(txn, id, userid, entry, value != NULL);
 }
 
 /* ---- mailboxes and users that come and go ---- */

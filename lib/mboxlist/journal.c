@@ -135,6 +135,15 @@ int journal_txn_name(struct mboxlist_txn *txn, const struct mboxlist_record *bef
     return journal_txn_add(txn, &row);
 }
 
+int journal_txn_annotation(struct mboxlist_txn *txn, const char *id, const char *userid, const char *entry,
+                           bool is)
+{
+    const struct journal_row row = {
+        .kind = JOURNAL_ANNOTATION, .is = is, .name = id, .userid = userid, .entry = entry};
+
+    return journal_txn_add(txn, &row);
+}
+
 /* ---- reading ---- */
 
 int journal_last(struct mboxlist *list, uint64_t *number_r)
@@ -189,5 +198,5 @@ int journal_each(struct mboxlist *list, uint64_t after,
 
 void journal_path(const struct mboxlist *list, struct buf *path)
 {
-    buf_printf(path, "%s/data.mdb", list->path);
+    buf_puts(path, list->notice_path);
 }

@@ -43,6 +43,10 @@ int journal_last(struct mboxlist *list, uint64_t *number_r);
 int journal_each(struct mboxlist *list, uint64_t after,
                  int (*fn)(const struct journal_row *row, void *context), void *context);
 
+/* An annotation whose value is kept elsewhere was set: a row like the others'. */
+int journal_txn_annotation(struct mboxlist_txn *txn, const char *id, const char *userid, const char *entry,
+                           bool is);
+
 /* The file to be watched for new rows, appended. */
 void journal_path(const struct mboxlist *list, struct buf *path);
 

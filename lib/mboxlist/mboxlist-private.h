@@ -31,7 +31,8 @@ enum mboxlist_table {
 struct mboxlist {
     unsigned magic;
     struct db_env *env;
-    char *path;
+    int notice_fd; /* written to when a commit has left rows in the journal; -1: not possible */
+    char *notice_path;
     unsigned tables[TABLE_COUNT];
 };
 
