@@ -34,8 +34,9 @@ struct local_leg {
     bool in_deleted;                            /* it was in the DELETED hierarchy when selected */
     unsigned char flags_told[USER_FLAGS_BYTES]; /* keyword slots that FLAGS has named */
     struct local_news *news;                    /* NULL: all told */
-    bool watching;                              /* IDLE watches the index */
-    struct uid_set saved;                       /* what `$` is (RFC 5182): UIDs, some of them gone perhaps */
+    bool watching;                              /* the index is watched, by IDLE or NOTIFY */
+    uint32_t fresh;       /* the first UID of messages that NOTIFY's items are to be told of; 0: none */
+    struct uid_set saved; /* what `$` is (RFC 5182): UIDs, some of them gone perhaps */
     uint64_t told_modseq; /* the highest MODSEQ told that HIGHESTMODSEQ has not reached yet */
     bool tell_modseq;     /* HIGHESTMODSEQ is to be told when the news have been */
 };
@@ -229,6 +230,17 @@ int local_tell_status(struct leg *leg, struct command *cmd, const char *internal
 int local_search_many(struct leg *leg, struct command *cmd, struct leg_search *s);
 void local_search_end(struct leg *leg, struct leg_search *s);
 int local_lsub(struct leg *leg, struct command *cmd, leg_lsub_fn *fn, void *context);
+
+void local_listen(struct leg *leg, bool on);
+const char *local_fresh(struct leg *leg, struct pool *pool);
+int local_fetch_check(struct leg *leg, const char *items);
+int local_watch_path(struct leg *leg, const struct mboxlist_record *record, struct buf *path);
+int local_glance(struct leg *leg, const struct mboxlist_record *record, struct leg_glance *glance_r);
+
+/* The index of the selected mailbox wakes the session when it is written to (again, where another file is in its place);
+ * and no more. */
+void local_watch_index(struct local_leg *l);
+void local_unwatch_index(struct local_leg *l);
 
 /* Drops the view and what has not been told of it. */
 void local_drop_view(struct local_leg *l);

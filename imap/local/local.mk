@@ -11,7 +11,7 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/leg.c \
 	imap/local/local.h imap/local/local-private.h \
 	imap/local/metadata.c \
-	imap/local/names.c imap/local/newcomer.c \
+	imap/local/names.c imap/local/newcomer.c imap/local/notify.c \
 	imap/local/peer.c \
 	imap/local/preview.c imap/local/preview.h \
 	imap/local/quota.c \

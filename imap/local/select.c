@@ -3,6 +3,7 @@
 
 #include "imap/local/local-private.h"
 #include "imap/session/capability.h"
+#include "imap/session/notify.h"
 #include "imap/session/select-params.h"
 #include "imap/store/expunge.h"
 #include "lib/base/clock.h"
@@ -32,6 +33,9 @@ static void forget_news(struct local_leg *l)
 void local_drop_view(struct local_leg *l)
 {
     forget_news(l);
+    if (l->watching)
+        local_unwatch_index(l);
+    l->fresh = 0;
     if (l->view != NULL)
         view_close(&l->view);
     uid_set_free(&l->saved);
@@ -189,6 +193,7 @@ static bool check_access(struct local_leg *l)
 /* Looks for news.  1: there are some; 0: none; an error ends the session. */
 static int find_news(struct local_leg *l, bool expunges)
 {
+    uint32_t uidnext = view_uidnext(l->view);
     struct pool *pool = pool_new(0);
     struct local_news *news = pool_alloc(pool, sizeof(*news));
     int r;
@@ -198,6 +203,8 @@ static int find_news(struct local_leg *l, bool expunges)
     if (r == 0 &&
         (news->found.expunged_count > 0 || news->found.exists_changed || news->found.flag_count > 0)) {
         l->news = news;
+        if (l->fresh == 0 && notify_fetch(l->leg.client) != NULL && view_uidnext(l->view) > uidnext)
+            l->fresh = uidnext;
         return 1;
     }
     pool_free(&pool);
@@ -259,6 +266,8 @@ static int tell_news(struct local_leg *l)
     if (!tell_expunged(l))
         return ERR_AGAIN;
     tell_exists(l);
+    if ((notify_selected(l->leg.client) & NOTIFY_FLAG_CHANGE) == 0)
+        n->found.flag_count = 0; /* a client that has asked for NOTIFY without it */
     r = n->found.flag_count > 0 ? view_mailbox(l->view, &mailbox) : 0;
     if (r == 0 && n->found.flag_count > 0)
         r = local_tell_flags(l, mailbox, false);
@@ -288,12 +297,23 @@ static void correct_highest(struct local_leg *l)
         l->told_modseq = 0;
 }
 
+/* NOTIFY may have asked for no news at all (RFC 5465 3.1); what a command of the client's own removes it is told. */
+static bool wants_news(const struct client *c)
+{
+    const struct command *cmd = c->command;
+
+    if (notify_selected(c) != 0)
+        return true;
+    return cmd != NULL && (cmd->def->id == COMMAND_EXPUNGE || cmd->def->id == COMMAND_MOVE ||
+                           cmd->def->id == COMMAND_REPLACE);
+}
+
 int local_sync(struct leg *leg, bool expunges)
 {
     struct local_leg *l = (struct local_leg *)leg;
     int r;
 
-    if (l->view == NULL)
+    if (l->view == NULL || (l->news == NULL && !wants_news(leg->client)))
         return 0;
     if (l->news == NULL && (!check_access(l) || find_news(l, expunges) < 0))
         return 0;
@@ -319,19 +339,34 @@ int64_t local_between(struct leg *leg)
 
 /* ---- IDLE ---- */
 
+void local_watch_index(struct local_leg *l)
+{
+    struct buf path = BUF_INIT;
+    struct mailbox *mailbox;
+
+    if (l->view == NULL || view_mailbox(l->view, &mailbox) < 0)
+        return;
+    mailbox_index_path(mailbox, &path);
+    l->watching = session_watch_file(l->leg.client->session, buf_cstr(&path)) == 0;
+    buf_free(&path);
+}
+
+void local_unwatch_index(struct local_leg *l)
+{
+    session_watch_file(l->leg.client->session, NULL);
+    l->watching = false;
+}
+
 int local_idle_start(struct leg *leg, struct command *cmd)
 {
     struct local_leg *l = (struct local_leg *)leg;
-    struct buf path = BUF_INIT;
     struct mailbox *mailbox;
     int r = view_mailbox(l->view, &mailbox);
 
-    if (r < 0)
-        return r;
-    mailbox_index_path(mailbox, &path);
-    l->watching = session_watch_file(cmd->client->session, buf_cstr(&path)) == 0;
-    buf_free(&path);
-    return 0;
+    (void)cmd;
+    if (r == 0)
+        local_watch_index(l);
+    return r;
 }
 
 /* A compaction puts another file in its place: the watch is made anew whenever it spoke. */
@@ -341,7 +376,7 @@ int local_idle_run(struct leg *leg, struct command *cmd)
     int64_t seen;
 
     if (l->watching && session_file_changed(cmd->client->session))
-        local_idle_start(leg, cmd);
+        local_watch_index(l);
     local_sync(leg, true);
     cmd->wake_at = clock_deadline(opt_duration_ms(OPT_IMAPIDLEPOLL));
     seen = view_park(l->view);
@@ -354,7 +389,7 @@ int local_idle_stop(struct leg *leg, struct command *cmd)
 {
     struct local_leg *l = (struct local_leg *)leg;
 
-    session_watch_file(cmd->client->session, NULL);
-    l->watching = false;
+    (void)cmd;
+    local_unwatch_index(l);
     return 0;
 }

@@ -19,6 +19,7 @@ struct identity;
 struct login;
 struct mboxlist;
 struct namespace;
+struct notify;
 struct session;
 struct stream;
 
@@ -62,6 +63,8 @@ struct client {
     bool mid_response;    /* a leg has passed the beginning of a response on, and not its end */
     bool read_only;       /* by EXAMINE, or for want of rights */
     bool takes_referrals; /* see referral.h */
+
+    struct notify *notify; /* what NOTIFY has asked for (notify.h); NULL: never said */
 
     unsigned enabled; /* ENABLED_* bits (enable.h) */
 

@@ -1,6 +1,7 @@
 /* cmd-idle.c: IDLE (RFC 2177). */
 #include "imap/login/login.h"
 #include "imap/session/commands.h"
+#include "imap/session/notify.h"
 #include "lib/base/error.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
@@ -55,6 +56,9 @@ static enum step idle_step(struct command *cmd)
         if (c->selected_lost)
             stream_puts(c->stream, "* NO " CLIENT_LOST_TEXT "\r\n");
     }
+    if (notify_step(c))
+        return STEP_MORE;
+    cmd->wake_at = notify_deadline(c) < cmd->wake_at ? notify_deadline(c) : cmd->wake_at;
     cmd->wants_input = true;
     return STEP_WAIT;
 }

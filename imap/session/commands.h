@@ -25,6 +25,7 @@ enum step cmd_metadata(struct command *cmd);  /* GETMETADATA, SETMETADATA (RFC 5
 enum step cmd_myrights(struct command *cmd);  /* RFC 4314 3.5 */
 enum step cmd_namespace(struct command *cmd); /* RFC 2342 */
 enum step cmd_noop(struct command *cmd);      /* NOOP, CHECK */
+enum step cmd_notify(struct command *cmd);    /* RFC 5465 */
 enum step cmd_rename(struct command *cmd);
 enum step cmd_replace(struct command *cmd);        /* RFC 8508 */
 enum step cmd_select(struct command *cmd);         /* SELECT, EXAMINE */

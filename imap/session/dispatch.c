@@ -8,6 +8,7 @@
 #include "imap/session/commands.h"
 #include "imap/session/enable.h"
 #include "imap/session/newcomer.h"
+#include "imap/session/notify.h"
 #include "imap/session/route.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -301,6 +302,7 @@ static enum step finish(struct command *cmd)
 
     if (in_final_barrier(cmd))
         return STEP_WAIT;
+    notify_absorb(c, cmd);
     if (!tell_news(c, cmd))
         return STEP_MORE;
     if (c->bye != NULL)
@@ -519,12 +521,14 @@ static bool wait_client(struct client *c, enum engine_verdict *verdict_r)
         *verdict_r = login_bye(c->login, "Server is shutting down");
         return false;
     }
-    if (next_command(c))
+    if (notify_step(c))
+        return true;
+    if (!notify_is_busy(c) && next_command(c))
         return true;
     r = fill(c, &want_input);
     if (r > 0)
         return true;
-    *verdict_r = r < 0 ? ENGINE_CLOSE : park(c, want_input, CLOCK_NEVER);
+    *verdict_r = r < 0 ? ENGINE_CLOSE : park(c, want_input, notify_deadline(c));
     return false;
 }
 

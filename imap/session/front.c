@@ -9,6 +9,7 @@
 #include "imap/session/client.h"
 #include "imap/session/commands.h"
 #include "imap/session/dispatch.h"
+#include "imap/session/notify.h"
 #include "lib/base/config.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
@@ -156,6 +157,7 @@ static void front_close(struct login *l)
     struct client *c = client_of(l);
 
     dispatch_abort(c);
+    notify_free(c);
     while (c->legs != NULL) {
         struct leg *leg = c->legs;
 

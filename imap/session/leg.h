@@ -29,7 +29,9 @@
 #include "imap/session/command.h"
 #include "lib/imapwire/seqset.h"
 
+struct buf;
 struct leg_ops;
+struct mboxlist_record;
 struct metadata_request;
 struct leg_reader;
 struct leg_source;
@@ -82,6 +84,12 @@ struct leg_part {
 struct leg_appended {
     uint32_t uidvalidity;
     struct seqset uids; /* in the command's pool; empty where the server does not say (no UIDPLUS) */
+};
+
+/* How a mailbox stands, for who is told of changes. */
+struct leg_glance {
+    uint32_t messages, uidnext, uidvalidity, unseen;
+    uint64_t highest_modseq;
 };
 
 /* What LSUB gives: a name as the server wrote it, decoded to the internal form. */
@@ -156,6 +164,20 @@ struct leg_ops {
     int (*idle_start)(struct leg *leg, struct command *cmd);
     int (*idle_run)(struct leg *leg, struct command *cmd);
     int (*idle_stop)(struct leg *leg, struct command *cmd);
+
+    /* ---- NOTIFY (RFC 5465) ---- */
+
+    /* While `on`, changes in the selected mailbox wake the session.  NULL: they do so anyway. */
+    void (*listen)(struct leg *leg, bool on);
+    /* The UIDs, as a set in the pool, of the messages that EXISTS has told of since the last call, if notify_fetch() asks
+     * for something of them; NULL: none.  NULL: the mailbox's server sends that itself. */
+    const char *(*fresh)(struct leg *leg, struct pool *pool);
+    /* Are these items FETCH's, "(UID FLAGS)"?  0 or ERR_SYNTAX.  The local leg only, as the next two. */
+    int (*fetch_check)(struct leg *leg, const char *items);
+    /* The file that is written to when something happens in a mailbox, appended; and how it stands now.  0 or an error.
+     * Rights are the caller's. */
+    int (*watch_path)(struct leg *leg, const struct mboxlist_record *record, struct buf *path);
+    int (*glance)(struct leg *leg, const struct mboxlist_record *record, struct leg_glance *glance_r);
 
     /* ---- copying from the selected mailbox of this leg ---- */
 

@@ -69,10 +69,8 @@ bool list_is_beside(const struct client *c, const char *internal)
 
 /* Is there a mailbox that the user may know of whose internal name begins so, and whose external one (NULL: any)
  * begins so? */
-static bool has_visible(struct command *cmd, const char *prefix, const char *external)
+static bool has_visible(const struct client *c, struct mboxlist_iter *iter, const char *external)
 {
-    struct client *c = cmd->client;
-    struct mboxlist_iter *iter = open_iter(cmd, prefix);
     const struct mboxlist_record *record;
     struct buf name = BUF_INIT;
     bool found = false;
@@ -93,23 +91,30 @@ bool list_has_children(struct command *cmd, const char *internal)
     bool found;
 
     buf_printf(&prefix, "%s.%s", internal, list_is_beside(cmd->client, internal) ? "INBOX." : "");
-    found = has_visible(cmd, buf_cstr(&prefix), NULL);
+    found = has_visible(cmd->client, open_iter(cmd, buf_cstr(&prefix)), NULL);
+    buf_free(&prefix);
+    return found;
+}
+
+bool list_has_visible_below(const struct client *c, struct pool *pool, const char ***identifiers,
+                            const char *external)
+{
+    struct buf prefix = BUF_INIT, level = BUF_INIT;
+    bool found;
+
+    buf_printf(&level, "%s%c", external, c->ns->separator);
+    namespace_scan_prefix(c->ns, buf_cstr(&level), &prefix);
+    found = has_visible(c, list_iter(c, pool, identifiers, buf_cstr(&prefix)), buf_cstr(&level));
+    buf_free(&level);
     buf_free(&prefix);
     return found;
 }
 
 bool list_level_has_children(struct command *cmd, const char *external)
 {
-    const struct namespace *ns = cmd->client->ns;
-    struct buf prefix = BUF_INIT, level = BUF_INIT;
-    bool found;
+    struct list *l = cmd->state;
 
-    buf_printf(&level, "%s%c", external, ns->separator);
-    namespace_scan_prefix(ns, buf_cstr(&level), &prefix);
-    found = has_visible(cmd, buf_cstr(&prefix), buf_cstr(&level));
-    buf_free(&level);
-    buf_free(&prefix);
-    return found;
+    return list_has_visible_below(cmd->client, cmd->pool, &l->identifiers, external);
 }
 
 /* ---- the walk ---- */

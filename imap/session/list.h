@@ -90,6 +90,10 @@ struct mboxlist_iter *list_iter(const struct client *c, struct pool *pool, const
  * way to write it. */
 void list_tell_selected(struct command *cmd);
 
+/* Is there a mailbox below this level of the hierarchy that the user may know of?  As list_iter(). */
+bool list_has_visible_below(const struct client *c, struct pool *pool, const char ***identifiers,
+                            const char *external);
+
 /* May the user know of this mailbox? */
 bool list_is_visible(const struct client *c, const struct mboxlist_record *record);
 

@@ -1,0 +1,177 @@
+/* cmd-notify.c: NOTIFY (RFC 5465). */
+#include <string.h>
+
+#include "imap/session/commands.h"
+#include "imap/session/notify-private.h"
+#include "imap/session/route.h"
+#include "lib/base/error.h"
+#include "lib/base/hash.h"
+#include "lib/imapwire/args.h"
+#include "lib/name/namespace.h"
+
+static enum step overflow(struct command *cmd)
+{
+    return command_no(cmd, "NOTIFICATIONOVERFLOW", "More than %d mailboxes are not watched",
+                      (int)NOTIFY_MAILBOXES_MAX);
+}
+
+/* ---- what was asked for, in the session's own terms ---- */
+
+/* One name: internal, or of SUBTREE the external one in the form that LIST would give it.  Names that can be none mean
+ * nothing (section 3.1). */
+static const char *take_name(struct notify *n, const struct notify_group *group, const char *given)
+{
+    const char *internal, *result = NULL;
+    struct buf external = BUF_INIT;
+
+    if (client_name_in(n->client, n->pool, given, &internal) < 0)
+        return group->where == NOTIFY_SUBTREE && *given != '\0' ? pool_strdup(n->pool, given) : NULL;
+    if (group->where != NOTIFY_SUBTREE)
+        return internal;
+    if (namespace_to_external(n->client->ns, internal, &external) == 0)
+        result = pool_strdup(n->pool, buf_cstr(&external));
+    buf_free(&external);
+    return result;
+}
+
+static void take_group(struct notify *n, const struct notify_group *given)
+{
+    struct notify_group *group = &n->request.groups[n->request.group_count++];
+
+    *group = *given;
+    group->names = pool_alloc(n->pool, (given->name_count + 1) * sizeof(*group->names));
+    group->name_count = 0;
+    for (size_t i = 0; i < given->name_count; i++) {
+        const char *name = take_name(n, given, given->names[i]);
+
+        if (name != NULL)
+            group->names[group->name_count++] = name;
+    }
+    if (group->where != NOTIFY_SELECTED && group->where != NOTIFY_SELECTED_DELAYED) {
+        n->events |= group->events;
+        return;
+    }
+    n->selected = group->events;
+    n->delayed = group->where == NOTIFY_SELECTED_DELAYED;
+}
+
+static void take_request(struct notify *n, const struct notify_request *request)
+{
+    n->request.none = request->none;
+    n->request.status = request->status;
+    n->request.groups = pool_alloc(n->pool, (request->group_count + 1) * sizeof(*n->request.groups));
+    for (size_t i = 0; i < request->group_count; i++)
+        take_group(n, &request->groups[i]);
+    if (request->fetch != NULL)
+        n->request.fetch = pool_strdup(n->pool, request->fetch);
+}
+
+/* ---- NOTIFY SET ---- */
+
+static void notify_cleanup(struct command *cmd)
+{
+    struct notify *n = cmd->state;
+
+    notify_destroy(&n); /* NULL once it is the client's */
+}
+
+static void settle(struct client *c)
+{
+    c->notify->settling = false;
+}
+
+/* From here on it counts.  NOTIFY SET tells all that is new in the selected mailbox (section 3.1). */
+static enum step install(struct command *cmd)
+{
+    struct notify *n = cmd->state;
+    struct client *c = cmd->client;
+
+    cmd->state = NULL;
+    notify_destroy(&c->notify);
+    c->notify = n;
+    n->settling = !n->request.none;
+    cmd->after = settle;
+    return command_ok(cmd, NULL, "Completed");
+}
+
+static enum step set_step(struct command *cmd)
+{
+    struct notify *n = cmd->state;
+    int r = notify_hub_join(cmd->client, &n->seat);
+
+    if (r == 0)
+        r = notify_evaluate(n, true);
+    if (r == ERR_LIMIT)
+        return overflow(cmd);
+    if (r == ERR_UNSUPPORTED)
+        return command_no(cmd, "CANNOT", "Mailboxes of other servers are not watched");
+    return r < 0 ? command_error(cmd, r) : install(cmd);
+}
+
+static void take_subscription(const char *internal, void *context)
+{
+    struct notify *n = context;
+
+    hash_set(n->subs, internal, n);
+}
+
+/* The subscriptions are needed to know which mailboxes are meant, and for the attributes that LIST gives. */
+static enum step subscriptions_step(struct command *cmd)
+{
+    struct notify *n = cmd->state;
+    int r;
+
+    if (n->subs == NULL)
+        n->subs = hash_new(NULL);
+    r = route_subscriptions(cmd, take_subscription, n);
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    if (r < 0)
+        return command_error(cmd, r);
+    cmd->step = set_step;
+    return set_step(cmd);
+}
+
+static bool needs_subscriptions(const struct notify *n)
+{
+    for (size_t i = 0; i < n->request.group_count; i++)
+        if (n->request.groups[i].where == NOTIFY_SUBSCRIBED)
+            return true;
+    return (n->events & (NOTIFY_MAILBOX_NAME | NOTIFY_SUBSCRIPTION)) != 0;
+}
+
+/* Items that FETCH does not know: its parser is where the store is. */
+static bool is_fetchable(struct command *cmd, const char *items)
+{
+    struct leg *local = client_leg(cmd->client, NULL);
+
+    return items == NULL || local == NULL || local->ops->fetch_check(local, items) == 0;
+}
+
+enum step cmd_notify(struct command *cmd)
+{
+    struct notify_request request;
+    struct imap_args args;
+    struct notify *n;
+    int r;
+
+    if (leg_program()->local == NULL)
+        return command_no(cmd, "CANNOT", "Mailboxes of other servers are not watched");
+    command_args(cmd, &args);
+    r = notify_args_parse(&args, &request);
+    if (r == ERR_SYNTAX)
+        return command_bad(cmd, "%s", imap_args_error(&args));
+    if (r == ERR_UNSUPPORTED)
+        return command_no(cmd, "BADEVENT (" NOTIFY_EVENT_NAMES ")", "Unsupported event");
+    if (r == ERR_LIMIT)
+        return overflow(cmd);
+    if (!is_fetchable(cmd, request.fetch))
+        return command_bad(cmd, "Invalid items to fetch");
+    cmd->state = n = notify_new(cmd->client);
+    cmd->cleanup = notify_cleanup;
+    take_request(n, &request);
+    if (request.none)
+        return install(cmd);
+    cmd->step = needs_subscriptions(n) ? subscriptions_step : set_step;
+    return cmd->step(cmd);
+}

@@ -1,0 +1,262 @@
+#include "imap/session/notify-args.h"
+
+#include <string.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "lib/imapwire/out.h"
+
+static int fail(struct imap_args *args, const char *text)
+{
+    args->error = text;
+    return ERR_SYNTAX;
+}
+
+/* ---- fetch-att *(SP fetch-att), in brackets ---- */
+
+/* A string within it, quoted: it is to be read again, and may not hold a line's end then. */
+static int copy_string(struct imap_args *args, struct buf *to)
+{
+    const char *s;
+
+    if (imap_args_string(args, &s) < 0)
+        return ERR_SYNTAX;
+    if (!str_is_ascii(s, strlen(s)) || strpbrk(s, "\r\n") != NULL)
+        return fail(args, "Invalid string in a list of items");
+    imap_put_string(to, s, strlen(s));
+    return 0;
+}
+
+/* Copies up to the bracket that closes the first one.  What the items are, FETCH's own parser looks at. */
+static int read_fetch(struct imap_args *args, const char **fetch_r)
+{
+    char closing[NOTIFY_FETCH_DEPTH];
+    unsigned depth = 0;
+    struct buf text = BUF_INIT;
+    int r = 0;
+
+    do {
+        char c = imap_args_peek(args);
+
+        if (c == '"' || c == '{') {
+            r = copy_string(args, &text);
+            continue;
+        }
+        if (c < ' ' || c > '~' || text.len >= NOTIFY_FETCH_MAX) {
+            r = fail(args, "Invalid list of items");
+        } else if (c == '(' || c == '[') {
+            if (depth == NOTIFY_FETCH_DEPTH)
+                r = fail(args, "Too many brackets");
+            else
+                closing[depth++] = c == '(' ? ')' : ']';
+        } else if ((c == ')' || c == ']') && closing[--depth] != c) {
+            r = fail(args, "Brackets do not match");
+        }
+        if (r == 0)
+            buf_putc(&text, c);
+        if (r == 0)
+            r = imap_args_char(args, c);
+    } while (r == 0 && depth > 0);
+    if (r == 0)
+        *fetch_r = pool_strdup(args->pool, buf_cstr(&text));
+    buf_free(&text);
+    return r;
+}
+
+/* ---- events ---- */
+
+static const struct {
+    const char *name;
+    unsigned event;
+} events[] = {
+    {"MessageNew", NOTIFY_MESSAGE_NEW},
+    {"MessageExpunge", NOTIFY_MESSAGE_EXPUNGE},
+    {"FlagChange", NOTIFY_FLAG_CHANGE},
+    {"MailboxName", NOTIFY_MAILBOX_NAME},
+    {"SubscriptionChange", NOTIFY_SUBSCRIPTION},
+    {"MailboxMetadataChange", NOTIFY_MAILBOX_METADATA},
+    {"ServerMetadataChange", NOTIFY_SERVER_METADATA},
+};
+
+static unsigned event_of(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+        if (str_ieq(name, events[i].name))
+            return events[i].event;
+    return NOTIFY_UNSUPPORTED;
+}
+
+static bool is_selected(const struct notify_group *group)
+{
+    return group->where == NOTIFY_SELECTED || group->where == NOTIFY_SELECTED_DELAYED;
+}
+
+/* *annotations: AnnotationChange is among them, which demands the same as FlagChange. */
+static int read_event(struct imap_args *args, struct notify_request *request, struct notify_group *group,
+                      bool *annotations)
+{
+    const char *name;
+    unsigned event;
+
+    if (imap_args_atom(args, &name) < 0)
+        return ERR_SYNTAX;
+    event = event_of(name);
+    group->events |= event;
+    *annotations = *annotations || str_ieq(name, "AnnotationChange");
+    if (event != NOTIFY_MESSAGE_NEW || args->end - args->at < 2 || memcmp(args->at, " (", 2) != 0)
+        return 0;
+    if (!is_selected(group))
+        return fail(args, "Items to fetch are for the selected mailbox only");
+    imap_args_skip(args, ' ');
+    return read_fetch(args, &request->fetch);
+}
+
+/* Section 5: which events go with which. */
+static int check_events(struct imap_args *args, const struct notify_group *group, bool annotations)
+{
+    bool new = (group->events & NOTIFY_MESSAGE_NEW) != 0;
+    bool expunge = (group->events & NOTIFY_MESSAGE_EXPUNGE) != 0;
+    bool flags = (group->events & NOTIFY_FLAG_CHANGE) != 0 || annotations;
+
+    if (new != expunge)
+        return fail(args, "MessageNew and MessageExpunge go together");
+    if (flags && !new)
+        return fail(args, "FlagChange and AnnotationChange need MessageNew and MessageExpunge");
+    if (is_selected(group) && (group->events & ~(unsigned)(NOTIFY_MESSAGES | NOTIFY_UNSUPPORTED)) != 0)
+        return fail(args, "Only events of messages are for the selected mailbox");
+    return 0;
+}
+
+static int read_events(struct imap_args *args, struct notify_request *request, struct notify_group *group)
+{
+    bool annotations = false;
+    int r;
+
+    if (imap_args_word(args, "NONE"))
+        return 0;
+    r = imap_args_char(args, '(');
+    do {
+        if (r == 0)
+            r = read_event(args, request, group, &annotations);
+    } while (r == 0 && imap_args_skip(args, ' '));
+    if (r == 0)
+        r = imap_args_char(args, ')');
+    return r < 0 ? r : check_events(args, group, annotations);
+}
+
+/* ---- mailboxes ---- */
+
+static const struct {
+    const char *word;
+    enum notify_where where;
+} wheres[] = {
+    {"SELECTED", NOTIFY_SELECTED},     {"SELECTED-DELAYED", NOTIFY_SELECTED_DELAYED},
+    {"INBOXES", NOTIFY_PERSONAL},      {"PERSONAL", NOTIFY_PERSONAL},
+    {"SUBSCRIBED", NOTIFY_SUBSCRIBED}, {"SUBTREE", NOTIFY_SUBTREE},
+    {"MAILBOXES", NOTIFY_MAILBOXES},
+};
+
+static int read_where(struct imap_args *args, enum notify_where *where_r)
+{
+    const char *word;
+
+    if (imap_args_atom(args, &word) < 0)
+        return ERR_SYNTAX;
+    for (size_t i = 0; i < ARRAY_SIZE(wheres); i++)
+        if (str_ieq(word, wheres[i].word)) {
+            *where_r = wheres[i].where;
+            return 0;
+        }
+    return fail(args, "Unknown mailbox specifier");
+}
+
+/* One name, or several in brackets.  Those beyond `room` are read and counted, and not kept. */
+static int read_names(struct imap_args *args, struct notify_group *group, size_t *room)
+{
+    bool several, more = true;
+    const char *name;
+    int r = imap_args_space(args);
+
+    if (r < 0)
+        return r;
+    several = imap_args_skip(args, '(');
+    group->names = pool_alloc(args->pool, (several ? *room + 1 : 1) * sizeof(*group->names));
+    for (; r == 0 && more; more = several && imap_args_skip(args, ' ')) {
+        r = imap_args_mailbox(args, &name);
+        if (r == 0 && group->name_count <= *room)
+            group->names[group->name_count++] = name;
+    }
+    if (r == 0 && several)
+        r = imap_args_char(args, ')');
+    if (r == 0 && group->name_count > *room)
+        return ERR_LIMIT;
+    *room -= r == 0 ? group->name_count : 0;
+    return r;
+}
+
+/* ---- groups ---- */
+
+static int read_group(struct imap_args *args, struct notify_request *request, struct notify_group *group,
+                      size_t *room)
+{
+    int r = imap_args_char(args, '(');
+
+    if (r == 0)
+        r = read_where(args, &group->where);
+    if (r == 0 && (group->where == NOTIFY_SUBTREE || group->where == NOTIFY_MAILBOXES))
+        r = read_names(args, group, room);
+    if (r == 0)
+        r = imap_args_space(args);
+    if (r == 0)
+        r = read_events(args, request, group);
+    return r == 0 ? imap_args_char(args, ')') : r;
+}
+
+static bool has_selected(const struct notify_request *request)
+{
+    for (size_t i = 0; i < request->group_count; i++)
+        if (is_selected(&request->groups[i]))
+            return true;
+    return false;
+}
+
+static int read_set(struct imap_args *args, struct notify_request *request)
+{
+    size_t room = NOTIFY_NAMES_MAX;
+    bool unsupported = false;
+    int r = imap_args_space(args);
+
+    if (r == 0 && imap_args_word(args, "STATUS")) {
+        request->status = true;
+        r = imap_args_space(args);
+    }
+    request->groups = pool_alloc(args->pool, NOTIFY_GROUPS_MAX * sizeof(*request->groups));
+    do {
+        struct notify_group group = {.events = 0};
+
+        if (r == 0 && request->group_count == NOTIFY_GROUPS_MAX)
+            r = ERR_LIMIT;
+        if (r == 0)
+            r = read_group(args, request, &group, &room);
+        if (r == 0 && is_selected(&group) && has_selected(request))
+            r = fail(args, "SELECTED and SELECTED-DELAYED may stand once");
+        if (r == 0)
+            request->groups[request->group_count++] = group;
+        unsupported = unsupported || (group.events & NOTIFY_UNSUPPORTED) != 0;
+    } while (r == 0 && imap_args_skip(args, ' '));
+    if (r == 0)
+        r = imap_args_end(args);
+    return r == 0 && unsupported ? ERR_UNSUPPORTED : r;
+}
+
+int notify_args_parse(struct imap_args *args, struct notify_request *request)
+{
+    *request = (struct notify_request){.none = false};
+    if (imap_args_word(args, "NONE")) {
+        request->none = true;
+        return imap_args_end(args);
+    }
+    return imap_args_word(args, "SET") ? read_set(args, request) : fail(args, "Expected SET or NONE");
+}

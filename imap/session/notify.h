@@ -1,0 +1,40 @@
+/* notify.h: NOTIFY (RFC 5465): what a client wants to be told of all the time.
+ *
+ * A client that has never said NOTIFY is told of its selected mailbox as RFC 3501 has it.  With NOTIFY it is told of what
+ * it asked for, between commands and in IDLE too.  What is watched costs a parked session some memory and no thread: the
+ * kernel tells of local mailboxes (session_file of lib/engine), the hub of names, subscriptions and annotations
+ * (notify-hub.h), other servers of theirs. */
+#ifndef IMAP_SESSION_NOTIFY_H
+#define IMAP_SESSION_NOTIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "imap/session/notify-args.h"
+
+struct client;
+struct command;
+
+enum { NOTIFY_MAILBOXES_MAX = 1000 /* that a session watches */ };
+
+/* Which NOTIFY_MESSAGES events of the selected mailbox the client wants to be told of: all of them before NOTIFY. */
+unsigned notify_selected(const struct client *c);
+/* Is what the selected mailbox's server says between commands for the client?  `expunge`: EXPUNGE too. */
+bool notify_is_immediate(const struct client *c, bool expunge);
+/* The items that the client wants of new messages in the selected mailbox, "(UID FLAGS)"; NULL: none. */
+const char *notify_fetch(const struct client *c);
+
+/* Tells what there is to tell now, while no command runs or in IDLE; true: there may be more to do at once, or when the
+ * output has drained.  False: the session may wait, until notify_deadline() at the latest. */
+bool notify_step(struct client *c);
+int64_t notify_deadline(const struct client *c);
+/* Is it in the middle of something, so that no command may begin? */
+bool notify_is_busy(const struct client *c);
+
+/* A command of the client's own is about to be answered: what it did itself is no news (section 5). */
+void notify_absorb(struct client *c, struct command *cmd);
+
+/* Ends it, as if it had never been said. */
+void notify_free(struct client *c);
+
+#endif
