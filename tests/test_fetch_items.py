@@ -16,8 +16,52 @@ def c(served):
 def ids(c, uids="1:*"):
     r = c.ok("UID FETCH %s (EMAILID THREADID)" % uids)
     for u in r.untagged:
-        assert re.search(rb"THREADID NIL\)$", u)
+        assert re.search(rb"THREADID \(T[0-9a-f]{16}\)\)$", u)
     return {int(m.group(1)): m.group(2).decode() for m in r.find(rb"UID (\d+) EMAILID \(([A-Za-z0-9_-]{1,255})\)")}
+
+
+def threads(c):
+    """{uid: THREADID} of the selected mailbox."""
+    return {int(m.group(1)): m.group(2).decode() for m in c.ok("UID FETCH 1:* THREADID").find(rb"UID (\d+) THREADID \((\S+)\)\)$")}
+
+
+def test_threadid(served):
+    """One name for what belongs together, in whichever mailbox, on whichever server."""
+
+    def mail(own, **fields):
+        head = "".join("%s: %s\r\n" % (k.replace("_", "-"), v) for k, v in fields.items())
+        head += "Message-ID: <%s@example.org>\r\n" % own if own else ""
+        return ("From: a@example.org\r\nSubject: s\r\n%s\r\ntext\r\n" % head).encode()
+
+    c, b = served.imap("fred"), served.imap("bob")
+    b.ok("SETACL INBOX fred lrswite")
+    for data in (
+        mail("root"),
+        mail("first", In_Reply_To="<root@example.org>"),
+        mail("second", References="<root@example.org> <first@example.org>", In_Reply_To="<first@example.org>"),
+        mail("other"),
+        mail("third", References="\r\n <root@example.org>\r\n\t<second@example.org>"),
+        mail(""),
+        mail("", X="y"),
+        mail("odd", References="nothing", In_Reply_To="your message of Monday <other@example.org>"),
+    ):
+        c.append("INBOX", data)
+    c.ok("SELECT INBOX")
+    t = threads(c)
+    assert t[1] == t[2] == t[3] == t[5]
+    assert t[4] == t[8]
+    assert len({t[1], t[4], t[6], t[7]}) == 4
+    assert c.uids("THREADID " + t[1]) == [1, 2, 3, 5]
+    assert c.uids("NOT THREADID %s NOT THREADID %s" % (t[1], t[4])) == [6, 7]
+    # as they are elsewhere
+    c.ok("CREATE There")
+    c.ok("COPY 6 There")
+    c.ok('UID COPY 3,6 "Other Users/bob"')
+    b.append("INBOX", mail("fourth", References="<root@example.org> <lost@example.org>"))
+    c.ok("SELECT There")
+    assert threads(c) == {1: t[6]}
+    c.ok('SELECT "Other Users/bob"')
+    assert threads(c) == {1: t[1], 2: t[6], 3: t[1]}
 
 
 def test_objectid(served):
@@ -41,6 +85,7 @@ def test_objectid(served):
     assert c.ok("SEARCH EMAILID Mnone").untagged == [b"* SEARCH"]
     assert c.ok("SEARCH EMAILID %s" % found[1].lower()).untagged == [b"* SEARCH"]
     assert c.ok("SEARCH THREADID T1").untagged == [b"* SEARCH"]
+    assert c.ok("SEARCH THREADID T0000000000000000").untagged == [b"* SEARCH"]
     assert c.ok("SEARCH OR EMAILID %s THREADID %s" % ("M" * 255, "T" * 255)).untagged == [b"* SEARCH"]
     c.bad("SEARCH EMAILID %s" % ("M" * 256))
     c.bad("SEARCH THREADID %s" % ("T" * 256))

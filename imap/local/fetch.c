@@ -265,7 +265,8 @@ static int put_item(struct local_leg *l, struct fetch *f, const struct fetch_ite
         buf_putc(&f->line, ')');
         return 0;
     case FETCH_THREADID:
-        buf_puts(&f->line, "THREADID NIL");
+        buf_puts(&f->line, "THREADID ");
+        local_put_threadid(&m->record, &f->line);
         return 0;
     case FETCH_SAVEDATE:
         mail_date_time_format(date, m->record.save_date, 0);

@@ -166,6 +166,30 @@ bool local_read_emailid(const char *id, unsigned char guid_r[GUID_SIZE])
     return true;
 }
 
+enum { THREADID_DIGITS = 16 };
+
+void local_put_threadid(const struct mailbox_record *record, struct buf *to)
+{
+    if (record->thread_id == 0)
+        buf_puts(to, "NIL");
+    else
+        buf_printf(to, "(T%0*llx)", THREADID_DIGITS, (unsigned long long)record->thread_id);
+}
+
+uint64_t local_read_threadid(const char *id)
+{
+    uint64_t thread = 0;
+
+    if (id[0] != 'T' || strlen(id) != 1 + THREADID_DIGITS)
+        return 0;
+    for (unsigned i = 1; i <= THREADID_DIGITS; i++) {
+        if (digit_of(id[i]) < 0)
+            return 0;
+        thread = thread << 4 | (uint64_t)digit_of(id[i]);
+    }
+    return thread;
+}
+
 void local_put_modseq(struct local_leg *l, uint64_t modseq, struct buf *to)
 {
     buf_printf(to, "MODSEQ (%llu)", (unsigned long long)modseq);

@@ -119,6 +119,10 @@ void local_put_emailid(const struct mailbox_record *record, struct buf *to);
 /* The GUID that it is made of; false: it is none of ours. */
 bool local_read_emailid(const char *id, unsigned char guid_r[GUID_SIZE]);
 
+/* Appends a message's THREADID (RFC 8474 section 5.2), "(T...)" or NIL; and the thread of one: 0: it is none of ours. */
+void local_put_threadid(const struct mailbox_record *record, struct buf *to);
+uint64_t local_read_threadid(const char *id);
+
 /* Appends "MODSEQ (n)" and notes that it was told. */
 void local_put_modseq(struct local_leg *l, uint64_t modseq, struct buf *to);
 

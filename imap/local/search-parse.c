@@ -70,7 +70,7 @@ static const struct key {
     {"SMALLER", KEY_NUMBER, SEARCH_SMALLER, 0, false, NULL, NULL},
     {"SUBJECT", KEY_FIELD, SEARCH_HEADER, 0, false, "Subject", NULL},
     {"TEXT", KEY_TEXT, SEARCH_TEXT, 0, false, NULL, NULL},
-    {"THREADID", KEY_THREADID, SEARCH_GUID, 0, false, NULL, "OBJECTID"}, /* no message has one */
+    {"THREADID", KEY_THREADID, SEARCH_THREAD, 0, false, NULL, "OBJECTID"},
     {"TO", KEY_FIELD, SEARCH_HEADER, 0, false, "To", NULL},
     {"UNANSWERED", KEY_PLAIN, SEARCH_FLAG, RECORD_ANSWERED, true, NULL, NULL},
     {"UNDELETED", KEY_PLAIN, SEARCH_FLAG, RECORD_DELETED, true, NULL, NULL},
@@ -167,6 +167,15 @@ static int read_emailid(struct search_program *p, struct search_node *n)
     return r;
 }
 
+static int read_threadid(struct search_program *p, struct search_node *n)
+{
+    const char *id;
+    int r = read_objectid(p, &id);
+
+    n->number = r == 0 ? local_read_threadid(id) : 0;
+    return r;
+}
+
 /* The arguments of a key of the table. */
 static int read_arguments(struct search_program *p, const struct key *key, struct search_node *n)
 {
@@ -189,7 +198,7 @@ static int read_arguments(struct search_program *p, const struct key *key, struc
     case KEY_EMAILID:
         return read_emailid(p, n);
     case KEY_THREADID:
-        return read_objectid(p, &n->text);
+        return read_threadid(p, n);
     }
     return ERR_SYNTAX;
 }

@@ -18,6 +18,7 @@
 #include "lib/mail/date.h"
 #include "lib/mail/header.h"
 #include "lib/mail/section.h"
+#include "lib/mail/text.h"
 #include "lib/mail/wire.h"
 
 #define CACHE_CRC_AT  12                 /* what the checksum covers begins here */
@@ -205,6 +206,40 @@ static void find_date(const char *data, size_t header_size, struct cache_facts *
         mail_date_parse(field.value, field.value_len, &facts->sent_date, &facts->sent_zone) == 0;
 }
 
+/* Its first 8 bytes. */
+static uint64_t id_of_digest(const unsigned char *digest)
+{
+    uint64_t id = 0;
+
+    for (int i = 0; i < 8; i++)
+        id = id << 8 | digest[i];
+    return id != 0 ? id : 1;
+}
+
+/* A thread has the name of its first message: which References begins with (RFC 5322 3.6.4), or which this one answers,
+ * or which it is.  So it is the same in every mailbox and on every server, and never changes. */
+static void find_thread(struct pool *pool, const char *data, size_t header_size, struct cache_facts *facts)
+{
+    static const char *const fields[] = {"References", "In-Reply-To", "Message-ID"};
+    unsigned char digest[DIGEST_SHA1_SIZE];
+    struct mail_field field;
+    const char *id = NULL;
+
+    for (size_t i = 0; id == NULL && i < ARRAY_SIZE(fields); i++)
+        if (mail_header_find(data, header_size, fields[i], &field))
+            id = mail_message_id(pool, field.value, field.value_len);
+    facts->thread_id = 0;
+    if (id == NULL)
+        return;
+    digest_sha1(id, strlen(id), digest);
+    facts->thread_id = id_of_digest(digest);
+}
+
+uint64_t cache_thread_id(const struct cache_facts *facts, const unsigned char guid[GUID_SIZE])
+{
+    return facts->thread_id != 0 ? facts->thread_id : id_of_digest(guid);
+}
+
 static uint32_t count_lines(const char *data, size_t n)
 {
     uint32_t lines = 0;
@@ -245,5 +280,6 @@ void cache_build(struct buf *entry, const char *data, size_t n, struct cache_fac
     facts_r->header_bytes = (uint32_t)root->header_size;
     facts_r->lines = count_lines(data, n);
     find_date(data, root->header_size, facts_r);
+    find_thread(pool, data, root->header_size, facts_r);
     pool_free(&pool);
 }

@@ -177,6 +177,7 @@ static void fill_record(struct mailbox_record *record, const struct file_map *ma
     record->sent_date = facts->has_sent_date ? facts->sent_date : map->mtime;
     record->sent_zone = (int16_t)(facts->has_sent_date ? facts->sent_zone : 0);
     digest_sha1(map->data, map->size, record->guid);
+    record->thread_id = cache_thread_id(facts, record->guid);
 }
 
 int message_file_examine(struct mailbox *m, uint32_t uid, struct mailbox_record *record, struct buf *entry)

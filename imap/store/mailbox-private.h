@@ -184,7 +184,10 @@ struct cache_facts {
     int64_t sent_date; /* if has_sent_date */
     int sent_zone;
     bool has_sent_date;
+    uint64_t thread_id; /* by the ids of its header; 0: it has none */
 };
+/* The thread of a message, by those facts and its GUID (doc/formats/mailbox.md); never 0. */
+uint64_t cache_thread_id(const struct cache_facts *facts, const unsigned char guid[GUID_SIZE]);
 void cache_build(struct buf *entry, const char *data, size_t n, struct cache_facts *facts_r);
 /* Reads and verifies the entry of a record: 0 with the entry in `to`; ERR_CORRUPT; ERR_IO. */
 int cache_read(struct mailbox *m, const struct mailbox_record *record, struct buf *to);

@@ -275,6 +275,8 @@ static bool match_record(const struct view_message *m, const struct search_node 
         return r->internal_date <= n->day;
     case SEARCH_YOUNGER:
         return r->internal_date >= n->day;
+    case SEARCH_THREAD:
+        return n->number != 0 && m->record.thread_id == n->number;
     case SEARCH_GUID:
         return n->name != NULL && memcmp(r->guid, n->name, GUID_SIZE) == 0;
     default:

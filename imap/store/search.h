@@ -40,6 +40,7 @@ enum search_op {
     SEARCH_SAVEDON,
     SEARCH_SAVEDSINCE,
     SEARCH_GUID,   /* `name`: its GUID_SIZE bytes; NULL: of no message */
+    SEARCH_THREAD, /* `number`: its thread; 0: of no message */
     SEARCH_HEADER, /* `name`, `text` ("" : is there at all): substring of a field, decoded */
     SEARCH_BODY,   /* `text`: substring of the text parts, decoded */
     SEARCH_TEXT    /* `text`: of header or body */

@@ -177,6 +177,7 @@ void stage_fill(const struct stage *s, struct mailbox_record *record)
     record->size = s->info.size;
     record->lines = s->info.lines;
     memcpy(record->guid, s->info.guid, GUID_SIZE);
+    record->thread_id = cache_thread_id(&s->facts, record->guid);
     if (s->facts.has_sent_date) {
         record->sent_date = s->facts.sent_date;
         record->sent_zone = (int16_t)s->facts.sent_zone;
