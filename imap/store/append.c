@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "imap/store/annotate-private.h"
 #include "imap/store/arrive-private.h"
 #include "imap/store/seen.h"
 #include "imap/store/stage-private.h"
@@ -141,6 +142,31 @@ static void append_entry(struct arrivals *arrivals, size_t i, struct mailbox *m,
     buf_append(to, a->entrants[i].stage->entry.data, a->entrants[i].stage->entry.len);
 }
 
+/* What a message has from its beginning. */
+static int append_annotate(struct arrivals *arrivals, size_t i, struct buf *to)
+{
+    struct append *a = arrivals->context;
+    const struct append_message *how = &a->entrants[i].how;
+    struct annotate_items items = {0};
+    struct pool *pool;
+
+    if (how->annotation_count == 0)
+        return 0;
+    pool = pool_new(0);
+    annotate_apply(&items, how->annotations, how->annotation_count, arrivals->modseq, pool);
+    annotate_encode(&items, to);
+    pool_free(&pool);
+    return 0;
+}
+
+static bool has_annotations(const struct append *a)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (a->entrants[i].how.annotation_count > 0)
+            return true;
+    return false;
+}
+
 /* A private reader's \Seen of what was appended. */
 static int write_seen(struct append *a, uint32_t first_uid)
 {
@@ -168,6 +194,7 @@ int append_commit(struct append **append, enum quota_mode quota, struct append_r
         .sync = append_sync,
         .fill = append_fill,
         .entry = append_entry,
+        .annotate = has_annotations(a) ? append_annotate : NULL,
         .context = a,
     };
     int r = a->count == 0 ? 0 : arrive(a->mailbox, &arrivals);

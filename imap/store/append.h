@@ -15,6 +15,8 @@
 #include "imap/store/stage.h"
 #include "imap/store/uidset.h"
 
+struct annotate_change;
+
 /* How a message enters. */
 struct append_message {
     uint32_t system;             /* RECORD_SEEN...: system flags */
@@ -22,7 +24,9 @@ struct append_message {
     int64_t internal_date;       /* seconds; used if has_internal_date, else now */
     int internal_zone;           /* minutes east of UTC */
     bool has_internal_date;
-    int64_t save_date; /* 0: now */
+    int64_t save_date;                         /* 0: now */
+    const struct annotate_change *annotations; /* annotate_check() says yes to them; live until the commit */
+    size_t annotation_count;
 };
 
 struct append_result {

@@ -18,6 +18,8 @@ struct arrivals {
     int (*fill)(struct arrivals *a, size_t i, struct mailbox *m, struct mailbox_record *record);
     /* The cache entry of the message filled last; may leave it empty. */
     void (*entry)(struct arrivals *a, size_t i, struct mailbox *m, struct buf *to);
+    /* Its annotations, as bytes of annotate_encode(), with modseq a->modseq; may leave it empty; may be NULL. */
+    int (*annotate)(struct arrivals *a, size_t i, struct buf *to);
     /* Before anything is changed, and when all is on disk; may be NULL. */
     int (*admit)(struct arrivals *a);
     void (*done)(struct arrivals *a);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imap/store/annotate-private.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -19,8 +20,33 @@ static int link_all(struct arrivals *a, struct mailbox *m, uint32_t *linked_r)
     return a->sync(a, m);
 }
 
+/* ---- annotations: on the disk before any record ---- */
+
+static int write_annotations(struct arrivals *a, struct mailbox *m, struct annotate_place *places)
+{
+    struct buf bytes = BUF_INIT;
+    bool some = false;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < a->count; i++) {
+        struct mailbox_record record = {.uid = a->first_uid + (uint32_t)i};
+
+        buf_reset(&bytes);
+        r = a->annotate(a, i, &bytes);
+        if (r == 0)
+            r = annotate_append(m, &bytes, &record);
+        places[i] = (struct annotate_place){record.uid, record.annotation_size, record.annotation_offset};
+        some |= bytes.len > 0;
+    }
+    buf_free(&bytes);
+    return r == 0 && some ? annotate_sync(m) : r;
+}
+
+/* ---- records ---- */
+
 /* Records [from, from + n) of the arrivals, with their cache entries. */
-static int write_batch(struct arrivals *a, struct mailbox *m, size_t from, uint32_t n)
+static int write_batch(struct arrivals *a, struct mailbox *m, const struct annotate_place *places,
+                       size_t from, uint32_t n)
 {
     struct mailbox_record batch[RECORD_BATCH];
     struct buf entry = BUF_INIT;
@@ -36,6 +62,10 @@ static int write_batch(struct arrivals *a, struct mailbox *m, size_t from, uint3
         if (r < 0)
             break;
         record->modseq = record->created_modseq = a->modseq;
+        if (places != NULL) {
+            record->annotation_offset = places[from + i].offset;
+            record->annotation_size = places[from + i].size;
+        }
         record->last_updated = now;
         if (record->save_date == 0)
             record->save_date = now;
@@ -54,11 +84,14 @@ static int write_batch(struct arrivals *a, struct mailbox *m, size_t from, uint3
 
 static int write_index(struct arrivals *a, struct mailbox *m)
 {
-    int r = 0;
+    struct annotate_place *places = a->annotate != NULL ? xcalloc(a->count, sizeof(*places)) : NULL;
+    int r = places != NULL ? write_annotations(a, m, places) : 0;
 
     m->next.highest_modseq = a->modseq;
     for (size_t at = 0; r == 0 && at < a->count; at += RECORD_BATCH)
-        r = write_batch(a, m, at, (uint32_t)(a->count - at < RECORD_BATCH ? a->count - at : RECORD_BATCH));
+        r = write_batch(a, m, places, at,
+                        (uint32_t)(a->count - at < RECORD_BATCH ? a->count - at : RECORD_BATCH));
+    free(places);
     if (r < 0)
         return r;
     m->next.last_uid += (uint32_t)a->count;

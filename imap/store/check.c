@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "imap/store/annotate-private.h"
 #include "imap/store/mailbox-private.h"
 #include "imap/store/recover.h"
 #include "lib/base/error.h"
@@ -135,7 +136,7 @@ static int check_locked(struct check *c, bool recover)
 
 /* ---- contents, without a lock: message files do not change ---- */
 
-/* 1: the message is not what its record says; 2: its cache entry is damaged; both: 3. */
+/* 1: the message is not what its record says; 2: its cache entry is damaged, or its annotations are; both: 3. */
 static int compare(struct mailbox *m, const struct mailbox_record *r)
 {
     struct mailbox_record real;
@@ -149,6 +150,9 @@ static int compare(struct mailbox *m, const struct mailbox_record *r)
         if (r->cache_size != 0 && cache_read(m, r, &entry) < 0)
             differs |= 2;
     }
+    buf_reset(&entry);
+    if (annotate_read_raw(m, r, &entry) < 0)
+        differs |= 2;
     buf_free(&entry);
     return differs;
 }

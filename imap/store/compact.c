@@ -1,6 +1,7 @@
 /* compact.c: index and cache without what was expunged long ago. */
 #include <stdlib.h>
 
+#include "imap/store/annotate-private.h"
 #include "imap/store/expunge.h"
 #include "imap/store/mailbox-private.h"
 #include "lib/base/clock.h"
@@ -96,7 +97,7 @@ static int compact_locked(struct compaction *c)
 {
     int r = look(c);
 
-    if (r < 0 || (c->removed.count == 0 && c->unused == 0))
+    if (r < 0 || (c->removed.count == 0 && c->unused == 0 && !annotate_is_wasteful(c->m)))
         return r;
     r = rewrite_begin(c->m, &c->w);
     if (r < 0)
@@ -153,10 +154,12 @@ int mailbox_maintain(struct mailbox *m)
 {
     const struct mailbox_header *h = mailbox_header(m);
 
-    if (m->store->options.expunge_mode != STORE_EXPUNGE_IMMEDIATE)
+    bool expunged = m->store->options.expunge_mode == STORE_EXPUNGE_IMMEDIATE &&
+                    h->expunged >= MAINTAIN_MIN && h->expunged >= h->records / 4;
+
+    if (h->last_compact > clock_wall() - MAINTAIN_EVERY)
         return 0;
-    if (h->expunged < MAINTAIN_MIN || h->expunged < h->records / 4 ||
-        h->last_compact > clock_wall() - MAINTAIN_EVERY)
+    if (!expunged && (m->annotate_fd < 0 || !annotate_is_wasteful(m)))
         return 0;
-    return compact(m, INT64_MAX, false, 0, NULL, NULL);
+    return compact(m, expunged ? INT64_MAX : INT64_MIN, false, 0, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "imap/store/annotate-private.h"
 #include "imap/store/arrive-private.h"
 #include "imap/store/seen.h"
 #include "imap/store/stage-private.h"
@@ -201,6 +202,45 @@ static void copy_entry(struct arrivals *a, size_t i, struct mailbox *m, struct b
         buf_reset(to); /* made anew when it is asked for */
 }
 
+/* RFC 5257 section 4.6: the shared ones, and the user's own.  What is damaged at the source is lost. */
+static int copy_annotations(struct arrivals *a, size_t i, struct buf *to)
+{
+    struct copying *c = a->context;
+    struct annotate_items items;
+    struct pool *pool;
+    size_t kept = 0;
+    int r;
+
+    if (c->records[i].annotation_size == 0)
+        return 0;
+    pool = pool_new(0);
+    r = annotate_read(c->source, &c->records[i], pool, &items);
+    for (size_t k = 0; r == 0 && k < items.count; k++) {
+        struct annotate_item *item = &items.items[k];
+        bool keeps = *item->owner == '\0'
+                         ? c->options->may_annotate
+                         : c->options->annotator != NULL && strcmp(item->owner, c->options->annotator) == 0;
+
+        if (!keeps || item->value == NULL)
+            continue;
+        item->modseq = a->modseq;
+        items.items[kept++] = *item;
+    }
+    items.count = kept;
+    if (r == 0)
+        annotate_encode(&items, to);
+    pool_free(&pool);
+    return r == ERR_CORRUPT ? 0 : r;
+}
+
+static bool has_annotations(const struct copying *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->records[i].annotation_size != 0)
+            return true;
+    return false;
+}
+
 /* ---- the whole ---- */
 
 static int tell(const struct copying *c, const struct arrivals *a, struct copy_result *result)
@@ -246,6 +286,7 @@ static int copy(struct copying *c, const struct uid_set *uids, struct mailbox *t
         return r;
     a.count = c->count;
     a.bytes = c->bytes;
+    a.annotate = has_annotations(c) ? copy_annotations : NULL;
     result->uidvalidity = to->header.uidvalidity;
     if (c->count == 0)
         return 0;

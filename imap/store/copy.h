@@ -15,6 +15,8 @@ struct copy_options {
     bool may_deleted;                    /* ACL `t`: \Deleted */
     bool may_flags;                      /* ACL `w`: all others */
     const struct mailbox_reader *reader; /* whose \Seen in the destination */
+    bool may_annotate;                   /* ACL `n`: shared annotations */
+    const char *annotator;               /* whose private ones are kept (ACL `r`); NULL: nobody's */
 };
 
 /* For COPYUID: source and destination UIDs correspond in ascending order. */

@@ -64,7 +64,7 @@ struct mailbox *mailbox_new(struct store *store, const char *partition, const ch
     m->partition = xstrdup(partition);
     str_copy(m->id, sizeof(m->id), id);
     m->dir = dir;
-    m->fd = m->dir_fd = m->cache_fd = -1;
+    m->fd = m->dir_fd = m->cache_fd = m->annotate_fd = -1;
     return m;
 }
 
@@ -99,6 +99,7 @@ void mailbox_close(struct mailbox **mailbox)
     close_fd(&m->fd);
     close_fd(&m->dir_fd);
     close_fd(&m->cache_fd);
+    close_fd(&m->annotate_fd);
     forget_flag_names(m);
     free(m->partition);
     free(m->dir);
@@ -113,6 +114,7 @@ int mailbox_open_index(struct mailbox *m)
 
     close_fd(&m->fd);
     close_fd(&m->cache_fd);
+    close_fd(&m->annotate_fd);
     m->incarnation++;
     m->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     free(path);

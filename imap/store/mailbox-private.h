@@ -29,7 +29,9 @@ struct mailbox {
     int dir_fd;                /* -1 until needed */
     int cache_fd;              /* -1 until needed */
     uint32_t cache_generation; /* of cache_fd */
-    uint32_t incarnation;      /* grows when another index file was opened: record numbers are others */
+    int annotate_fd;           /* -1 until needed */
+    uint32_t annotate_generation;
+    uint32_t incarnation; /* grows when another index file was opened: record numbers are others */
     struct mailbox_header header;
     char *flag_names[USER_FLAGS_MAX]; /* read so far */
     uint32_t flag_names_of;           /* the incarnation that they were compared with last */
@@ -109,6 +111,9 @@ struct rewriter {
     uint32_t in_batch;
     uint64_t cache_at;
     struct buf cache; /* not written yet */
+    int annotate_fd;  /* -1 until some message has annotations */
+    uint64_t annotate_at;
+    struct buf annotations; /* not written yet */
 };
 /* Within a transaction.  The header begins as m->next with the next cache generation and no records. */
 int rewrite_begin(struct mailbox *m, struct rewriter *w);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "imap/store/annotate-private.h"
 #include "imap/store/le-private.h"
 #include "imap/store/mailbox-private.h"
 #include "imap/store/quota.h"
@@ -32,6 +33,7 @@ struct reconstruction {
     uint32_t last_uid; /* of any record or file */
     struct rewriter w;
     struct buf entry;
+    struct annotate_map annotations;
 };
 
 /* ---- gathering ---- */
@@ -237,8 +239,19 @@ static int examine(struct reconstruction *rc, const struct mailbox_record *old, 
     return 0;
 }
 
+/* A place that is right stays; else the file is asked. */
+static void find_annotations(struct reconstruction *rc, struct mailbox_record *record)
+{
+    struct buf bytes = BUF_INIT;
+
+    if (record->annotation_size == 0 || annotate_read_raw(rc->m, record, &bytes) < 0)
+        annotate_recover(rc->m, &rc->annotations, record);
+    buf_free(&bytes);
+}
+
 static int add(struct reconstruction *rc, struct mailbox_record *record, bool with_entry)
 {
+    find_annotations(rc, record);
     if (record->uid > rc->w.header.last_uid)
         rc->w.header.last_uid = record->uid;
     rc->report->messages += !(record->system & RECORD_EXPUNGED);
@@ -396,6 +409,7 @@ int mailbox_reconstruct(struct store *store, const char *partition, const char *
     free(rc->records);
     free(rc->files);
     free(rc->old_names);
+    annotate_map_free(&rc->annotations);
     buf_free(&rc->entry);
     buf_free(&dir);
     free(rc);

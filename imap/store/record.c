@@ -229,12 +229,14 @@ void totals_add(struct mailbox_header *h, const struct mailbox_record *r, uint32
     }
     count_flags(h, r, 1);
     h->storage += r->size;
+    h->annotation_storage += r->annotation_size;
 }
 
 void totals_remove(struct mailbox_header *h, const struct mailbox_record *r)
 {
     count_flags(h, r, (uint32_t)-1);
     h->storage -= r->size;
+    h->annotation_storage -= r->annotation_size;
 }
 
 void totals_add_expunged(struct mailbox_header *h, const struct mailbox_record *r, uint32_t number)
@@ -250,7 +252,7 @@ void totals_clear(struct mailbox_header *h)
 {
     h->exists = h->expunged = h->unseen = h->answered = h->flagged = h->deleted = h->draft = 0;
     h->first_unseen = h->first_unseen_uid = h->first_expunged = 0;
-    h->storage = h->expunged_storage = 0;
+    h->storage = h->expunged_storage = h->annotation_storage = 0;
     memset(h->flag_totals, 0, sizeof(h->flag_totals));
 }
 

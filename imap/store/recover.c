@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "imap/store/annotate-private.h"
 #include "imap/store/mailbox-private.h"
 #include "imap/store/quota.h"
 #include "lib/base/clock.h"
@@ -29,6 +30,7 @@ struct recovery {
     bool files_listed;
     uint32_t mended, rebuilt, lost;
     struct buf entry;
+    struct annotate_map annotations;
 };
 
 static int list_files(struct recovery *rec)
@@ -131,6 +133,8 @@ static int check_record(struct recovery *rec, uint32_t number, bool bad, bool ba
                         message_file_from_stage(rec->m, record->uid, record->guid) == 0);
         rec->mended++;
     }
+    if (bad)
+        annotate_recover(rec->m, &rec->annotations, record);
     if (record->uid <= rec->last_uid)
         return ERR_CORRUPT;
     if ((rec->state & INDEX_OTHER_BOOT) && !(record->system & RECORD_EXPUNGED) && !bad_fixed &&
@@ -267,6 +271,7 @@ int index_recover(struct mailbox *m, unsigned state)
     }
     free(rec.files);
     buf_free(&rec.entry);
+    annotate_map_free(&rec.annotations);
     return r;
 }
 

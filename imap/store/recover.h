@@ -33,7 +33,7 @@ struct mailbox_findings {
     uint32_t missing;  /* messages without a file */
     uint32_t unknown;  /* message files without a record, those of unfinished appends left out */
     uint32_t contents; /* files that are not what their record says */
-    uint32_t cache;    /* damaged cache entries */
+    uint32_t cache;    /* damaged cache entries, or annotations */
 };
 bool mailbox_findings_any(const struct mailbox_findings *findings);
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "imap/store/annotate-private.h"
 #include "imap/store/mailbox-private.h"
 #include "imap/store/stage-private.h"
 #include "lib/base/error.h"
@@ -162,6 +163,20 @@ static int bring_rest(struct relocation *r)
     return result;
 }
 
+static int bring_annotations(struct relocation *r)
+{
+    char name[32];
+    int from, result;
+
+    annotate_name(name, r->m->header.cache_generation);
+    from = openat(mailbox_dir_fd(r->m), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (from < 0)
+        return errno == ENOENT ? 0 : error_from_errno(errno);
+    result = copy_as(from, r->to_fd, name);
+    close(from);
+    return result;
+}
+
 /* The cache can be made anew: one that is not there is no reason to stay. */
 static int bring_index(struct relocation *r)
 {
@@ -173,6 +188,8 @@ static int bring_index(struct relocation *r)
     result = cache < 0 ? 0 : copy_as(cache, r->to_fd, name);
     if (cache >= 0)
         close(cache);
+    if (result == 0)
+        result = bring_annotations(r);
     return result == 0 ? copy_as(r->m->fd, r->to_fd, "index") : result;
 }
 

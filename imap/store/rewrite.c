@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "imap/store/annotate-private.h"
 #include "imap/store/le-private.h"
 #include "imap/store/mailbox-private.h"
 #include "lib/base/clock.h"
@@ -35,7 +36,7 @@ int rewrite_begin(struct mailbox *m, struct rewriter *w)
     BUG_ON(m->lock == NULL);
     memset(w, 0, sizeof(*w));
     w->m = m;
-    w->fd = w->cache_fd = -1;
+    w->fd = w->cache_fd = w->annotate_fd = -1;
     w->header = m->next;
     w->header.cache_generation++;
     w->header.records = 0;
@@ -49,6 +50,8 @@ int rewrite_begin(struct mailbox *m, struct rewriter *w)
     if (w->fd < 0)
         return error_from_errno(errno);
     r = lock_acquire(w->fd, LOCK_EXCLUSIVE, 0, &w->lock);
+    if (r == 0) /* of one that was killed */
+        r = annotate_unlink(dir, w->header.cache_generation);
     if (r == 0)
         r = cache_create(dir, w->header.cache_generation);
     if (r >= 0) {
@@ -67,6 +70,44 @@ static int flush_cache(struct rewriter *w)
     w->cache_at += w->cache.len;
     buf_reset(&w->cache);
     return r;
+}
+
+static int flush_annotations(struct rewriter *w)
+{
+    int r = 0;
+
+    if (w->annotations.len > 0)
+        r = file_pwrite(w->annotate_fd, w->annotations.data, w->annotations.len, (int64_t)w->annotate_at);
+    w->annotate_at += w->annotations.len;
+    buf_reset(&w->annotations);
+    return r;
+}
+
+static int begin_annotations(struct rewriter *w)
+{
+    int dir = mailbox_dir_fd(w->m);
+
+    w->annotate_fd = dir < 0 ? dir : annotate_create(dir, w->header.cache_generation);
+    w->annotate_at = ANNOTATE_FILE_HEAD;
+    return w->annotate_fd < 0 ? w->annotate_fd : 0;
+}
+
+/* Takes what a message has along.  What is damaged is lost. */
+static int copy_annotations(struct rewriter *w, struct mailbox_record *record)
+{
+    size_t before = w->annotations.len;
+    int r = annotate_read_raw(w->m, record, &w->annotations);
+
+    record->annotation_offset = record->annotation_size = 0;
+    if (r < 0 || w->annotations.len == before)
+        return r == ERR_CORRUPT ? 0 : r;
+    if (w->annotate_fd < 0)
+        r = begin_annotations(w);
+    if (r < 0)
+        return r;
+    record->annotation_offset = w->annotate_at + before;
+    record->annotation_size = (uint32_t)(w->annotations.len - before);
+    return w->annotations.len > CACHE_CHUNK ? flush_annotations(w) : 0;
 }
 
 static int flush_records(struct rewriter *w)
@@ -95,6 +136,8 @@ int rewrite_add(struct rewriter *w, struct mailbox_record *record, struct buf *e
         if (w->cache.len > CACHE_CHUNK)
             r = flush_cache(w);
     }
+    if (r == 0)
+        r = copy_annotations(w, record);
     if (record->system & RECORD_EXPUNGED)
         totals_add_expunged(&w->header, record, number);
     else
@@ -137,17 +180,24 @@ static void adopt(struct rewriter *w, int dir)
 
     (void)cache_unlink(dir, m->next.cache_generation);
     (void)cache_unlink(dir, m->next.cache_generation - 1); /* of one that was killed right here */
+    (void)annotate_unlink(dir, m->next.cache_generation);
+    (void)annotate_unlink(dir, m->next.cache_generation - 1);
     index_end(m);
     lock_release(&w->lock);
     close(m->fd);
     if (m->cache_fd >= 0)
         close(m->cache_fd);
+    if (m->annotate_fd >= 0)
+        close(m->annotate_fd);
     m->fd = w->fd;
+    m->annotate_fd = w->annotate_fd;
+    m->annotate_generation = w->header.cache_generation;
     m->cache_fd = w->cache_fd;
     m->cache_generation = w->header.cache_generation;
     m->header = w->header;
     m->incarnation++;
     buf_free(&w->cache);
+    buf_free(&w->annotations);
 }
 
 int rewrite_finish(struct rewriter *w)
@@ -158,11 +208,15 @@ int rewrite_finish(struct rewriter *w)
     if (r == 0)
         r = flush_cache(w);
     if (r == 0)
+        r = flush_annotations(w);
+    if (r == 0)
         r = write_headers(w);
     if (r == 0 && ftruncate(w->fd, INDEX_RECORDS_AT + (int64_t)w->header.records * INDEX_RECORD_SIZE) != 0)
         r = error_from_errno(errno);
     if (r == 0)
         r = store_sync_file(w->m->store, w->cache_fd);
+    if (r == 0 && w->annotate_fd >= 0)
+        r = store_sync_file(w->m->store, w->annotate_fd);
     if (r == 0)
         r = store_sync_file(w->m->store, w->fd);
     if (r == 0)
@@ -185,10 +239,14 @@ void rewrite_abort(struct rewriter *w)
         close(w->fd);
     if (w->cache_fd >= 0)
         close(w->cache_fd);
-    w->fd = w->cache_fd = -1;
+    if (w->annotate_fd >= 0)
+        close(w->annotate_fd);
+    w->fd = w->cache_fd = w->annotate_fd = -1;
     if (dir >= 0) {
         (void)unlinkat(dir, NEW_INDEX, 0);
         (void)cache_unlink(dir, w->header.cache_generation);
+        (void)annotate_unlink(dir, w->header.cache_generation);
     }
     buf_free(&w->cache);
+    buf_free(&w->annotations);
 }

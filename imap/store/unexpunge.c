@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "imap/store/annotate-private.h"
 #include "imap/store/arrive-private.h"
 #include "imap/store/mailbox-private.h"
 #include "lib/base/error.h"
@@ -144,6 +145,15 @@ static void entry(struct arrivals *a, size_t i, struct mailbox *m, struct buf *t
         buf_reset(to); /* made anew when it is asked for */
 }
 
+/* Everybody's. */
+static int annotations(struct arrivals *a, size_t i, struct buf *to)
+{
+    const struct unexpunging *u = a->context;
+    int r = annotate_read_raw(u->m, &u->records[i], to);
+
+    return r == ERR_CORRUPT ? 0 : r;
+}
+
 /* The old names of the files may go now; without this compaction removes them. */
 static int retire(struct unexpunging *u)
 {
@@ -193,6 +203,7 @@ int mailbox_unexpunge(struct mailbox *m, const struct unexpunge_what *what, stru
         .sync = sync_names,
         .fill = fill,
         .entry = entry,
+        .annotate = annotations,
         .context = &u,
     };
     int r = index_begin(m, m->store->options.lock_ms);

@@ -2,7 +2,7 @@
 check_PROGRAMS += cunit/imap/store/test
 cunit_imap_store_test_SOURCES = cunit/imap/store/suites.c \
 	cunit/imap/store/fixture.c cunit/imap/store/fixture.h \
-	cunit/imap/store/append.c \
+	cunit/imap/store/annotate.c cunit/imap/store/append.c \
 	cunit/imap/store/crash.c \
 	cunit/imap/store/damage.c \
 	cunit/imap/store/flags.c \

@@ -8,6 +8,7 @@
 #include "cunit/imap/store/power/disk.h"
 #include "cunit/imap/store/power/trace.h"
 #include "cunit/unit.h"
+#include "imap/store/annotate.h"
 #include "imap/store/copy.h"
 #include "imap/store/mailbox-private.h"
 #include "lib/base/mem.h"
@@ -18,7 +19,7 @@ enum { UIDS_MAX = 1000, BATCH = 3 };
 
 /* What was acknowledged of one message of a mailbox. */
 struct message_known {
-    bool appended, expunged, flagged;
+    bool appended, expunged, flagged, annotated;
     bool expunging;  /* and not answered yet: it may be there or not */
     unsigned number; /* of its text */
 };
@@ -31,7 +32,7 @@ struct known {
 
 /* A mark in the trace: an operation was answered (EXPUNGING: begun). */
 struct ack {
-    enum { ACK_APPEND, ACK_EXPUNGING, ACK_EXPUNGE, ACK_FLAG } what;
+    enum { ACK_APPEND, ACK_EXPUNGING, ACK_EXPUNGE, ACK_FLAG, ACK_ANNOTATE } what;
     unsigned mailbox; /* 0, or 1: the other one */
     uint32_t uid, count;
     unsigned number;
@@ -65,6 +66,23 @@ static void flag(struct fixture *f, uint32_t uid)
     view_close(&view);
 }
 
+static void annotate(struct fixture *f, uint32_t uid, const char *value)
+{
+    const struct annotate_change change = {"", "/comment", value, strlen(value)};
+    const struct annotate_changes changes = {.changes = &change, .count = 1};
+    struct view *view = fixture_view(f, FIXTURE_ID);
+    struct uid_set one = UID_SET_INIT;
+    struct flag_result result;
+    struct mailbox *m;
+
+    uid_set_add(&one, uid, uid);
+    BUG_ON(annotate_store(view, &one, &changes, &result) < 0 || result.after == result.before);
+    view_mailbox(view, &m);
+    tell(m, (struct ack){ACK_ANNOTATE, 0, uid, 1, 0, 0});
+    uid_set_free(&one);
+    view_close(&view);
+}
+
 static void expunge(struct mailbox *m, uint32_t uid)
 {
     struct uid_set one = UID_SET_INIT;
@@ -78,7 +96,7 @@ static void expunge(struct mailbox *m, uint32_t uid)
 
 static void copy(struct fixture *f, struct mailbox *other, uint32_t uid, unsigned number)
 {
-    static const struct copy_options options = {.may_flags = true};
+    static const struct copy_options options = {.may_flags = true, .may_annotate = true};
     struct view *view = fixture_view(f, FIXTURE_ID);
     struct uid_set set = UID_SET_INIT;
     struct copy_result result;
@@ -86,6 +104,7 @@ static void copy(struct fixture *f, struct mailbox *other, uint32_t uid, unsigne
     uid_set_add(&set, uid, uid + BATCH - 1);
     BUG_ON(copy_messages(view, &set, other, &options, &result) < 0);
     tell(other, (struct ack){ACK_APPEND, 1, uid_set_first(&result.destination), BATCH, number, 0});
+    tell(other, (struct ack){ACK_ANNOTATE, 1, uid_set_first(&result.destination), 1, 0, 0});
     copy_result_free(&result);
     uid_set_free(&set);
     view_close(&view);
@@ -101,6 +120,8 @@ static void work(struct fixture *f)
     for (unsigned n = 1; n <= 4; n++)
         append(m, n, 1);
     append(m, 5, BATCH);
+    annotate(f, 5, "note 1");
+    annotate(f, 4, "note 1");
     copy(f, other, 5, 5);
     flag(f, 2);
     expunge(m, 3);
@@ -108,10 +129,12 @@ static void work(struct fixture *f)
     next = fixture_mailbox(f, NEXT_ID);
     BUG_ON(fixture_append(next, 1, 1, 0) != 1);
     flag(f, 5);
+    annotate(f, 4, "note 2");
     expunge(m, 1);
     BUG_ON(mailbox_compact(m, INT64_MAX, NULL) < 0);
     append(m, 9, BATCH);
     flag(f, 9);
+    annotate(f, 9, "note 1");
     copy(f, other, 9, 9);
     mailbox_close(&next);
     mailbox_close(&other);
@@ -133,11 +156,22 @@ static void learn(struct known known[2], const struct ack *ack)
         m->expunging |= ack->what == ACK_EXPUNGING;
         m->expunged |= ack->what == ACK_EXPUNGE;
         m->flagged |= ack->what == ACK_FLAG;
+        m->annotated |= ack->what == ACK_ANNOTATE;
         if (ack->what == ACK_APPEND)
             m->number = ack->number + i;
         if (ack->uid + i > k->last_uid)
             k->last_uid = ack->uid + i;
     }
+}
+
+static bool has_note(struct mailbox *m, const struct mailbox_record *r)
+{
+    struct annotate_items items;
+    struct pool *pool = pool_new(0);
+    bool has = annotate_read(m, r, pool, &items) == 0 && annotate_find(&items, "", "/comment") != NULL;
+
+    pool_free(&pool);
+    return has;
 }
 
 /* Why the record is wrong; NULL. */
@@ -154,6 +188,8 @@ static const char *look_at(struct mailbox *m, uint32_t place, const struct mailb
         return "an expunged message came back";
     if (k->flagged && !(r->system & RECORD_FLAGGED))
         return "an acknowledged flag is lost";
+    if (k->annotated && !has_note(m, r))
+        return "an acknowledged annotation is lost";
     return k->appended && !fixture_has_text(m, place, r, k->number)
                ? "an acknowledged message has another text"
                : NULL;
