@@ -251,7 +251,7 @@ static int berkeley_begin(struct db_env *base, bool write, struct db_txn **txn_r
         free(txn);
         return berkeley_error(rc);
     }
-    txn->base = (struct db_txn){DB_TXN_MAGIC, base, write};
+    txn->base = (struct db_txn){.magic = DB_TXN_MAGIC, .env = base, .write = write};
     *txn_r = &txn->base;
     return 0;
 }

@@ -30,7 +30,7 @@ struct db_env {
 struct db_txn {
     unsigned magic;
     struct db_env *env;
-    bool write;
+    bool write, lazy;
 };
 
 enum db_seek { DB_SEEK_FIRST, DB_SEEK_AT_OR_AFTER, DB_SEEK_AFTER_THIS };

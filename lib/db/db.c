@@ -161,6 +161,12 @@ int db_commit(struct db_txn **txnp)
     return txn->env->ops->commit(txn);
 }
 
+void db_lazy(struct db_txn *txn)
+{
+    MAGIC_CHECK(txn, DB_TXN_MAGIC);
+    txn->lazy = true;
+}
+
 void db_abort(struct db_txn **txnp)
 {
     struct db_txn *txn = *txnp;

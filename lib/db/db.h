@@ -56,6 +56,9 @@ void db_reader_check(struct db_env *env);
 int db_begin(struct db_env *env, bool write, struct db_txn **txn_r);
 /* Durable when it returns 0, unless the environment is DB_NO_SYNC.  Either way *txn = NULL. */
 int db_commit(struct db_txn **txn);
+/* For a write transaction that is one of many: a crash of the machine may undo its commit, though nothing worse, until one that is not
+ * lazy has followed.  (Berkeley DB: no difference.) */
+void db_lazy(struct db_txn *txn);
 void db_abort(struct db_txn **txn); /* *txn may be NULL */
 
 /* value_r points into the database until the transaction ends (or its next write).  ERR_NOTFOUND. */

@@ -246,7 +246,7 @@ static int lmdb_begin(struct db_env *base, bool write, struct db_txn **txn_r)
     if (rc != 0)
         return lmdb_error(rc);
     txn = xmalloc(sizeof(*txn));
-    *txn = (struct lmdb_txn){{DB_TXN_MAGIC, base, write}, mdb};
+    *txn = (struct lmdb_txn){{.magic = DB_TXN_MAGIC, .env = base, .write = write}, mdb};
     *txn_r = &txn->base;
     return 0;
 }
@@ -271,6 +271,8 @@ static int lmdb_commit(struct db_txn *base)
         lmdb_abort(base);
         return 0;
     }
+    /* read at commits only, of which there is one at a time: this one */
+    mdb_env_set_flags(((struct lmdb_env *)base->env)->mdb, MDB_NOMETASYNC, base->lazy);
     rc = mdb_txn_commit(txn->mdb);
     free(txn);
     return lmdb_error(rc);

@@ -5,6 +5,7 @@ lib_mboxlist_libmboxlist_a_SOURCES = \
 	lib/mboxlist/dump.c lib/mboxlist/dump.h \
 	lib/mboxlist/intent.c lib/mboxlist/intent.h \
 	lib/mboxlist/iter.c \
+	lib/mboxlist/ids.c lib/mboxlist/ids.h \
 	lib/mboxlist/inbox-rights.c lib/mboxlist/inbox-rights.h \
 	lib/mboxlist/journal.c lib/mboxlist/journal.h \
 	lib/mboxlist/key.c lib/mboxlist/key.h \

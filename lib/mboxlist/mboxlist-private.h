@@ -31,6 +31,7 @@ enum mboxlist_table {
 struct mboxlist {
     unsigned magic;
     struct db_env *env;
+    char *path;    /* of its directory */
     int notice_fd; /* written to when a commit has left rows in the journal; -1: not possible */
     char *notice_path;
     unsigned tables[TABLE_COUNT];
@@ -42,6 +43,7 @@ struct mboxlist_txn {
     struct db_txn *db;
     struct pool *pool;        /* for records read while writing; freed with the transaction */
     unsigned journal_rows;    /* written so far */
+    bool ids_later;           /* ids_write() writes the rows of the ids that are put now */
     bool renaming;            /* what is removed now comes under another name */
     const char *renamed_from; /* what the record that is put next was called before; NULL */
 };

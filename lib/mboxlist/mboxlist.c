@@ -50,7 +50,7 @@ int mboxlist_open(const char *dir, struct mboxlist **list_r, char **error_r)
         return r;
     }
     open_notice(list, path);
-    free(path);
+    list->path = path;
     list->magic = MBOXLIST_MAGIC;
     for (unsigned i = 0; i < TABLE_COUNT; i++)
         list->tables[i] = db_table(list->env, table_names[i]);
@@ -71,6 +71,7 @@ void mboxlist_close(struct mboxlist **listp)
     if (list->notice_fd >= 0)
         close(list->notice_fd);
     free(list->notice_path);
+    free(list->path);
     free(list);
 }
 
@@ -397,13 +398,16 @@ static int write_id(struct mboxlist_txn *txn, const struct mboxlist_record *reco
 {
     unsigned table = txn->list->tables[TABLE_IDS];
     const char *id = record->id == NULL ? "" : record->id;
+    struct db_value there;
     int r;
 
-    if (id[0] == '\0')
+    if (id[0] == '\0' || (put && txn->ids_later))
         return 0;
     if (put)
         return db_add(txn->db, table, id, strlen(id), record->name, strlen(record->name));
-    r = db_delete(txn->db, table, id, strlen(id));
+    r = db_get(txn->db, table, id, strlen(id), &there);
+    if (r == 0 && there.len == strlen(record->name) && memcmp(there.data, record->name, there.len) == 0)
+        r = db_delete(txn->db, table, id, strlen(id)); /* it may be another's: two came with it in a list */
     return r == ERR_NOTFOUND ? 0 : r;
 }
 
@@ -479,7 +483,7 @@ int mboxlist_txn_put(struct mboxlist_txn *txn, const struct mboxlist_record *rec
     MAGIC_CHECK(txn, MBOXLIST_TXN_MAGIC);
     if (r == 0 && record->type == MBOXLIST_DELETED)
         r = ERR_INVALID;
-    if (r == 0 && id_is_taken(txn, record))
+    if (r == 0 && !txn->ids_later && id_is_taken(txn, record))
         r = ERR_EXISTS;
     if (r == 0)
         r = replace_old(txn, record, &fresh_acl, &fresh_id);

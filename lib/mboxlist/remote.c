@@ -7,6 +7,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/mboxlist/ids.h"
 #include "lib/mboxlist/mboxlist-private.h"
 
 /* A batch above that is a list that is being loaded: not journaled name by name. */
@@ -31,6 +32,7 @@ struct mboxlist_remote {
     uint64_t *marks;
     size_t n_marks, room;
     /* An ordered one: the remote records that are there, gone through beside it. */
+    bool ids_later;                      /* it is the first list: the table of ids is written at its end */
     struct mboxlist_iter *there;         /* NULL: not ordered */
     const struct mboxlist_record *ahead; /* the first that the list has not come to; NULL: ask `there` */
     bool there_ended;
@@ -61,7 +63,7 @@ static void forget_list(struct mboxlist_remote *remote)
     remote->ahead = NULL;
     remote->there_ended = false;
     buf_free(&remote->last);
-    remote->full = false;
+    remote->full = remote->ids_later = false;
 }
 
 void mboxlist_remote_free(struct mboxlist_remote **remotep)
@@ -153,7 +155,7 @@ static int put_remote(struct mboxlist_remote *remote, struct mboxlist_txn *txn,
         record.id = change->id;
     if (change->special_use != NULL)
         record.special_use = change->special_use;
-    if (record.id != NULL && record.id[0] != '\0')
+    if (record.id != NULL && record.id[0] != '\0' && !remote->ids_later)
         r = free_id(txn, &record);
     if (r == 0)
         r = mboxlist_txn_put(txn, &record);
@@ -216,6 +218,10 @@ int mboxlist_remote_flush(struct mboxlist_remote *remote)
     r = mboxlist_begin(remote->list, &txn);
     if (r < 0)
         return r;
+    txn->ids_later = remote->ids_later;
+    if (remote->full &&
+        !remote->set_position) /* who loses a part of a list has no position: it comes again */
+        db_lazy(txn->db);
     if (remote->count > JOURNAL_REMOTE_MAX)
         r = journal_txn_lost(txn);
     for (size_t i = 0; i < remote->count && r == 0; i++) {
@@ -416,6 +422,7 @@ void mboxlist_remote_full_begin(struct mboxlist_remote *remote, bool ordered)
 {
     forget_list(remote);
     remote->full = true;
+    remote->ids_later = ordered && mboxlist_remote_is_whole(remote->list) == 0;
     if (ordered)
         remote->there = mboxlist_iter_all(remote->list, NULL, REMOTE_TYPES);
 }
@@ -487,6 +494,11 @@ int mboxlist_remote_full_end(struct mboxlist_remote *remote)
             qsort(remote->marks, remote->n_marks, sizeof(*remote->marks), compare_marks);
         if (r == 0)
             r = sweep(remote);
+    }
+    if (r == 0 && remote->ids_later) {
+        r = mboxlist_remote_flush(remote);
+        if (r == 0)
+            r = ids_write(remote->list);
     }
     remote->set_position = set_position;
     if (r == 0)

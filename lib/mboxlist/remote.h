@@ -21,7 +21,7 @@ struct mboxlist_change {
 
 /* Starts applying; `own` is this server's name: what the master says is there is never written.  Changes are
  * collected and applied by mboxlist_remote_flush(), or at once when MBOXLIST_REMOTE_BATCH are there. */
-enum { MBOXLIST_REMOTE_BATCH = 4096 };
+enum { MBOXLIST_REMOTE_BATCH = 16384 };
 struct mboxlist_remote *mboxlist_remote_new(struct mboxlist *list, const char *own);
 void mboxlist_remote_free(struct mboxlist_remote **remote); /* drops what was not flushed */
 

@@ -163,6 +163,25 @@ static void quoted(struct mupdate_parser *p, char c)
     }
 }
 
+/* Ends an ordinary run of bytes in a quoted string. */
+static bool ends_run(char c)
+{
+    return c == '"' || c == '\\' || c == '\r' || c == '\n' || c == '\0';
+}
+
+/* What stands in a quoted string and means itself, as far as it goes: how much it is. */
+static size_t quoted_run(struct mupdate_parser *p, const char *data, size_t len)
+{
+    size_t room = p->max > p->text.len ? p->max - p->text.len : 0, n = 0;
+
+    if (len > room)
+        len = room;
+    while (n < len && !ends_run(data[n]))
+        n++;
+    buf_append(&p->text, data, n);
+    return n;
+}
+
 /* {n}, {n+}: 0, or ERR_TOOBIG when the literal cannot fit. */
 static int literal_size(struct mupdate_parser *p, char c)
 {
@@ -276,6 +295,12 @@ int mupdate_parser_feed(struct mupdate_parser *p, const char *data, size_t len, 
         if (p->state == LITERAL) {
             at += literal(p, data + at, len - at);
             continue;
+        }
+        if (p->state == QUOTED) {
+            at += quoted_run(p, data + at, len - at);
+            if (at == len)
+                break;
+            c = data[at];
         }
         at++;
         if (c == '\r') /* only before LF, and there it means nothing */

@@ -8,6 +8,7 @@
 #include "cunit/unit.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/mboxlist/ids.h"
 
 static void add(struct mboxlist_remote *remote, char type, const char *name, const char *location,
                 const char *acl)
@@ -339,6 +340,64 @@ static void test_many(void)
     fixture_close(&f);
 }
 
+/* Names in order, ids at random, one of them the id of the name before. */
+static void tell_first_list(struct mboxlist_remote *remote, unsigned from, unsigned to, const char *local_id)
+{
+    enum { SHUFFLE = 0x9e3779b1 };
+    struct mboxlist_change change = {MBOXLIST_CHANGE_MAILBOX, NULL, "be1!p", "anyone\tl\t", NULL, ""};
+    char name[32], id[40];
+
+    for (unsigned i = from; i < to; i++) {
+        snprintf(name, sizeof(name), "user.u%06u", i);
+        snprintf(id, sizeof(id), "%08x-0000-0000-0000-%012u", (i == 5 ? 4 : i) * SHUFFLE, i == 5 ? 4 : i);
+        change.name = name;
+        change.id = i == 7 ? local_id : i % 10 == 9 ? "" : id;
+        CU_ASSERT_EQUAL(mboxlist_remote_add(remote, &change), 0);
+    }
+}
+
+/* The table of ids is written at the end of the first list, and has all of them, whatever broke off before. */
+static void test_first_ids(void)
+{
+    enum { COUNT = IDS_PIECE / 45 + 1000 }; /* two pieces */
+    struct mboxlist_record local, record, found;
+    struct mboxlist_remote *remote;
+    struct fixture f;
+    char name[32];
+
+    fixture_open(&f);
+    fixture_put(&f, "local", "");
+    CU_ASSERT_EQUAL_FATAL(mboxlist_lookup(f.list, "local", f.pool, &local), 0);
+    remote = mboxlist_remote_new(f.list, "own");
+    mboxlist_remote_full_begin(remote, true); /* breaks off */
+    tell_first_list(remote, 0, 1000, local.id);
+    CU_ASSERT_EQUAL(mboxlist_remote_flush(remote), 0);
+    mboxlist_remote_full_begin(remote, true);
+    tell_first_list(remote, 1, COUNT, local.id);
+    CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+    for (unsigned i = 0; i < COUNT; i += i < 20 ? 1 : 997) {
+        struct pool *pool = pool_new(0);
+        bool has_id = i != 5 && i != 7 && i % 10 != 9;
+
+        snprintf(name, sizeof(name), "user.u%06u", i);
+        CU_ASSERT_EQUAL(mboxlist_lookup(f.list, name, pool, &record), i == 0 ? ERR_NOTFOUND : 0);
+        CU_ASSERT_EQUAL(i > 0 && record.id[0] != '\0', i > 0 && has_id);
+        if (i > 0 && has_id) {
+            CU_ASSERT_EQUAL_FATAL(mboxlist_lookup_id(f.list, record.id, pool, &found), 0);
+            CU_ASSERT_STRING_EQUAL(found.name, name);
+        }
+        pool_free(&pool);
+    }
+    CU_ASSERT_EQUAL(mboxlist_lookup_id(f.list, local.id, f.pool, &found), 0);
+    CU_ASSERT_STRING_EQUAL(found.name, "local");
+    mboxlist_remote_full_begin(remote, true); /* not the first any more */
+    tell(remote, "user.u000002", "fresh-id", "");
+    CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+    CU_ASSERT_EQUAL(mboxlist_lookup_id(f.list, "fresh-id", f.pool, &found), 0);
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
 static void collect_name(const char *name, void *context)
 {
     buf_printf(context, "%s ", name);
@@ -422,6 +481,7 @@ static const struct unit_case cases[] = {
     {"an ordered list that breaks", test_ordered_broken},
     {"a conflict forgets the position", test_conflict_forgets_position},
     {"many", test_many},
+    {"ids of a first list", test_first_ids},
     {"observer", test_observer},
     {"position", test_position},
     {"position after removals", test_position_after_removals},
