@@ -3,7 +3,9 @@
 import os
 
 import pytest
+from iatlas.clients import Imap, Lmtp, message
 from iatlas.murder import Frontend
+from iatlas.node import PASSWORD, PROXY
 
 CONF = {
     "autocreate_quota": "5000",
@@ -116,3 +118,39 @@ def test_without_the_master(make_murder):
     while c.command("SELECT INBOX").status != "OK":
         c = frontend.imap("fred")
     assert "QUOTA" not in "".join(u.decode() for u in c.ok("GETQUOTAROOT INBOX").untagged if u.startswith(b"* QUOTA "))
+
+
+def deliver(address, *users, proxy=False):
+    with Lmtp(address) as c:
+        if proxy:
+            c.login(PROXY, PASSWORD)
+        return [code for code, text in c.deliver("sender@example.org", users, message("first"))]
+
+
+def test_first_message(make_server, workdir):
+    """autocreate_post: the first message makes what a first login does, and the first script runs on it."""
+    script = 'require ["fileinto"]; if header "subject" "first" { fileinto "Trash"; }'
+    server = make_server(conf={**CONF, "autocreate_post": "yes", "admins": "cyrus", **sieve_conf(workdir, script)})
+    assert deliver(server.address, "fred+Trash", "bob", "carol", "cyrus", "+nowhere", "fred") == [250, 250, 550, 550, 550, 250]
+    server.add_user("fred", "bob")
+    for user in ("fred", "bob"):
+        with Imap(server.address).login(user) as c:
+            assert {"Drafts", "INBOX", "Lists/iatlas", "Sent Items", "Trash"} <= set(c.list("", "*"))
+            assert [c.select(m) for m in ("INBOX", "Trash")] == [0, 1], user
+    assert not os.path.exists(os.path.join(workdir, "scripts", "c"))
+
+
+def test_first_message_is_refused_by_default(make_server):
+    server = make_server(conf={"autocreate_quota": "0"})
+    assert deliver(server.address, "fred") == [550]
+
+
+def test_first_message_in_a_murder(make_murder):
+    """The master decides which server makes it; while it is away the message has to wait."""
+    murder = make_murder(backends=2, frontends=1, conf={"autocreate_quota": "0", "autocreate_post": "yes"})
+    assert deliver(murder.be[0].address, "fred", proxy=True) == [250]
+    assert deliver(murder.be[1].address, "fred", proxy=True)[0] // 100 == 4
+    assert deliver(murder.fe[0].address, "fred", "bob") == [250, 550]
+    murder.m.stop()
+    assert deliver(murder.be[0].address, "carol", "fred", proxy=True) == [451, 250]
+    murder.m.start()

@@ -24,6 +24,7 @@ LMTP_RELAY_LIBS = imap/lmtp/relay/liblmtp-relay.a $(LMTP_ENGINE_LIBS) $(MUPDATE_
 noinst_LIBRARIES += imap/lmtp/local/liblmtp-local.a
 imap_lmtp_local_liblmtp_local_a_SOURCES = \
 	imap/lmtp/local/choose.c \
+	imap/lmtp/local/newcomer.c \
 	imap/lmtp/local/deliver.c \
 	imap/lmtp/local/duplicate.c imap/lmtp/local/duplicate.h \
 	imap/lmtp/local/local.c imap/lmtp/local/local.h imap/lmtp/local/local-private.h \

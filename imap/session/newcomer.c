@@ -1,31 +1,17 @@
 #include "imap/session/newcomer.h"
 
-#include <string.h>
-
 #include "lib/base/error.h"
-#include "lib/base/options.h"
 #include "lib/mboxlist/mboxlist.h"
 #include "lib/name/identity.h"
 #include "lib/name/namespace.h"
 
-/* Whom autocreate_users names. */
-static bool is_welcome(const struct identity *identity)
-{
-    const char *users = opt_string(OPT_AUTOCREATE_USERS);
-
-    return users != NULL && (identity_in_list(identity, users) || strcmp(users, "anyone") == 0);
-}
-
-/* The servers of a murder and administrators are no users. */
 bool newcomer_is(const struct client *c)
 {
-    const struct identity *identity = c->identity;
     struct mboxlist_record record;
     struct pool *pool;
     int r;
 
-    if (opt_bytes(OPT_AUTOCREATE_QUOTA) < 0 || leg_program()->newcomer == NULL || identity->is_admin ||
-        identity->is_anonymous || identity->is_proxy || *c->ns->inbox == '\0' || !is_welcome(identity))
+    if (leg_program()->newcomer == NULL || *c->ns->inbox == '\0' || !identity_gets_inbox(c->identity))
         return false;
     pool = pool_new(0);
     r = mboxlist_lookup(c->list, c->ns->inbox, pool, &record);

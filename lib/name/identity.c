@@ -11,6 +11,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 #include "lib/base/str.h"
 #include "lib/name/mboxname.h"
 
@@ -221,4 +222,13 @@ int identity_canonical(const struct name_config *config, const char *given, bool
     }
     buf_free(&name);
     return r;
+}
+
+bool identity_gets_inbox(const struct identity *identity)
+{
+    const char *users = opt_string(OPT_AUTOCREATE_USERS);
+
+    return opt_bytes(OPT_AUTOCREATE_QUOTA) >= 0 && !identity->is_admin && !identity->is_anonymous &&
+           !identity->is_proxy && users != NULL &&
+           (identity_in_list(identity, users) || strcmp(users, "anyone") == 0);
 }

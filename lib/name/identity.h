@@ -36,4 +36,8 @@ bool identity_in_list(const struct identity *identity, const char *list);
  * and cut when it is the default one.  ERR_BADNAME as mboxname_inbox(). */
 int identity_canonical(const struct name_config *config, const char *given, bool tolower, struct buf *userid);
 
+/* Is his INBOX made by itself (autocreate_quota, autocreate_users)?  Administrators, the servers of a murder and the anonymous are
+ * no users. */
+bool identity_gets_inbox(const struct identity *identity);
+
 #endif

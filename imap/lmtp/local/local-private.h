@@ -6,6 +6,7 @@
 
 struct identity;
 struct mailbox;
+struct newcomer;
 struct sieve_job;
 struct sieve_recipient;
 struct sievehost;
@@ -66,9 +67,10 @@ struct local_state {
     struct target *targets;
     struct edition *editions;
     struct stage *stage;
-    bool finished;          /* the stage is */
-    struct sieve_job *job;  /* the recipients' scripts; NULL: nobody has one */
-    const char *message_id; /* NULL: none, or duplicates are not looked for */
+    bool finished;             /* the stage is */
+    struct newcomer *newcomer; /* a recipient whose INBOX is being made; NULL */
+    struct sieve_job *job;     /* the recipients' scripts; NULL: nobody has one */
+    const char *message_id;    /* NULL: none, or duplicates are not looked for */
 };
 
 /* Decides which mailbox the recipient means: rcpt->target (choose.c). */
@@ -77,6 +79,13 @@ void local_choose(struct lmtpd_txn *txn, struct local_state *s, struct lmtpd_rcp
 /* The target of that mailbox and edition: several recipients may mean one. */
 struct target *local_target(struct local_state *s, const char *name, const char *partition, const char *id,
                             struct edition *edition);
+
+/* Makes the INBOX of a recipient who has none, if that is to be (newcomer.c).  LMTPD_DONE: local_choose() is next, if there is
+ * no answer yet. */
+enum lmtpd_verdict local_newcomer(struct lmtpd_txn *txn, struct local_state *s, struct lmtpd_rcpt *rcpt);
+/* When to call again at the latest. */
+int64_t local_newcomer_deadline(const struct local_state *s);
+void local_newcomer_free(struct newcomer **newcomer); /* *newcomer may be NULL */
 
 /* Runs the scripts of the recipients, if there are any (scripts.c). */
 void local_start_scripts(struct lmtpd_txn *txn, struct local_state *s);

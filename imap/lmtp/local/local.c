@@ -72,6 +72,8 @@ static struct local_state *state_of(const struct lmtpd_txn *txn)
 
 static enum lmtpd_verdict rcpt(struct lmtpd_txn *txn, struct lmtpd_rcpt *r)
 {
+    enum lmtpd_verdict verdict;
+
     if (txn->state == NULL) {
         struct local_state *s = txn->state = pool_alloc(txn->pool, sizeof(*s));
 
@@ -79,8 +81,10 @@ static enum lmtpd_verdict rcpt(struct lmtpd_txn *txn, struct lmtpd_rcpt *r)
         s->local = txn->context;
         s->pool = txn->pool;
     }
-    local_choose(txn, state_of(txn), r);
-    return LMTPD_DONE;
+    verdict = local_newcomer(txn, state_of(txn), r);
+    if (verdict == LMTPD_DONE && r->code == 0)
+        local_choose(txn, state_of(txn), r);
+    return verdict;
 }
 
 /* On the first target's partition; targets on others get a copy. */
@@ -103,14 +107,15 @@ static enum lmtpd_verdict deliver_message(struct lmtpd_txn *txn)
 
 static int64_t deadline(const struct lmtpd_txn *txn)
 {
-    (void)txn;
-    return CLOCK_NEVER; /* the scripts' work is bounded, and wakes the session */
+    /* the scripts' work is bounded, and wakes the session */
+    return txn->state != NULL ? local_newcomer_deadline(state_of(txn)) : CLOCK_NEVER;
 }
 
 static void end(struct lmtpd_txn *txn)
 {
     if (txn->state == NULL)
         return;
+    local_newcomer_free(&state_of(txn)->newcomer);
     sieve_job_free(&state_of(txn)->job);
     for (struct edition *e = state_of(txn)->editions; e != NULL; e = e->next)
         stage_free(&e->stage);
