@@ -82,6 +82,29 @@ static void copy(struct load_conn *c, const struct load_options *o)
     stream_printf(c->stream, "COPY %u:%u Copies\r\n", first, first + COPIED - 1);
 }
 
+/* The next of o->commands; each connection begins with another one. */
+static void put_command(struct load_conn *c, const struct load_options *o)
+{
+    const char *at = o->commands, *end;
+    uint64_t count = 1, which;
+
+    for (const char *s = at; *s != '\0'; s++)
+        count += *s == '|';
+    which = (c->number + c->requests) % count;
+    while (which-- > 0)
+        at = strchr(at, '|') + 1;
+    end = at + strcspn(at, "|");
+    for (; at < end; at++) {
+        if (at[0] == '%' && at[1] == 'n') {
+            stream_printf(c->stream, "%u", pick(o, 1));
+            at++;
+        } else {
+            stream_write(c->stream, at, 1);
+        }
+    }
+    stream_puts(c->stream, "\r\n");
+}
+
 static void request(struct load_conn *c, const struct load_options *o)
 {
     unsigned one = pick(o, 1), first = pick(o, ROWS);
@@ -107,6 +130,8 @@ static void request(struct load_conn *c, const struct load_options *o)
         append(c, o);
     else if (is_mode(c, "copy"))
         copy(c, o);
+    else if (is_mode(c, "commands"))
+        put_command(c, o);
     else
         load_die("imap has no mode %s", c->mode);
 }
@@ -136,7 +161,7 @@ static enum load_answer take_line(struct load_conn *c, const char *line, size_t 
 
 const struct load_protocol load_imap = {
     .name = "imap",
-    .modes = "noop select flags headers bodies store search append copy",
+    .modes = "noop select flags headers bodies store search append copy commands",
     .scripts = "select login work",
     .prepare = prepare,
     .request = request,

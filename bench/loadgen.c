@@ -368,7 +368,7 @@ static _Noreturn void usage(void)
         stderr,
         "usage: loadgen [-T imap|lmtp|mupdate] [-t] [-H host|/path] [-P port] [-n connections] [-b busy]\n"
         "               [-o opening] [-p script] [-u user] [-U users] [-w password] [-m mailbox]\n"
-        "               [-M messages] [-R recipients] [-z bytes] [-s seconds] [-W] [mode...]\n"
+        "               [-M messages] [-c commands] [-R recipients] [-z bytes] [-s seconds] [-W] [mode...]\n"
         "  -W  says `hold` when all connections are there and waits for a line\n"
         "  the mode `connect` opens, prepares and closes connections all the time\n");
     for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
@@ -405,6 +405,9 @@ static void parse_option(struct load *l, int letter, bool *hold_r)
         break;
     case 'p':
         o->script = optarg;
+        break;
+    case 'c':
+        o->commands = optarg;
         break;
     case 'm':
         o->mailbox = optarg;
@@ -485,6 +488,7 @@ int main(int argc, char **argv)
                     .password = "secret",
                     .mailbox = "INBOX",
                     .script = "",
+                    .commands = "NOOP",
                     .users = 1,
                     .messages = 1,
                     .recipients = 1,
@@ -497,7 +501,7 @@ int main(int argc, char **argv)
     bool wants_hold = false;
     int letter;
 
-    while ((letter = getopt(argc, argv, "T:tH:P:n:b:o:p:u:U:w:m:M:R:z:s:W")) != -1)
+    while ((letter = getopt(argc, argv, "T:tH:P:n:b:c:o:p:u:U:w:m:M:R:z:s:W")) != -1)
         parse_option(&l, letter, &wants_hold);
     prepare_process(&l);
     if (optind < argc && strcmp(argv[optind], "connect") == 0) {

@@ -17,7 +17,9 @@ struct load_options {
     const char *user;           /* behind it stands a number below users */
     const char *password;
     const char *mailbox; /* IMAP: what is selected */
-    const char *script;  /* how far a connection is prepared: a word of the protocol's */
+    const char
+        *commands; /* IMAP: of the mode `commands`, in turn, between them a '|'; %n: a message's number */
+    const char *script; /* how far a connection is prepared: a word of the protocol's */
     unsigned users;
     unsigned connections; /* opened and made to work before anything is measured */
     unsigned busy;        /* of them, these run the modes */

@@ -8,8 +8,10 @@ import signal
 import subprocess
 import time
 
+import mail
 from iatlas import Imap, Murder, cyrus, fetched, net, node
 from iatlas.mupdate import Mupdate
+from nginx import Nginx
 
 MESSAGE = (
     b"From: Bench <bench@example.org>\r\nTo: Fred <fred@example.org>\r\nSubject: benchmark %d\r\n"
@@ -17,7 +19,8 @@ MESSAGE = (
     b"Content-Type: text/plain; charset=us-ascii\r\n\r\n" + b"A line of text.\r\n" * 120
 )
 DISTINCT = 1000  # messages that differ; larger mailboxes are made of copies
-USERS = ["reader0"] + ["user%d" % i for i in range(10)] + ["post%d" % i for i in range(10)]
+USERS = ["reader0", "varied0"] + ["user%d" % i for i in range(10)] + ["post%d" % i for i in range(10)]
+BUSY = 200  # messages that each user has whose sessions do this and that
 
 
 def certificate(directory):
@@ -151,9 +154,12 @@ class Aggregator:
         except (OSError, EOFError):
             return False
 
-    def memory(self, target):
+    def pids(self, target):
         n = self.frontend if target == "frontend" else self.backend
-        return private_bytes(n.processes("imapd") + n.processes("proxyd"))
+        return n.processes("imapd") + n.processes("proxyd")
+
+    def memory(self, target):
+        return private_bytes(self.pids(target))
 
     def stop(self):
         try:
@@ -168,16 +174,31 @@ def prepare_mail(address, messages):
         imap.select("INBOX")
         imap.ok("FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)")
     fill(address, "user0", min(messages, DISTINCT))
-    for user in USERS[1:11]:
-        with connect(address, user) as imap:
-            imap.ok("CREATE New")
-            imap.ok("CREATE Copies")
+    for number in range(10):
+        with connect(address, "user%d" % number) as imap:
+            for name in ("New", "Copies", "Busy"):
+                imap.ok("CREATE " + name)
+            for i in range(BUSY):
+                imap.append("Busy", mail.varied(number * BUSY + i))
+
+
+def fill_varied(address, count):
+    """An INBOX of mail as lists have it; read once.  The bytes of all of it."""
+    size = 0
+    with connect(address, "varied0") as imap:
+        for i in range(count):
+            text = mail.varied(i)
+            size += len(text)
+            imap.append("INBOX", text)
+        imap.select("INBOX")
+        imap.ok("FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (REFERENCES)])")
+    return size
 
 
 class Dovecot:
-    """Maildir, one process a session, as it comes; every write synced."""
+    """One process a session, as it comes; every write synced; nginx before it."""
 
-    name = "dovecot"
+    LOCATIONS = {"dovecot": "maildir:~/Maildir", "sdbox": "sdbox:~/sdbox"}
     CONF = """
 base_dir = %(dir)s/run
 state_dir = %(dir)s/run
@@ -189,7 +210,7 @@ default_login_user = nobody
 default_process_limit = 100
 default_client_limit = 14000
 log_path = %(dir)s/log
-mail_location = maildir:~/Maildir
+mail_location = %(location)s
 mail_fsync = always
 disable_plaintext_auth = no
 auth_mechanisms = plain login
@@ -231,13 +252,15 @@ userdb {
 }
 """
 
-    def __init__(self, directory, network):
-        self.dir, self.address, self.process = directory, network.address(), None
+    def __init__(self, name, directory, network):
+        self.name, self.dir, self.address, self.process = name, directory, network.address(), None
         self.targets = {"imap": (self.address, 2143), "imaps": (self.address, 2993), "lmtp": (self.address, 2003)}
+        self.nginx = Nginx(directory + "/nginx", network, self.targets["imap"])
+        self.targets["frontend"] = self.nginx.target
 
     def start(self, messages, names):
         values = certificate(self.dir)
-        values.update(dir=self.dir, address=self.address)
+        values.update(dir=self.dir, address=self.address, location=self.LOCATIONS[self.name])
         os.makedirs(self.dir + "/mail")
         nobody = pwd.getpwnam("nobody")
         os.chown(self.dir + "/mail", nobody.pw_uid, nobody.pw_gid)
@@ -248,6 +271,7 @@ userdb {
         argv = ["/usr/sbin/dovecot", "-F", "-c", self.dir + "/dovecot.conf"]
         self.process = subprocess.Popen(["unshare", "-m", "sh", "-c", script, fetched.prefix("dovecot"), *argv])
         self._wait()
+        self.nginx.start()
         prepare_mail(self.targets["imap"], messages)
 
     def _wait(self, seconds=20):
@@ -256,7 +280,9 @@ userdb {
             assert time.monotonic() < deadline and self.process.poll() is None, "Dovecot does not start"
             time.sleep(0.1)
 
-    def memory(self, target):
+    def pids(self, target):
+        if target == "frontend":
+            return self.nginx.pids()
         pids = []
         for exe in glob.glob("/proc/[0-9]*/exe"):
             try:
@@ -264,9 +290,13 @@ userdb {
                     pids.append(int(exe.split("/")[2]))
             except OSError:
                 continue
-        return private_bytes(pids)
+        return pids
+
+    def memory(self, target):
+        return private_bytes(self.pids(target))
 
     def stop(self):
+        self.nginx.stop()
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait()
