@@ -34,9 +34,17 @@ void buf_added(struct buf *b, size_t n);
 
 void buf_append(struct buf *b, const void *data, size_t n);
 void buf_puts(struct buf *b, const char *s);
-void buf_putc(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+
+/* Inline: decoders write bytes one by one. */
+static inline void buf_putc(struct buf *b, char c)
+{
+    if (b->cap - b->len < 2)
+        buf_reserve(b, 1);
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
+}
 
 /* Drops n bytes at the front (n <= len) or all behind the first n. */
 void buf_consume(struct buf *b, size_t n);
