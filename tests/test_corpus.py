@@ -136,6 +136,7 @@ def test_real_mail(served, folder):
     mail = messages(folder)
     assert mail
     with served.imap("fred") as c:
+        c.ok("ENABLE UTF8=ACCEPT")  # there are 8-bit headers among them
         for name, data in mail:
             r = c.command(["APPEND INBOX ", data])
             assert r.status == "OK", (name, r)

@@ -240,7 +240,6 @@ def test_urls_with_anything(near, url):
         ["CATENATE (TEXT ", b"a", "x)"],
         ["CATENATE (TEXT ", b"a", " )"],
         ["CATENATE (TEXT ~{1+}\r\na)"],
-        ["CATENATE (UTF8 (~{1+}\r\na))"],
     ],
 )
 def test_syntax(near, wrong):

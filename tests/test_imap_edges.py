@@ -213,11 +213,14 @@ def test_status_of_the_selected(c):
 # ---- commands in odd shapes ----
 
 
-def test_append_forms(c):
+def test_append_forms(c, served):
     m = message("forms")
     eight = b"Subject: \xe4\xff\r\nFrom: \xc3\xa4 <a@b>\r\n\r\n8bit \x80\xff\r\n"
     c.ok(["APPEND ", "INBOX", ' (\\Seen kw) "01-Feb-2020 23:59:59 +1400" ', m])
-    c.ok(["APPEND INBOX ", eight])
+    c.no(["APPEND INBOX ", eight])  # RFC 6855 4
+    with served.imap("fred") as utf8:
+        utf8.ok("ENABLE UTF8=ACCEPT")
+        utf8.ok(["APPEND INBOX ", eight])
     c.ok(["APPEND INBOX () ", m])
     for bad in ("30-Feb-2020 00:00:00 +0000", "1-Feb-2020 00:00:00 +0000", "01-Feb-2020 24:00:00 +0000", "01-Feb-2020 00:00 +0000"):
         assert c.command(['APPEND INBOX "%s" ' % bad, m]).status == "BAD", bad

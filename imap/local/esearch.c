@@ -61,7 +61,8 @@ static int read_program(struct local_leg *l, struct command *cmd, struct leg_sea
                                  .pool = e->pool,
                                  .saved = selected ? &l->saved : NULL,
                                  .uid = true,
-                                 .uid_only = local_enabled(l, ENABLED_UIDONLY)};
+                                 .uid_only = local_enabled(l, ENABLED_UIDONLY),
+                                 .utf8 = local_enabled(l, ENABLED_UTF8)};
     command_args_of(cmd, s->program, s->len, &args);
     args.pool = e->pool;
     r = search_run_parse(&e->run, &args);

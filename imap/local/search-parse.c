@@ -421,19 +421,23 @@ void search_program_free(struct search_program *p)
 
 /* ---- charsets ---- */
 
-int search_parse_bare_charset(struct imap_args *args, const char **charset_r)
+int search_parse_bare_charset(struct search_program *p)
 {
-    if (imap_args_astring(args, charset_r) < 0 || imap_args_space(args) < 0)
+    if (imap_args_astring(p->args, &p->charset) < 0 || imap_args_space(p->args) < 0)
         return ERR_SYNTAX;
-    return **charset_r != '\0' && charset_is_known(*charset_r) ? 0 : ERR_UNSUPPORTED;
+    if (p->utf8 && !str_ieq(p->charset, "UTF-8"))
+        return fail(p, "The charset is UTF-8");
+    return *p->charset != '\0' && charset_is_known(p->charset) ? 0 : ERR_UNSUPPORTED;
 }
 
-int search_parse_charset(struct imap_args *args, const char **charset_r)
+int search_parse_charset(struct search_program *p)
 {
-    *charset_r = NULL;
-    if (!imap_args_word(args, "CHARSET"))
+    p->charset = NULL;
+    if (!imap_args_word(p->args, "CHARSET"))
         return 0;
-    return imap_args_space(args) < 0 ? ERR_SYNTAX : search_parse_bare_charset(args, charset_r);
+    if (p->utf8)
+        return fail(p, "No CHARSET with UTF8=ACCEPT");
+    return imap_args_space(p->args) < 0 ? ERR_SYNTAX : search_parse_bare_charset(p);
 }
 
 enum step search_bad_charset(struct command *cmd)

@@ -20,10 +20,14 @@ int search_run_parse(struct search_run *run, struct imap_args *args)
         RETURN_MIN | RETURN_MAX | RETURN_ALL | RETURN_COUNT | RETURN_SAVE | RETURN_PARTIAL;
     int r = search_parse_return(args, allowed, &run->ret);
 
-    run->program = (struct search_program){
-        .pool = run->pool, .args = args, .view = run->view, .saved = run->saved, .uid_only = run->uid_only};
+    run->program = (struct search_program){.pool = run->pool,
+                                           .args = args,
+                                           .view = run->view,
+                                           .saved = run->saved,
+                                           .uid_only = run->uid_only,
+                                           .utf8 = run->utf8};
     if (r == 0)
-        r = search_parse_charset(args, &run->program.charset);
+        r = search_parse_charset(&run->program);
     return r < 0 ? r : search_parse_keys(&run->program);
 }
 

@@ -134,7 +134,8 @@ enum step local_search(struct command *cmd)
                                  .pool = cmd->pool,
                                  .saved = &s->l->saved,
                                  .uid = cmd->uid,
-                                 .uid_only = local_enabled(s->l, ENABLED_UIDONLY)};
+                                 .uid_only = local_enabled(s->l, ENABLED_UIDONLY),
+                                 .utf8 = local_enabled(s->l, ENABLED_UTF8)};
     cmd->state = s;
     cmd->cleanup = search_cleanup;
     command_args(cmd, &args);

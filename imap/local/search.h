@@ -25,16 +25,18 @@ struct search_program {
     const char *charset; /* of the strings; NULL: UTF-8 */
     unsigned keys;
     bool uid_only; /* UIDONLY is enabled: sequence numbers are ERR_SYNTAX */
+    bool utf8;     /* UTF8=ACCEPT is enabled: other charsets are ERR_SYNTAX */
     bool numbered; /* there was one */
     bool modseq;   /* MODSEQ is among them: the answer tells the hits' highest one */
 };
 
-/* "CHARSET name SP", which may be missing (*charset_r is NULL then); as SORT has it, without the word, it may not.  0;
+/* Reads "CHARSET name SP", which may be missing, into p->charset (NULL then); as SORT has it, without the word, it may not.
+ * With p->utf8 the first may not be there at all, and the second can only be UTF-8 (RFC 6855 3, erratum 4029).  0;
  * ERR_SYNTAX; ERR_UNSUPPORTED: an unknown charset. */
-int search_parse_charset(struct imap_args *args, const char **charset_r);
-int search_parse_bare_charset(struct imap_args *args, const char **charset_r);
+int search_parse_charset(struct search_program *p);
+int search_parse_bare_charset(struct search_program *p);
 
-/* Reads search keys to the end of the arguments.  pool, view, args, charset, saved and uid_only are set by the caller.  0; ERR_SYNTAX,
+/* Reads search keys to the end of the arguments.  pool, view, args, charset, saved, uid_only and utf8 are set by the caller.  0; ERR_SYNTAX,
  * the text in args; another error. */
 int search_parse_keys(struct search_program *p);
 /* The answer to ERR_SYNTAX of any of these. */
@@ -76,7 +78,7 @@ struct search_run {
     struct pool *pool;           /* of the program */
     const struct uid_set *saved; /* what `$` is; NULL: nothing */
     bool uid;                    /* UIDs are told, not sequence numbers */
-    bool uid_only;               /* as in the program */
+    bool uid_only, utf8;         /* as in the program */
 
     struct search_return ret;
     struct search_program program;

@@ -254,13 +254,14 @@ static int parse(struct command *cmd, struct sort_state *s, struct imap_args *ar
                                          .args = args,
                                          .view = s->l->view,
                                          .saved = &s->l->saved,
-                                         .uid_only = local_enabled(s->l, ENABLED_UIDONLY)};
+                                         .uid_only = local_enabled(s->l, ENABLED_UIDONLY),
+                                         .utf8 = local_enabled(s->l, ENABLED_UTF8)};
     if (r == 0)
         r = sort_parse(args, &s->criteria);
     if (r == 0)
         r = imap_args_space(args);
     if (r == 0)
-        r = search_parse_bare_charset(args, &s->program.charset);
+        r = search_parse_bare_charset(&s->program);
     return r < 0 ? r : search_parse_keys(&s->program);
 }
 

@@ -177,10 +177,11 @@ enum step local_thread(struct command *cmd)
                                          .args = &args,
                                          .view = s->l->view,
                                          .saved = &s->l->saved,
-                                         .uid_only = local_enabled(s->l, ENABLED_UIDONLY)};
+                                         .uid_only = local_enabled(s->l, ENABLED_UIDONLY),
+                                         .utf8 = local_enabled(s->l, ENABLED_UTF8)};
     r = parse_algorithm(&args, &s->algorithm);
     if (r == 0)
-        r = search_parse_bare_charset(&args, &s->program.charset);
+        r = search_parse_bare_charset(&s->program);
     if (r == 0)
         r = search_parse_keys(&s->program);
     if (r == ERR_SYNTAX)

@@ -135,13 +135,19 @@ static void open_connection(struct proxy_leg *p)
     p->backend = backend_new(&config);
 }
 
-/* With IMAP4rev2 enabled names are UTF-8: another server would take them for others. */
+/* With one of these enabled names are UTF-8: a server that lacks it would take them for others. */
 static int check_names(struct proxy_leg *p, struct command *cmd)
 {
-    if (!enable_is_on(p->leg.client, ENABLED_IMAP4REV2) || backend_has(p->backend, "IMAP4rev2"))
-        return 0;
-    cmd->failure = pool_printf(cmd->pool, "[CANNOT] Server %s does not have IMAP4rev2", p->leg.server);
-    return ERR_REFUSED;
+    static const enum enable_bit bits[] = {ENABLE_BIT_IMAP4REV2, ENABLE_BIT_UTF8};
+
+    for (size_t i = 0; i < ARRAY_SIZE(bits); i++) {
+        if (!enable_is_on(p->leg.client, 1u << bits[i]) || backend_has(p->backend, enable_name(bits[i])))
+            continue;
+        cmd->failure = pool_printf(cmd->pool, "[CANNOT] Server %s does not have %s", p->leg.server,
+                                   enable_name(bits[i]));
+        return ERR_REFUSED;
+    }
+    return 0;
 }
 
 int proxy_connect(struct proxy_leg *p, struct command *cmd)

@@ -18,7 +18,8 @@ struct leg_sink {
     uint64_t left;       /* of the bytes that were announced */
     bool begun, waiting; /* waiting: for the "+" before them */
     bool catenated;      /* the message that comes is put together: "CATENATE (" is said, */
-    bool has_part;       /* and a part of it */
+    bool has_part;       /* and a part of it, */
+    bool in_utf8;        /* which is "UTF8 (" and a literal8 */
     bool ended;          /* the command: its line is sent whole, or it is answered */
 };
 
@@ -91,8 +92,8 @@ int proxy_sink_replace(struct leg_sink *s, const char *number, bool uid)
 static void end_message(struct leg_sink *s)
 {
     if (s->catenated)
-        stream_puts(s->p->stream, ")");
-    s->catenated = s->has_part = false;
+        stream_puts(s->p->stream, s->in_utf8 ? "))" : ")");
+    s->catenated = s->has_part = s->in_utf8 = false;
 }
 
 static int lacks_catenate(struct leg_sink *s)
@@ -154,8 +155,10 @@ static int await_go_ahead(struct leg_sink *s)
 /* What stands before a part. */
 static void begin_part(struct leg_sink *s, const char *word)
 {
-    stream_printf(s->p->stream, "%s%s", s->catenated && !s->has_part ? "" : " ", s->catenated ? word : "");
+    stream_printf(s->p->stream, "%s%s%s", s->in_utf8 ? ")" : "", s->catenated && !s->has_part ? "" : " ",
+                  s->catenated ? word : "");
     s->has_part = true;
+    s->in_utf8 = false;
 }
 
 int proxy_sink_part(struct leg_sink *s, const struct leg_part *part)
@@ -166,14 +169,15 @@ int proxy_sink_part(struct leg_sink *s, const struct leg_part *part)
         return ERR_UNAVAILABLE;
     if (s->refusal != NULL)
         return end_refused(s);
-    if (part->binary && !backend_has(p->backend, "BINARY")) {
+    if (part->binary && !backend_has(p->backend, s->catenated ? "UTF8=ACCEPT" : "BINARY")) {
         s->cmd->failure = "[UNKNOWN-CTE] The mailbox's server has no BINARY";
         return ERR_REFUSED;
     }
     if (!s->waiting) {
         s->waiting = part->wait || !proxy_nonsync(p, part->size);
         s->left = part->size;
-        begin_part(s, "TEXT ");
+        begin_part(s, part->binary ? "UTF8 (" : "TEXT ");
+        s->in_utf8 = s->catenated && part->binary;
         stream_printf(p->stream, "%s{%" PRIu64 "%s}\r\n", part->binary ? "~" : "", part->size,
                       s->waiting ? "" : "+");
     }

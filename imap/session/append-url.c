@@ -91,6 +91,7 @@ static enum step copy_step(struct command *cmd)
     r = cmd->leg->ops->sink_write(a->sink, a->pending, a->pending_len);
     if (r < 0)
         return appending_fail(cmd, r);
+    appending_scan(a, a->pending, (size_t)r); /* what is there already may be as it is */
     a->pending += r;
     a->pending_len -= (size_t)r;
     a->left -= (uint64_t)r;
@@ -163,7 +164,7 @@ static int pass_url(struct command *cmd)
     passed = pool_alloc(cmd->pool, sizeof(*passed));
     *passed = (struct appending_url){a->passed, printed, a->url_text};
     a->passed = passed;
-    a->is_empty = false;
+    a->is_empty = a->in_header = false;
     return 0;
 }
 

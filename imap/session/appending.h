@@ -23,6 +23,9 @@ struct appending {
     unsigned parts;         /* of messages that are put together, all of them */
     uint64_t size;          /* of this message as far as it is known here */
     bool is_empty;          /* nothing has come of it */
+    bool in_header;         /* what comes is of its header, as far as is known here, */
+    bool is_blank;          /* ... and of a line that is blank so far */
+    bool has_8bit;          /* there is 8-bit text in the header, and this client may not send that */
     struct buf url_literal; /* a URL that comes as a literal */
     struct imap_url url;
     const char *url_text; /* as the client wrote it */
@@ -62,6 +65,9 @@ enum step appending_next(struct command *cmd);
 
 /* `n` bytes more of a message that is put together: 0; ERR_TOOBIG. */
 int appending_grow(struct appending *a, uint64_t n);
+
+/* Follows the message's header over its next bytes; is there 8-bit text in it? */
+bool appending_scan(struct appending *a, const char *data, size_t n);
 
 /* ---- append-url.c ---- */
 

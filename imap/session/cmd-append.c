@@ -6,6 +6,7 @@
 #include "imap/session/capability.h"
 #include "imap/session/commands.h"
 #include "lib/base/error.h"
+#include "lib/name/namespace.h"
 
 /* Of one APPEND: each holds a descriptor on the store's side until all are there. */
 enum { MESSAGES_MAX = 250, MESSAGES_MAX_PEER = 1000 };
@@ -130,6 +131,28 @@ static enum step text_step(struct command *cmd)
     return STEP_MORE; /* many short messages may have come at once */
 }
 
+bool appending_scan(struct appending *a, const char *data, size_t n)
+{
+    bool found = false;
+
+    for (size_t i = 0; a->in_header && i < n; i++) {
+        found = found || (unsigned char)data[i] >= 0x80;
+        if (data[i] == '\n') {
+            a->in_header = !a->is_blank;
+            a->is_blank = true;
+        } else if (data[i] != '\r') {
+            a->is_blank = false;
+        }
+    }
+    return found;
+}
+
+/* RFC 6855 4: UTF-8 in a header is for those who have said that they know of it.  A frontend has asked its client. */
+static bool may_have_8bit(const struct client *c)
+{
+    return c->is_proxied || c->ns->utf8 || capability_is_suppressed("UTF8=ACCEPT");
+}
+
 static enum step bytes_step(struct command *cmd)
 {
     struct appending *a = cmd->state;
@@ -146,6 +169,8 @@ static enum step bytes_step(struct command *cmd)
             cmd->wants_input = true;
             return STEP_WAIT;
         }
+        if (appending_scan(a, data, (size_t)r) && !may_have_8bit(cmd->client))
+            a->has_8bit = true;
         command_literal_consume(cmd, (size_t)r);
     }
     cmd->step = text_step;
@@ -226,6 +251,29 @@ static int begin_part(struct command *cmd, int item, enum step *step_r)
     return 0;
 }
 
+/* A whole message in one literal. */
+static enum step begin_whole(struct command *cmd)
+{
+    if (cmd->literal.binary && capability_is_suppressed("BINARY"))
+        return appending_refuse(cmd, ERR_SYNTAX, "Unexpected literal8");
+    if (cmd->literal.size == 0) /* RFC 3502: cancels */
+        return appending_refuse(cmd, ERR_INVALID, "Message is empty");
+    return begin_literal(cmd);
+}
+
+/* "UTF8 (literal8)": a whole message, or a part. */
+static enum step begin_utf8(struct command *cmd)
+{
+    struct appending *a = cmd->state;
+    enum step step;
+
+    if (!cmd->literal.binary)
+        return appending_refuse(cmd, ERR_SYNTAX, "Missing literal8");
+    if (!a->what.catenated)
+        return begin_whole(cmd);
+    return begin_part(cmd, APPEND_ITEM_UTF8, &step) < 0 ? step : begin_literal(cmd);
+}
+
 static enum step message_step(struct command *cmd)
 {
     struct appending *a = cmd->state;
@@ -254,7 +302,7 @@ static int begin_message(struct command *cmd, enum step *step_r)
     }
     a->what = (struct leg_append){a->syntax.flags, a->syntax.date, true, a->syntax.is_catenated};
     a->size = 0;
-    a->is_empty = true;
+    a->is_empty = a->in_header = a->is_blank = true;
     return 0;
 }
 
@@ -265,16 +313,6 @@ int appending_grow(struct appending *a, uint64_t n)
         return ERR_TOOBIG;
     a->size += n;
     return 0;
-}
-
-/* A whole message in one literal. */
-static enum step begin_whole(struct command *cmd)
-{
-    if (cmd->literal.binary && capability_is_suppressed("BINARY"))
-        return appending_refuse(cmd, ERR_SYNTAX, "Unexpected literal8");
-    if (cmd->literal.size == 0) /* RFC 3502: cancels */
-        return appending_refuse(cmd, ERR_INVALID, "Message is empty");
-    return begin_literal(cmd);
 }
 
 enum step appending_next(struct command *cmd)
@@ -292,6 +330,8 @@ enum step appending_next(struct command *cmd)
             return message_step(cmd);
         case APPEND_ITEM_LITERAL:
             return begin_whole(cmd);
+        case APPEND_ITEM_UTF8:
+            return begin_utf8(cmd);
         case APPEND_ITEM_TEXT:
         case APPEND_ITEM_URL:
             if (begin_part(cmd, item, &step) < 0)
@@ -300,6 +340,9 @@ enum step appending_next(struct command *cmd)
         case APPEND_ITEM_END:
             if (a->is_empty)
                 return appending_refuse(cmd, ERR_INVALID, "Message is empty");
+            if (a->has_8bit)
+                return appending_refuse(cmd, ERR_REFUSED,
+                                        "8-bit text in the header: ENABLE UTF8=ACCEPT first");
             break;
         case APPEND_ITEM_DONE:
             cmd->step = commit_step;
@@ -342,6 +385,7 @@ int appending_begin(struct command *cmd, const struct imap_args *args)
     cmd->cleanup = append_cleanup;
     append_syntax_init(&a->syntax);
     a->syntax.catenate = !capability_is_suppressed("CATENATE");
+    a->syntax.utf8 = !capability_is_suppressed("UTF8=ACCEPT");
     append_syntax_text(&a->syntax, args, cmd->literal.announced);
     if (append_syntax_next(&a->syntax) >= 0) /* a message, if anything */
         return begin_message(cmd, &step);
