@@ -32,6 +32,9 @@ struct sieve_job {
     struct sieve_envelope envelope;
     struct sieve_recipient *recipients, **tail;
     int64_t deadline;     /* of scripts, and of what waits for others */
+    int64_t submitted;    /* to the courier, at first */
+    bool decided;         /* all scripts have run; the task knows its places */
+    bool refused;         /* nothing was done: too much waits already */
     uint64_t effort_left; /* of SIEVEHOST_EFFORT_HERE */
     pthread_mutex_t mutex;
     /* Guarded by it: */
@@ -127,6 +130,8 @@ void lists_free(struct sieve_recipient *r);
 
 /* ---- actions (perform.c) ---- */
 
+/* Adds to the job's task where the actions will wait. */
+void recipient_add_places(struct sieve_recipient *r);
 /* Does an action have to wait for others? */
 bool recipient_has_to_wait(struct sieve_recipient *r);
 /* Does them all: the outcome is there afterwards. */

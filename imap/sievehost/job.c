@@ -199,26 +199,35 @@ static bool run_here(struct sieve_job *job)
     return left;
 }
 
-static void perform_all(struct sieve_job *job)
+/* Runs what could not run before, and says where the actions will wait. */
+static void decide_all(struct sieve_job *job)
 {
+    const char *id = job->envelope.message_id;
+
     for (struct sieve_recipient *r = job->recipients; r != NULL; r = r->next) {
         r->may_wait = true;
         if (r->undecided)
             recipient_run(r);
-        recipient_perform(r);
+        recipient_add_places(r);
     }
+    /* One that comes again while it is still under way would find nothing remembered. */
+    if (id != NULL)
+        courier_place_add(&job->task, pool_printf(job->pool, "message %s", id), 1);
+    job->decided = true;
 }
 
-/* In a thread of the courier's.  Whoever waits for the job is woken under its mutex: he may not end meanwhile. */
-static void run_task(struct courier_task *task)
+static void perform_all(struct sieve_job *job)
 {
-    struct sieve_job *job = (struct sieve_job *)task;
+    job->deadline = clock_deadline(SIEVEHOST_JOB_MS);
+    for (struct sieve_recipient *r = job->recipients; r != NULL; r = r->next)
+        recipient_perform(r);
+}
+
+/* Whoever waits for the job is woken under its mutex: he may not end meanwhile. */
+static void finish(struct sieve_job *job)
+{
     bool abandoned;
 
-    MAGIC_CHECK(job, SIEVE_JOB_MAGIC);
-    log_set_session(job->envelope.session);
-    perform_all(job);
-    log_set_session(NULL);
     pthread_mutex_lock(&job->mutex);
     job->done = true;
     abandoned = job->abandoned;
@@ -229,6 +238,39 @@ static void run_task(struct courier_task *task)
         destroy(job);
 }
 
+static bool is_abandoned(struct sieve_job *job)
+{
+    bool abandoned;
+
+    pthread_mutex_lock(&job->mutex);
+    abandoned = job->abandoned;
+    pthread_mutex_unlock(&job->mutex);
+    return abandoned;
+}
+
+/* In a thread of the courier's, twice: what is decided says where it has to wait. */
+static void run_task(struct courier_task *task)
+{
+    struct sieve_job *job = (struct sieve_job *)task;
+
+    MAGIC_CHECK(job, SIEVE_JOB_MAGIC);
+    log_set_session(job->envelope.session);
+    if (!job->decided) {
+        decide_all(job);
+        if (courier_submit(job->host->courier, task) == 0) {
+            log_set_session(NULL);
+            return;
+        }
+        job->refused = true;
+    }
+    if (is_abandoned(job) || clock_ms() - job->submitted > SIEVEHOST_QUEUE_MS)
+        job->refused = true;
+    if (!job->refused)
+        perform_all(job);
+    log_set_session(NULL);
+    finish(job);
+}
+
 void sieve_job_start(struct sieve_job *job, void (*wake)(void *context), void *context)
 {
     job->deadline = clock_deadline(SIEVEHOST_JOB_MS);
@@ -236,12 +278,21 @@ void sieve_job_start(struct sieve_job *job, void (*wake)(void *context), void *c
     if (run_here(job)) {
         job->wake = wake;
         job->context = context;
-        courier_submit(job->host->courier, &job->task);
+        job->submitted = clock_ms();
+        if (courier_submit(job->host->courier, &job->task) == 0)
+            return;
+        job->refused = true;
+        job->done = true;
         return;
     }
     for (struct sieve_recipient *r = job->recipients; r != NULL; r = r->next)
         recipient_perform(r);
     job->done = true;
+}
+
+bool sieve_job_refused(const struct sieve_job *job)
+{
+    return job->refused;
 }
 
 bool sieve_job_done(struct sieve_job *job)

@@ -567,6 +567,41 @@ bool recipient_has_to_wait(struct sieve_recipient *r)
     return false;
 }
 
+/* How many actions of all messages may wait at one place: a server or a domain that hangs shall leave threads to the
+ * others, and a user who sends on all his mail to the other users. */
+enum { AT_MAIL = 48, AT_DOMAIN = 16, AT_SERVER = 16, OF_USER = 8 };
+
+static void add_place(struct sieve_recipient *r, const struct sieve_action *action)
+{
+    struct courier_task *task = &r->job->task;
+    struct mboxlist_record record;
+    const char *internal, *domain;
+
+    if (action->kind == SIEVE_FILEINTO) {
+        if (mailbox_of_target(r, &action->target, &internal, &record) == PLACE_ELSEWHERE)
+            courier_place_add(task, pool_strdup(r->pool, record.server), AT_SERVER);
+        return;
+    }
+    courier_place_add(task, "mail", AT_MAIL);
+    domain = action->kind == SIEVE_REDIRECT && action->address != NULL ? strrchr(action->address, '@') : NULL;
+    if (domain != NULL)
+        courier_place_add(task, domain, AT_DOMAIN);
+}
+
+void recipient_add_places(struct sieve_recipient *r)
+{
+    bool waits = false;
+
+    for (const struct sieve_action *a = r->result.actions; a != NULL; a = a->next) {
+        if (!has_to_wait(r, a))
+            continue;
+        add_place(r, a);
+        waits = true;
+    }
+    if (waits)
+        courier_place_add(&r->job->task, pool_printf(r->pool, "user %s", r->userid), OF_USER);
+}
+
 static const char *object_of(const struct sieve_recipient *r, const struct sieve_action *action)
 {
     switch (action->kind) {

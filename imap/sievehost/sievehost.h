@@ -31,9 +31,10 @@ enum {
     SIEVEHOST_EFFORT_HERE =
         8 * 1024 * 1024,             /* of a message's scripts in sieve_job_start() (lib/sieve/sieve.h) */
     SIEVEHOST_ACTION_MS = 30 * 1000, /* one action that waits for others */
-    SIEVEHOST_JOB_MS = 120 * 1000, /* all of a message's: an MTA waits for 10 minutes (RFC 5321 4.5.3.2.6) */
-    SIEVEHOST_LIST_MAX = 100,      /* addresses of a list that a message is redirected to */
-    SIEVEHOST_HOPS_MAX = 50        /* Received fields of a message that is redirected once more */
+    SIEVEHOST_JOB_MS = 120 * 1000,  /* all of a message's: an MTA waits for 10 minutes (RFC 5321 4.5.3.2.6) */
+    SIEVEHOST_QUEUE_MS = 60 * 1000, /* that a message may wait before the first of them */
+    SIEVEHOST_LIST_MAX = 100,       /* addresses of a list that a message is redirected to */
+    SIEVEHOST_HOPS_MAX = 50         /* Received fields of a message that is redirected once more */
 };
 
 /* What a process shares; any thread.  0, or an error with text in *error_r (malloc'ed). */
@@ -73,7 +74,12 @@ struct sieve_recipient *sieve_job_add(struct sieve_job *job, struct compiled *sc
 void sieve_job_start(struct sieve_job *job, void (*wake)(void *context), void *context);
 bool sieve_job_done(struct sieve_job *job);
 
-/* Frees; a job that is not done is finished without anybody asking for its outcome, and wake() is not called.  *job may
+/* When it is done: was nothing done, because too much waits already for where its actions would go?  It has no outcome then; the
+ * message is to come again. */
+bool sieve_job_refused(const struct sieve_job *job);
+
+/* Frees; a job that is not done is finished without anybody asking for its outcome, and wake() is not called; what it has
+ * not begun is left, since the message comes again.  *job may
  * be NULL. */
 void sieve_job_free(struct sieve_job **job);
 

@@ -267,6 +267,14 @@ static enum lmtpd_verdict fail_all(struct lmtpd_txn *txn, int error)
     return LMTPD_DONE;
 }
 
+/* Nothing was done for anybody. */
+static enum lmtpd_verdict refuse_all(struct lmtpd_txn *txn)
+{
+    for (struct lmtpd_rcpt *rcpt = txn->rcpts; rcpt != NULL; rcpt = rcpt->next)
+        lmtpd_answer(txn, rcpt, 451, "4.3.2", "Too much mail waits for other servers");
+    return LMTPD_DONE;
+}
+
 static int finish_stage(struct lmtpd_txn *txn, struct local_state *s)
 {
     struct stage_info info;
@@ -293,6 +301,8 @@ enum lmtpd_verdict local_deliver(struct lmtpd_txn *txn, struct local_state *s)
         return fail_all(txn, r);
     if (s->job != NULL && !sieve_job_done(s->job))
         return LMTPD_WAIT;
+    if (s->job != NULL && sieve_job_refused(s->job))
+        return refuse_all(txn);
     local_plan(txn, s);
     deliver_wanted(s);
     drop_flags(s);
