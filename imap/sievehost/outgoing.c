@@ -25,7 +25,18 @@
 
 enum { SUBMISSION_PORT = 587 };
 
-int outgoing_server(const char *option, struct buf *server, unsigned *port_r)
+static bool has_word(const char *words, const char *word)
+{
+    for (const char *p = strchr(words, '/'); p != NULL; p = strchr(p, '/')) {
+        size_t n = strcspn(++p, "/");
+
+        if (n == strlen(word) && str_ieq_n(p, word, n))
+            return true;
+    }
+    return false;
+}
+
+int outgoing_server(const char *option, struct buf *server, unsigned *port_r, struct outgoing_flags *flags_r)
 {
     size_t n = strcspn(option, "/"), host = n;
     const char *bracket = *option == '[' ? memchr(option, ']', n) : NULL;
@@ -38,6 +49,8 @@ int outgoing_server(const char *option, struct buf *server, unsigned *port_r)
         if (str_parse_u32(colon + 1, n - host - 1, &port) < 0 || port == 0 || port > 65535)
             return ERR_CONFIG;
     }
+    flags_r->tls = has_word(option + n, "tls");
+    flags_r->noauth = has_word(option + n, "noauth");
     buf_reset(server);
     buf_append(server, option, host);
     *port_r = port;
@@ -67,10 +80,19 @@ static ssize_t read_mail(void *context, int64_t offset, void *to, size_t n)
 static int connect_server(int64_t deadline, struct backend **b_r, struct buf *why)
 {
     struct buf server = BUF_INIT;
-    struct backend_config config = {.protocol = BACKEND_SMTP, .anonymous = true, .eager = true};
-    int r = outgoing_server(opt_string(OPT_SMTP_HOST), &server, &config.port);
+    struct backend_config config = {
+        .protocol = BACKEND_SMTP,
+        .eager = true,
+        .authname = opt_string(OPT_SMTP_AUTH_AUTHNAME),
+        .password = opt_string(OPT_SMTP_AUTH_PASSWORD),
+        .realm = opt_string(OPT_SMTP_AUTH_REALM),
+    };
+    struct outgoing_flags flags;
+    int r = outgoing_server(opt_string(OPT_SMTP_HOST), &server, &config.port, &flags);
 
     config.server = buf_cstr(&server);
+    config.tls = r == 0 && flags.tls;
+    config.anonymous = config.authname == NULL || (r == 0 && flags.noauth);
     if (r == 0)
         r = backend_connect_wait(&config, deadline, b_r, why);
     else

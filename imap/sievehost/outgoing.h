@@ -24,8 +24,11 @@ struct outgoing {
  * appended.  Where some recipients are refused it goes to the others, and has failed. */
 int outgoing_send(const struct outgoing *mail, int64_t deadline, struct buf *why);
 
-/* smtp_host: `host`, `host:port`, `[v6]:port`, the port 587 by itself; what follows a slash is Cyrus's and has no meaning
- * here.  The server in *server (replaced), 0 or ERR_CONFIG. */
-int outgoing_server(const char *option, struct buf *server, unsigned *port_r);
+/* smtp_host: `host`, `host:port`, `[v6]:port`, the port 587 by itself; then words behind slashes: `/tls`, `/noauth` (others
+ * mean nothing).  The server in *server (replaced), 0 or ERR_CONFIG. */
+struct outgoing_flags {
+    bool tls, noauth;
+};
+int outgoing_server(const char *option, struct buf *server, unsigned *port_r, struct outgoing_flags *flags_r);
 
 #endif

@@ -51,6 +51,12 @@ static void credentials(const struct backend *b, struct sasl_client_config *c)
         c->authname = first(c->authname, c->username);
         return;
     }
+    if (k->protocol == BACKEND_SMTP) { /* no server of ours: our name and password are not for it */
+        c->authname = k->authname;
+        c->password = k->password;
+        c->realm = k->realm;
+        return;
+    }
     c->authname = first(k->authname, opt_string(OPT_PROXY_AUTHNAME));
     c->password = first(k->password, first(password, opt_string(OPT_PROXY_PASSWORD)));
     c->realm = first(k->realm, opt_string(OPT_PROXY_REALM));

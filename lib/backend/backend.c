@@ -276,7 +276,7 @@ static int handshake(struct backend *b)
  * there is a CA. */
 static int choose_tls(struct backend *b, bool *begun)
 {
-    bool required = opt_switch(OPT_TLS_REQUIRED);
+    bool required = b->config.tls || opt_switch(OPT_TLS_REQUIRED);
 
     *begun = false;
     if (b->tls || b->host[0] == '/' || (!required && !tls_client_configured(b->config.server)))

@@ -37,10 +37,11 @@ struct backend_config {
                          * path of a Unix socket */
     unsigned port;        /* nonzero: this port, whatever the name says (mupdate_port) */
     const char *authzid;  /* whom to act for; NULL: the authenticating user itself */
-    const char *authname; /* NULL: by the options (proxy_authname; MUPDATE: mupdate_authname), */
+    const char *authname; /* NULL: by the options (proxy_authname; MUPDATE: mupdate_authname; SMTP: none), */
     const char *password; /* likewise (<host>_password, proxy_password; mupdate_password), */
     const char *realm;    /* likewise */
     bool anonymous;       /* do not authenticate (SMTP; LMTP, MUPDATE on a Unix socket) */
+    bool tls;             /* only with TLS, whatever tls_required says */
     bool pooled;          /* a connection that waits in the pool will do (IMAP, credentials by the options) */
     bool eager;         /* try, even if it did not answer a moment ago: a thread with a back-off of its own */
     int64_t timeout_ms; /* for everything; 0: the option client_timeout for each step of it */

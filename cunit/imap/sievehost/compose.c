@@ -180,29 +180,34 @@ static void test_server(void)
     static const struct {
         const char *option, *server;
         unsigned port;
+        struct outgoing_flags flags;
     } rows[] = {
-        {"localhost", "localhost", 587},
-        {"mx:25", "mx", 25},
-        {"[::1]", "[::1]", 587},
-        {"[::1]:2525", "[::1]", 2525},
-        {"mx/tls", "mx", 587},
-        {"mx:26/noauth", "mx", 26},
-        {"mx:0", NULL, 0},
-        {"mx:x", NULL, 0},
-        {"", NULL, 0},
-        {":25", NULL, 0},
-        {"mx:70000", NULL, 0},
+        {"localhost", "localhost", 587, {false, false}},
+        {"mx:25", "mx", 25, {false, false}},
+        {"[::1]", "[::1]", 587, {false, false}},
+        {"[::1]:2525", "[::1]", 2525, {false, false}},
+        {"mx/tls", "mx", 587, {true, false}},
+        {"mx/NOAUTH/tls/tlsx", "mx", 587, {true, true}},
+        {"mx/notls/", "mx", 587, {false, false}},
+        {"mx:26/noauth", "mx", 26, {false, true}},
+        {"mx:0", NULL, 0, {false, false}},
+        {"mx:x", NULL, 0, {false, false}},
+        {"", NULL, 0, {false, false}},
+        {":25", NULL, 0, {false, false}},
+        {"mx:70000", NULL, 0, {false, false}},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct buf server = BUF_INIT;
+        struct outgoing_flags flags;
         unsigned port;
-        int r = outgoing_server(rows[i].option, &server, &port);
+        int r = outgoing_server(rows[i].option, &server, &port, &flags);
 
         CU_ASSERT_EQUAL(r == 0, rows[i].server != NULL);
         if (r == 0 && rows[i].server != NULL) {
             CU_ASSERT_STRING_EQUAL(buf_cstr(&server), rows[i].server);
             CU_ASSERT_EQUAL(port, rows[i].port);
+            CU_ASSERT(flags.tls == rows[i].flags.tls && flags.noauth == rows[i].flags.noauth);
         }
         buf_free(&server);
     }
