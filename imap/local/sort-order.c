@@ -6,6 +6,7 @@
 #include "imap/session/capability.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/stepsort.h"
 #include "lib/base/str.h"
 #include "lib/charset/fold.h"
 #include "lib/charset/words.h"
@@ -13,7 +14,7 @@
 #include "lib/mail/header.h"
 #include "lib/mail/text.h"
 
-enum { RUN = 1024 /* rows sorted at once */, STEP_ROWS = 16 * 1024 /* moved in a step */ };
+enum { STEP_ROWS = 16 * 1024 /* moved in a step */ };
 
 /* ---- criteria ---- */
 
@@ -101,17 +102,18 @@ struct sorter {
     struct value *values; /* criteria.count of each row */
     size_t count, room;
     struct buf texts;
-    uint32_t *order, *other; /* rows; runs of `run` of them are in order, and are merged into the other */
-    size_t run, done;        /* rows merged in this pass */
-    size_t left, right;      /* merging: the next of either run */
+    struct stepsort order; /* rows */
     struct buf scratch, folded;
 };
+
+static int compare(const void *a, const void *b, void *context);
 
 struct sorter *sorter_new(const struct sort_criteria *criteria)
 {
     struct sorter *s = xcalloc(1, sizeof(*s));
 
     s->criteria = *criteria;
+    stepsort_begin(&s->order, compare, s);
     return s;
 }
 
@@ -123,8 +125,7 @@ void sorter_free(struct sorter **sp)
         return;
     free(s->numbers);
     free(s->values);
-    free(s->order);
-    free(s->other);
+    stepsort_free(&s->order);
     buf_free(&s->texts);
     buf_free(&s->scratch);
     buf_free(&s->folded);
@@ -259,7 +260,7 @@ int sorter_add(struct sorter *s, const struct search_hit *hit, uint32_t number)
     s->numbers[s->count] = number;
     for (unsigned i = 0; r == 0 && i < s->criteria.count; i++)
         r = make_value(s, hit, s->criteria.items[i].key, &s->values[s->count * s->criteria.count + i]);
-    s->count++;
+    stepsort_add(&s->order, (uint32_t)s->count++);
     return r;
 }
 
@@ -295,76 +296,11 @@ static int compare(const void *a, const void *b, void *context)
     return compare_rows(context, *(const uint32_t *)a, *(const uint32_t *)b);
 }
 
-/* Runs of RUN rows, STEP_ROWS in all. */
-static void sort_runs(struct sorter *s)
-{
-    size_t end = s->done + STEP_ROWS < s->count ? s->done + STEP_ROWS : s->count;
-
-    for (; s->done < end; s->done += RUN) {
-        size_t n = s->count - s->done < RUN ? s->count - s->done : RUN;
-
-        for (size_t i = 0; i < n; i++)
-            s->order[s->done + i] = (uint32_t)(s->done + i);
-        qsort_r(s->order + s->done, n, sizeof(*s->order), compare, s);
-    }
-    if (s->done < s->count)
-        return;
-    s->run = RUN;
-    s->done = 0;
-}
-
-/* Merges some rows of the two runs that begin at `begin`; true when both are used up. */
-static bool merge_some(struct sorter *s, size_t begin, size_t *moved)
-{
-    size_t middle = begin + s->run < s->count ? begin + s->run : s->count;
-    size_t end = middle + s->run < s->count ? middle + s->run : s->count;
-
-    while (s->done < end && *moved < STEP_ROWS) {
-        bool from_left = s->left < middle &&
-                         (s->right >= end || compare_rows(s, s->order[s->left], s->order[s->right]) < 0);
-
-        s->other[s->done++] = s->order[from_left ? s->left++ : s->right++];
-        ++*moved;
-    }
-    return s->done == end;
-}
-
-static void merge_runs(struct sorter *s)
-{
-    size_t moved = 0;
-
-    while (s->done < s->count && moved < STEP_ROWS) {
-        size_t begin = s->done / (2 * s->run) * (2 * s->run);
-
-        if (s->done == begin) {
-            s->left = begin;
-            s->right = begin + s->run;
-        }
-        merge_some(s, begin, &moved);
-    }
-    if (s->done == s->count) {
-        uint32_t *swap = s->order;
-
-        s->order = s->other;
-        s->other = swap;
-        s->run *= 2;
-        s->done = 0;
-    }
-}
-
 int sorter_step(struct sorter *s)
 {
-    if (s->count == 0)
-        return 0;
-    if (s->order == NULL) {
-        s->order = xreallocarray(NULL, s->count, sizeof(*s->order));
-        s->other = xreallocarray(NULL, s->count, sizeof(*s->other));
-    }
-    if (s->run == 0)
-        sort_runs(s);
-    else
-        merge_runs(s);
-    return s->run == 0 || s->run < s->count ? 1 : 0;
+    size_t left = STEP_ROWS;
+
+    return stepsort_step(&s->order, &left) ? 0 : 1;
 }
 
 size_t sorter_count(const struct sorter *s)
@@ -374,5 +310,5 @@ size_t sorter_count(const struct sorter *s)
 
 uint32_t sorter_number(const struct sorter *s, size_t i)
 {
-    return s->numbers[s->order[i]];
+    return s->numbers[s->order.items[i]];
 }

@@ -7,6 +7,7 @@ lib_base_libbase_a_SOURCES = \
 	lib/base/file.c lib/base/file.h \
 	lib/base/mem.c lib/base/mem.h \
 	lib/base/pool.c lib/base/pool.h \
+	lib/base/stepsort.c lib/base/stepsort.h \
 	lib/base/str.c lib/base/str.h \
 	lib/base/ticker.c lib/base/ticker.h \
 	lib/base/clock.c lib/base/clock.h \

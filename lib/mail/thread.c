@@ -7,6 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
+#include "lib/base/stepsort.h"
 
 enum { NONE = 0, ROOT = 1, STEP_NODES = 20000, WRITE_NUMBERS = 4096 };
 
@@ -31,11 +32,16 @@ struct threads {
     uint32_t table_size;
     uint64_t work;
     unsigned phase;
-    uint32_t at;        /* of a phase that takes several steps */
+    uint32_t at;        /* of a phase that goes over all nodes: the next one */
+    uint32_t head;      /* of one that goes over the heads: likewise */
+    size_t left;        /* nodes that this step may still look at */
     uint32_t *subjects; /* by hash of the subject: the node of the table, open addressing */
     uint32_t subjects_size;
-    uint32_t *sorting; /* scratch: the children of one node */
-    uint32_t sorting_room;
+    struct stepsort sort; /* the children of one node, */
+    enum { SORT_IDLE, SORT_LOADING, SORT_SORTING, SORT_LINKING } sorting;
+    uint32_t child;   /* loading: the next of them; */
+    size_t linked;    /* linking: how many have been */
+    uint32_t group;   /* ORDEREDSUBJECT: the first message of a subject */
     uint32_t writing; /* the node to be written next; NONE: not begun, or all is written */
     bool begun;
 };
@@ -77,7 +83,7 @@ void threads_free(struct threads **tp)
     free(t->nodes);
     free(t->table);
     free(t->subjects);
-    free(t->sorting);
+    stepsort_free(&t->sort);
     buf_free(&t->texts);
     free(t);
     *tp = NULL;
@@ -301,24 +307,56 @@ static int by_subject(const void *a, const void *b, void *context)
     return r != 0 ? r : by_sent(a, b, context);
 }
 
-typedef int order_fn(const void *a, const void *b, void *context);
-
-static void sort_children(struct threads *t, uint32_t parent, order_fn *order)
+/* May this step look at another node? */
+static bool may_go_on(struct threads *t)
 {
-    uint32_t n = 0;
+    if (t->left == 0)
+        return false;
+    t->left--;
+    return true;
+}
 
-    if (node(t, parent)->first == node(t, parent)->last)
-        return;
-    if (t->sorting_room < t->room) {
-        t->sorting = xreallocarray(t->sorting, t->room, sizeof(*t->sorting));
-        t->sorting_room = t->room;
+static void load_children(struct threads *t)
+{
+    while (t->child != NONE && may_go_on(t)) {
+        stepsort_add(&t->sort, t->child);
+        t->child = node(t, t->child)->next;
     }
-    for (uint32_t c = node(t, parent)->first; c != NONE; c = node(t, c)->next)
-        t->sorting[n++] = c;
-    qsort_r(t->sorting, n, sizeof(*t->sorting), order, t);
-    node(t, parent)->first = node(t, parent)->last = NONE;
-    for (uint32_t i = 0; i < n; i++)
-        link_node(t, parent, t->sorting[i]);
+    if (t->child == NONE)
+        t->sorting = SORT_SORTING;
+}
+
+static void link_children(struct threads *t, uint32_t parent)
+{
+    if (t->linked == 0)
+        node(t, parent)->first = node(t, parent)->last = NONE;
+    while (t->linked < t->sort.count && may_go_on(t)) {
+        uint32_t child = t->sort.items[t->linked++];
+
+        link_node(t, parent, child);
+    }
+    if (t->linked == t->sort.count)
+        t->sorting = SORT_IDLE;
+}
+
+/* Puts the children of a node in order: true when they are; false: this step's work is over. */
+static bool sort_children(struct threads *t, uint32_t parent, stepsort_compare *order)
+{
+    if (t->sorting == SORT_IDLE) {
+        if (node(t, parent)->first == node(t, parent)->last)
+            return true;
+        stepsort_begin(&t->sort, order, t);
+        t->child = node(t, parent)->first;
+        t->linked = 0;
+        t->sorting = SORT_LOADING;
+    }
+    if (t->sorting == SORT_LOADING)
+        load_children(t);
+    if (t->sorting == SORT_SORTING && stepsort_step(&t->sort, &t->left))
+        t->sorting = SORT_LINKING;
+    if (t->sorting == SORT_LINKING)
+        link_children(t, parent);
+    return t->sorting == SORT_IDLE;
 }
 
 /* ---- steps 2 and 3 ---- */
@@ -326,7 +364,7 @@ static void sort_children(struct threads *t, uint32_t parent, order_fn *order)
 /* Some of the nodes; true if all have been looked at. */
 static bool gather_heads(struct threads *t)
 {
-    for (int n = 0; n < STEP_NODES && t->at < t->count; n++, t->at++) {
+    for (; t->at < t->count && may_go_on(t); t->at++) {
         if (node(t, t->at)->parent == NONE)
             link_node(t, ROOT, t->at);
     }
@@ -336,7 +374,7 @@ static bool gather_heads(struct threads *t)
 /* Dummies below heads make way for their children; then those that are heads, for the only child they have. */
 static bool prune_some(struct threads *t, bool heads)
 {
-    for (int n = 0; n < STEP_NODES && t->at < t->count; n++, t->at++) {
+    for (; t->at < t->count && may_go_on(t); t->at++) {
         const struct node *d = node(t, t->at);
 
         if (d->number != 0 || d->parent == NONE || (d->parent == ROOT) != heads)
@@ -345,6 +383,16 @@ static bool prune_some(struct threads *t, bool heads)
             splice(t, t->at);
     }
     return t->at == t->count;
+}
+
+static bool prune_below(struct threads *t)
+{
+    return prune_some(t, false);
+}
+
+static bool prune_heads(struct threads *t)
+{
+    return prune_some(t, true);
 }
 
 /* ---- step 5: threads of one subject ---- */
@@ -360,25 +408,36 @@ static uint32_t *subject_slot(struct threads *t, const struct node *n)
     return &t->subjects[i];
 }
 
-static void make_subjects(struct threads *t)
+static bool begin_subjects(struct threads *t)
 {
-    uint32_t heads = 0;
-
-    for (uint32_t c = node(t, ROOT)->first; c != NONE; c = node(t, c)->next)
-        heads++;
-    t->subjects_size = heads * 2 + 1;
+    for (; t->head != NONE && may_go_on(t); t->head = node(t, t->head)->next)
+        t->subjects_size += 2;
+    if (t->head != NONE)
+        return false;
+    t->subjects_size++;
     t->subjects = xcalloc(t->subjects_size, sizeof(*t->subjects));
-    for (uint32_t c = node(t, ROOT)->first; c != NONE; c = node(t, c)->next) {
-        const struct node *n = node(t, c), *had;
-        uint32_t *slot;
+    return true;
+}
 
-        if (shown(t, c)->subject_len == 0)
-            continue;
-        slot = subject_slot(t, shown(t, c));
-        had = node(t, *slot);
-        if (*slot == NONE || (had->number != 0 && (n->number == 0 || (had->is_reply && !n->is_reply))))
-            *slot = c;
-    }
+/* A dummy is preferred, then who is no reply. */
+static void enter_subject(struct threads *t, uint32_t head)
+{
+    const struct node *n = node(t, head), *had;
+    uint32_t *slot;
+
+    if (shown(t, head)->subject_len == 0)
+        return;
+    slot = subject_slot(t, shown(t, head));
+    had = node(t, *slot);
+    if (*slot == NONE || (had->number != 0 && (n->number == 0 || (had->is_reply && !n->is_reply))))
+        *slot = head;
+}
+
+static bool enter_subjects(struct threads *t)
+{
+    for (; t->head != NONE && may_go_on(t); t->head = node(t, t->head)->next)
+        enter_subject(t, t->head);
+    return t->head == NONE;
 }
 
 /* Moves the children of one node behind those of another. */
@@ -427,31 +486,45 @@ static void merge(struct threads *t, uint32_t *slot, uint32_t current)
     }
 }
 
-static void merge_subjects(struct threads *t)
+static bool merge_subjects(struct threads *t)
 {
-    uint32_t next;
+    while (t->head != NONE && may_go_on(t)) {
+        uint32_t c = t->head, *slot;
 
-    make_subjects(t);
-    for (uint32_t c = node(t, ROOT)->first; c != NONE; c = next) {
-        uint32_t *slot;
-
-        next = node(t, c)->next;
+        t->head = node(t, c)->next;
         if (shown(t, c)->subject_len == 0)
             continue;
         slot = subject_slot(t, shown(t, c));
         if (*slot != c)
             merge(t, slot, c);
     }
+    return t->head == NONE;
 }
 
 /* ---- steps 4 and 6 ---- */
 
 /* Below heads there are no dummies any more, so the order in which nodes get their children sorted does not matter. */
-static bool sort_some(struct threads *t)
+static bool sort_all(struct threads *t)
 {
-    for (int n = 0; n < STEP_NODES && t->at < t->count; n++, t->at++)
-        sort_children(t, t->at, by_sent);
+    for (; t->at < t->count && may_go_on(t); t->at++)
+        if (!sort_children(t, t->at, by_sent))
+            return false;
     return t->at == t->count;
+}
+
+static bool sort_heads_by_sent(struct threads *t)
+{
+    return sort_children(t, ROOT, by_sent);
+}
+
+static bool sort_heads_by_arrival(struct threads *t)
+{
+    return sort_children(t, ROOT, by_arrival);
+}
+
+static bool sort_heads_by_subject(struct threads *t)
+{
+    return sort_children(t, ROOT, by_subject);
 }
 
 /* ---- REFS ---- */
@@ -469,95 +542,66 @@ static uint32_t next_below(const struct threads *t, uint32_t i, uint32_t top)
 }
 
 /* A thread arrived when its latest message did. */
-static void take_latest_arrival(struct threads *t)
+static bool take_latest_arrival(struct threads *t)
 {
-    for (uint32_t head = node(t, ROOT)->first; head != NONE; head = node(t, head)->next) {
-        for (uint32_t i = head; i != NONE; i = next_below(t, i, head)) {
-            if (node(t, i)->arrived > node(t, head)->arrived)
-                node(t, head)->arrived = node(t, i)->arrived;
+    for (; t->head != NONE && may_go_on(t); t->head = node(t, t->head)->next) {
+        for (uint32_t i = t->head; i != NONE; i = next_below(t, i, t->head)) {
+            t->left -= t->left > 0;
+            if (node(t, i)->arrived > node(t, t->head)->arrived)
+                node(t, t->head)->arrived = node(t, i)->arrived;
         }
     }
+    return t->head == NONE;
 }
 
 /* ---- ORDEREDSUBJECT ---- */
 
 /* Of messages of one subject, which stand together, the first becomes the parent of the others. */
-static void group_subjects(struct threads *t)
+static bool group_subjects(struct threads *t)
 {
-    uint32_t head = node(t, ROOT)->first, next;
+    while (t->head != NONE && may_go_on(t)) {
+        uint32_t c = t->head;
 
-    for (uint32_t c = head; c != NONE; c = next) {
-        next = node(t, c)->next;
-        if (c != head && compare_subjects(t, node(t, head), node(t, c)) == 0) {
+        t->head = node(t, c)->next;
+        if (t->group != NONE && compare_subjects(t, node(t, t->group), node(t, c)) == 0) {
             unlink_node(t, c);
-            link_node(t, head, c);
+            link_node(t, t->group, c);
         } else {
-            head = c;
+            t->group = c;
         }
     }
+    return t->head == NONE;
 }
 
 /* ---- all of it ---- */
 
-static int ordered_step(struct threads *t)
-{
-    if (t->phase == 0) {
-        if (!gather_heads(t))
-            return 1;
-        t->phase++;
-        return 1;
-    }
-    sort_children(t, ROOT, by_subject);
-    group_subjects(t);
-    sort_children(t, ROOT, by_sent);
-    return 0;
-}
+enum { PHASES_MAX = 11 };
 
-enum phase { GATHER, PRUNE, PRUNE_HEADS, SORT, HEADS, SORT_AGAIN, HEADS_AGAIN, DONE };
+/* Each does some of a phase's work: true when that was the last. */
+typedef bool phase_fn(struct threads *t);
 
-/* Does a piece of a phase: true if that was the last. */
-static bool run_phase(struct threads *t)
-{
-    switch ((enum phase)t->phase) {
-    case GATHER:
-        return gather_heads(t);
-    case PRUNE:
-        return prune_some(t, false);
-    case PRUNE_HEADS:
-        return prune_some(t, true);
-    case SORT:
-    case SORT_AGAIN:
-        return sort_some(t);
-    case HEADS:
-        if (t->algorithm == THREAD_REFERENCES) {
-            sort_children(t, ROOT, by_sent);
-            merge_subjects(t);
-            return true;
-        }
-        take_latest_arrival(t);
-        sort_children(t, ROOT, by_arrival);
-        t->phase = DONE - 1;
-        return true;
-    case HEADS_AGAIN:
-        sort_children(t, ROOT, by_sent);
-        return true;
-    case DONE:
-        break;
-    }
-    return false;
-}
+static phase_fn *const phases[][PHASES_MAX] = {
+    [THREAD_ORDEREDSUBJECT] = {gather_heads, sort_heads_by_subject, group_subjects, sort_heads_by_sent},
+    [THREAD_REFERENCES] = {gather_heads, prune_below, prune_heads, sort_all, sort_heads_by_sent,
+                           begin_subjects, enter_subjects, merge_subjects, sort_all, sort_heads_by_sent},
+    [THREAD_REFS] = {gather_heads, prune_below, prune_heads, sort_all, take_latest_arrival,
+                     sort_heads_by_arrival},
+};
 
 int threads_step(struct threads *t)
 {
+    phase_fn *const *phase = &phases[t->algorithm][t->phase];
+
+    t->left = STEP_NODES;
     if (t->at == 0)
         t->at = ROOT + 1;
-    if (t->algorithm == THREAD_ORDEREDSUBJECT)
-        return ordered_step(t);
-    if (t->phase != DONE && run_phase(t)) {
+    if (*phase != NULL && (*phase)(t)) {
+        phase++;
         t->phase++;
         t->at = ROOT + 1;
+        t->head = node(t, ROOT)->first;
     }
-    return t->phase != DONE ? 1 : 0;
+    return *phase != NULL ? 1 : 0;
 }
 
 /* ---- writing ---- */

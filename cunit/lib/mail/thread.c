@@ -191,12 +191,74 @@ static void test_work(void)
     threads_free(&t);
 }
 
+enum { WIDE = 50000 };
+
+static uint32_t number_at(const char **s)
+{
+    uint32_t n = 0;
+
+    while (**s != '\0' && (**s < '0' || **s > '9'))
+        ++*s;
+    for (; **s >= '0' && **s <= '9'; ++*s)
+        n = n * 10 + (uint32_t)(**s - '0');
+    return n;
+}
+
+/* Very many threads, or very many answers to one message: in order, and in steps. */
+static void wide(enum thread_algorithm algorithm, bool answers)
+{
+    static int64_t when[WIDE + 1];
+    struct threads *t = threads_new(algorithm);
+    struct buf text = BUF_INIT;
+    unsigned steps = 0, wrong = 0;
+    char id[20], subject[20];
+    const char *references[2] = {"<1>", NULL}, *s;
+    uint32_t x = 7, last = 0;
+
+    for (uint32_t i = 1; i <= WIDE; i++) {
+        struct thread_message m = {.number = i, .id = id, .subject = subject};
+
+        x = x * 1664525 + 1013904223;
+        when[i] = i == 1 ? -1 : (int64_t)(x >> 12); /* some are equal */
+        m.sent = m.arrived = when[i];
+        m.references = answers && i > 1 ? references : NULL;
+        snprintf(id, sizeof(id), "<%u>", i);
+        m.subject_len = (size_t)snprintf(subject, sizeof(subject), "%u", i);
+        CU_ASSERT_EQUAL(threads_add(t, &m), 0);
+    }
+    while (threads_step(t) > 0)
+        steps++;
+    CU_ASSERT(steps > 10);
+    while (threads_write(t, &text))
+        ;
+    s = buf_cstr(&text);
+    for (uint32_t i = 1, n; i <= WIDE; i++, last = n) {
+        n = number_at(&s);
+        wrong += n == 0 || n > WIDE || (last != 0 && when[n] < when[last]) ||
+                 (last != 0 && when[n] == when[last] && n < last);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_EQUAL(number_at(&s), 0);
+    buf_free(&text);
+    threads_free(&t);
+}
+
+static void test_wide(void)
+{
+    wide(THREAD_REFERENCES, false);
+    wide(THREAD_REFERENCES, true);
+    wide(THREAD_REFS, false);
+    wide(THREAD_REFS, true);
+    wide(THREAD_ORDEREDSUBJECT, false);
+}
+
 static const struct unit_case cases[] = {
     {"references", test_references},
     {"refs", test_refs},
     {"ordered subject", test_ordered_subject},
     {"deep", test_deep},
     {"work", test_work},
+    {"wide", test_wide},
     {NULL, NULL},
 };
 
