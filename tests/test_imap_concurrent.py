@@ -7,6 +7,14 @@ import time
 
 import pytest
 from iatlas.clients import message
+from iatlas.place import places
+
+place = places()
+
+
+@pytest.fixture
+def fred(place):
+    return place.user()
 
 
 class Mirror:
@@ -46,8 +54,8 @@ class Mirror:
             assert told is None or told == now
 
 
-def test_news(imapd):
-    a, b = imapd.imap("fred"), imapd.imap("fred")
+def test_news(place, fred):
+    a, b = place.imap(fred), place.imap(fred)
     a.append("INBOX", message())
     a.append("INBOX", message())
     a.select("INBOX")
@@ -73,9 +81,9 @@ def test_news(imapd):
     assert b"* 1 EXPUNGE" in b.ok("UID SEARCH ALL").untagged
 
 
-def test_expunged_by_another(imapd):
+def test_expunged_by_another(place, fred):
     """The body of a message that another session expunged: the one who knows it gets it or NO, never a lie."""
-    a, b = imapd.imap("fred"), imapd.imap("fred")
+    a, b = place.imap(fred), place.imap(fred)
     for i in range(3):
         a.append("INBOX", message("m%d" % i))
     a.select("INBOX")
@@ -90,8 +98,8 @@ def test_expunged_by_another(imapd):
     b.ok("NOOP").one(rb"^\* 2 EXPUNGE$")
 
 
-def test_idle(imapd):
-    a, b = imapd.imap("fred"), imapd.imap("fred")
+def test_idle(place, fred):
+    a, b = place.imap(fred), place.imap(fred)
     b.select("INBOX")
     b.send("i IDLE\r\n")
     assert b.read_line() == b"+ idling"
@@ -110,7 +118,7 @@ def test_idle(imapd):
     b.send("DONE\r\n")
     assert b.read_line().startswith(b"i OK")
     # without a selected mailbox, and with something else than DONE
-    c = imapd.imap("bob")
+    c = place.client()
     c.send("i IDLE\r\n")
     assert c.read_line() == b"+ idling"
     c.send("done\r\nj NOOP\r\n")
@@ -132,26 +140,26 @@ def test_idle_rights(make_imapd):
     assert b.read_line().startswith(b"* BYE")
 
 
-def test_idle_many(imapd):
+def test_idle_many(place, fred):
     """Fifty sessions in IDLE hear of one message."""
-    sessions = [imapd.imap("fred") for _ in range(50)]
+    sessions = [place.imap(fred) for _ in range(50)]
     for s in sessions:
         s.select("INBOX")
         s.send("i IDLE\r\n")
         assert s.read_line() == b"+ idling"
-    imapd.imap("fred").append("INBOX", message())
+    place.imap(fred).append("INBOX", message())
     for s in sessions:
         assert s.read_line() == b"* 1 EXISTS"
     # they end without DONE
     for s in sessions:
         s.close()
-    assert imapd.imap("fred").select("INBOX") == 1
+    assert place.imap(fred).select("INBOX") == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random(imapd, seed):
+def test_random(place, fred, seed):
     """Four clients do anything to one mailbox; each keeps its own picture from what it is told."""
-    errors, mirrors = [], [Mirror(imapd.imap("fred")) for _ in range(4)]
+    errors, mirrors = [], [Mirror(place.imap(fred)) for _ in range(4)]
 
     def client(number):
         rnd = random.Random(seed * 100 + number)
@@ -189,7 +197,7 @@ def test_random(imapd, seed):
     assert errors == []
     for m in mirrors:
         m.check()
-    c = imapd.imap("fred")
+    c = place.imap(fred)
     exists = c.select("INBOX")
     assert len(c.uids()) == exists == len(c.ok("FETCH 1:* UID").untagged)
 

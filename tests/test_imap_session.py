@@ -1,5 +1,6 @@
 """The IMAP front: states, parsing, literals, limits, pipelining, the end of sessions."""
 
+import base64
 import os
 import re
 import signal
@@ -7,6 +8,14 @@ import time
 
 import pytest
 from iatlas.clients import message
+from iatlas.place import places
+
+place = places()
+
+
+@pytest.fixture
+def fred(place):
+    return place.user()
 
 
 def test_greeting_and_capabilities(imapd):
@@ -35,17 +44,17 @@ def test_suppressed_capabilities(make_imapd):
     c.bad("MOVE 1 INBOX")
 
 
-def test_states(imapd):
-    c = imapd.connect()
+def test_states(place, fred):
+    c = place.connect()
     for command in ("SELECT INBOX", "LIST \"\" *", "FETCH 1 FLAGS", "NAMESPACE", "ENABLE X", "IDLE"):
         assert "login first" in c.bad(command).text
     c.ok("NOOP")
     c.ok("ID NIL")
     c.bad("STARTTLS")
-    assert "AUTHENTICATIONFAILED" in c.no("LOGIN fred wrong").text
-    assert 'peer="127.0.0.1" mech="LOGIN" user="fred"' in imapd.log()
+    assert "AUTHENTICATIONFAILED" in c.no("LOGIN %s wrong" % fred).text
+    assert re.search(r'peer="127[.0-9]*" mech="LOGIN" user="%s"' % fred, place.log())
     c.no("AUTHENTICATE NONESUCH")
-    c.login("fred")
+    c.login(fred)
     for command in ("LOGIN fred secret", "AUTHENTICATE PLAIN", "STARTTLS"):
         c.bad(command)
     for command in ("FETCH 1 FLAGS", "STORE 1 FLAGS ()", "SEARCH ALL", "EXPUNGE", "CLOSE", "CHECK", "COPY 1 X", "UNSELECT"):
@@ -59,15 +68,16 @@ def test_states(imapd):
         c.read_line()
 
 
-def test_authenticate_plain(imapd):
-    c = imapd.connect()
-    c.ok("AUTHENTICATE PLAIN AGZyZWQAc2VjcmV0")
-    c = imapd.connect()
+def test_authenticate_plain(place, fred):
+    plain = base64.b64encode(b"\0%s\0secret" % fred.encode()).decode()
+    c = place.connect()
+    c.ok("AUTHENTICATE PLAIN " + plain)
+    c = place.connect()
     c.send("x AUTHENTICATE PLAIN\r\n")
     assert c.read_line() == b"+ "
-    c.send("AGZyZWQAc2VjcmV0\r\n")
+    c.send(plain + "\r\n")
     assert c.read_line().startswith(b"x OK [CAPABILITY")
-    c = imapd.connect()
+    c = place.connect()
     c.send("x AUTHENTICATE PLAIN\r\n")
     c.read_line()
     c.send("*\r\n")
@@ -108,18 +118,18 @@ def test_authenticate_plain(imapd):
         ("a SETACL INBOX bob +q", b"a BAD"),
     ],
 )
-def test_syntax(imapd, line, answer):
-    c = imapd.imap("fred")
+def test_syntax(place, fred, line, answer):
+    c = place.imap(fred)
     c.send(line + "\r\nz NOOP\r\n")
     assert c.read_response().startswith(answer)
     while (r := c.read_response()) != b"z OK Completed":
         assert r.startswith(b"a OK")
 
 
-def test_pipelining(imapd):
+def test_pipelining(place, fred):
     """A hundred commands in one packet: answered in their order, each once."""
-    c = imapd.connect()
-    data = b"l LOGIN fred secret\r\ns SELECT INBOX\r\n"
+    c = place.connect()
+    data = b"l LOGIN %s secret\r\ns SELECT INBOX\r\n" % fred.encode()
     m = message("pipelined")
     for i in range(50):
         data += b"p%d APPEND INBOX {%d+}\r\n%s\r\nn%d NOOP\r\n" % (i, len(m), m, i)
@@ -134,11 +144,12 @@ def test_pipelining(imapd):
     assert tags == want
 
 
-def test_byte_by_byte(imapd):
-    c = imapd.connect()
+def test_byte_by_byte(place, fred):
+    c = place.connect()
     m = message("slow", body="x\r\n" * 5)
     script = (
-        b"a LOGIN {4+}\r\nfred {6+}\r\nsecret\r\nb APPEND {5+}\r\nINBOX (\\Seen) {%d+}\r\n%s\r\n" % (len(m), m)
+        b"a LOGIN {%d+}\r\n%s {6+}\r\nsecret\r\n" % (len(fred), fred.encode())
+        + b"b APPEND {5+}\r\nINBOX (\\Seen) {%d+}\r\n%s\r\n" % (len(m), m)
         + b"c SELECT {5+}\r\nINBOX\r\nd SEARCH ALL\r\ne UID FETCH 1 BODY.PEEK[]\r\nf LOGOUT\r\n"
     )
     for i in range(len(script)):
@@ -154,8 +165,8 @@ def test_byte_by_byte(imapd):
     assert all(answers[t].split()[1] == b"OK" for t in (b"a", b"b", b"c", b"d", b"e", b"f"))
 
 
-def test_literals(imapd):
-    c = imapd.imap("fred")
+def test_literals(place, fred):
+    c = place.imap(fred)
     c.send("a SELECT {5}\r\n")
     assert c.read_line().startswith(b"+ ")
     c.send("INBOX\r\n")
@@ -177,8 +188,8 @@ def test_literals(imapd):
     assert c.read_line().startswith(b"b BAD")
 
 
-def test_append_literal_refused_before_it_is_sent(imapd):
-    c = imapd.imap("fred")
+def test_append_literal_refused_before_it_is_sent(place, fred):
+    c = place.imap(fred)
     c.send("a APPEND Nope {1000000}\r\n")
     assert b"TRYCREATE" in c.read_line()
     c.ok("NOOP")
@@ -187,8 +198,8 @@ def test_append_literal_refused_before_it_is_sent(imapd):
     c.ok("NOOP")
 
 
-def test_command_too_long(imapd):
-    c = imapd.imap("fred")
+def test_command_too_long(place, fred):
+    c = place.imap(fred)
     c.send(b"a SELECT " + b"x" * 3000000 + b"\r\n")
     assert c.read_line().startswith(b"a BAD")
     c.ok("NOOP")
@@ -201,16 +212,16 @@ def test_command_too_long(imapd):
     c.ok("NOOP")
 
 
-def test_long_line_before_login(imapd):
-    c = imapd.connect()
+def test_long_line_before_login(place, fred):
+    c = place.connect()
     c.send(b"a LOGIN " + b"x" * 100000 + b" y\r\n")
     assert c.read_line().startswith(b"a BAD")
     c.ok("NOOP")
 
 
-def test_long_set(imapd):
+def test_long_set(place, fred):
     """A set of 20,000 numbers fits; the answer comes."""
-    c = imapd.imap("fred")
+    c = place.imap(fred)
     c.append("INBOX", message())
     c.select("INBOX")
     numbers = ",".join(str(i) for i in range(1, 40001, 2))
@@ -239,16 +250,17 @@ def test_shutdown(make_imapd):
     assert imapd.stop() == 0
 
 
-def test_client_vanishes(imapd):
+def test_client_vanishes(place, fred):
     """In the middle of anything; the process lives on and nothing is stored."""
     m = message()
+    pid = place.process()
     for text in ("a", "a NOOP", "a SELECT {10}\r\nIN", "a IDLE\r\n", "a APPEND INBOX {%d+}\r\n" % len(m) + "From: x"):
-        c = imapd.imap("fred")
+        c = place.imap(fred)
         c.send(text)
         c.close()
-    c = imapd.imap("fred")
+    c = place.imap(fred)
     assert c.select("INBOX") == 0
-    assert imapd.process.poll() is None
+    assert place.process() == pid
 
 
 def test_readonly_server(make_imapd):
