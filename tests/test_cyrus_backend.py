@@ -91,6 +91,33 @@ def test_copy_and_move(mixed, command, source, target):
         assert c.uids() == [1, 2]
 
 
+def test_catenate(mixed):
+    """CATENATE in either direction: a Cyrus reads URLs of its own mailboxes itself, for another's it is read."""
+    m = b"From: a@example.org\r\nSubject: parts\r\n\r\nbody text\r\n"
+    with mixed.imap("fred") as fred, mixed.imap("bob") as bob:
+        for c, other in ((fred, "bob"), (bob, "fred")):
+            c.append("INBOX", m)
+            c.ok("SETACL INBOX %s lr" % other)
+            c.ok("CREATE Entw&APw-rfe")
+            c.append("Entw&APw-rfe", m)
+        for c, other in ((fred, "bob"), (bob, "fred")):
+            there = "/Other%%20Users/%s/;UID=" % other
+            whole = ((url, m) for url in ("/INBOX/;UID=1", "/Entw%C3%BCrfe/;UID=1", there + "1"))
+            pieces = (
+                ("/INBOX/;UID=1/;SECTION=HEADER", m[:-11]),
+                ("/INBOX/;UID=1/;PARTIAL=0.5", m[:5]),
+                (there + "1/;SECTION=TEXT/;PARTIAL=1.3", b"ody"),
+                (there + "1/;SECTION=HEADER.FIELDS%20(Subject)", b"Subject: parts\r\n\r\n"),
+            )
+            for url, data in (*whole, *pieces):
+                r = c.ok(["APPEND INBOX CATENATE (TEXT ", b"A: b\r\n", ' URL "%s")' % url])
+                c.select("INBOX")
+                assert c.body(int(re.search(r" (\d+)\]", r.text).group(1))) == b"A: b\r\n" + data, url
+            for url in ("/INBOX/;UID=99", there + "99"):
+                r = c.no(["APPEND INBOX CATENATE (TEXT ", b"A: b\r\n", ' URL "%s")' % url])
+                assert r.text.startswith('[BADURL "%s"]' % url), r
+
+
 def test_names(mixed):
     with mixed.imap("fred") as c:
         c.ok("CREATE Work")

@@ -205,7 +205,7 @@ def test_suppressed(make_imapd):
 
 
 def test_backend_without(make_murder):
-    """A server that lacks it, and shows up after the client has enabled it, is not spoken to in UTF-8."""
+    """Where one server lacks it nobody is offered it, and nobody has to have enabled it."""
     murder = make_murder()
     murder.add_user("anna", 0)
     murder.add_user("ben", 1)
@@ -220,3 +220,4 @@ def test_backend_without(make_murder):
         assert b"UTF8=ACCEPT" not in words
         c.ok("ENABLE UTF8=ACCEPT").one(rb"^\* ENABLED ?$")
         c.ok('STATUS "Other Users/ben" (MESSAGES)')
+        c.ok(["APPEND INBOX ", MAIL])  # nobody could enable it

@@ -147,10 +147,11 @@ bool appending_scan(struct appending *a, const char *data, size_t n)
     return found;
 }
 
-/* RFC 6855 4: UTF-8 in a header is for those who have said that they know of it.  A frontend has asked its client. */
+/* RFC 6855 4: UTF-8 in a header is for those who have said that they know of it, where they can.  A frontend has asked its
+ * client. */
 static bool may_have_8bit(const struct client *c)
 {
-    return c->is_proxied || c->ns->utf8 || capability_is_suppressed("UTF8=ACCEPT");
+    return c->is_proxied || c->ns->utf8 || !capability_is_announced(c, "UTF8=ACCEPT");
 }
 
 static enum step bytes_step(struct command *cmd)
