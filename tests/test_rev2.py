@@ -190,6 +190,15 @@ def test_structure(c):
     c.ok("FETCH 1 BODY.PEEK[1.HEADER.FIELDS (SUBJECT)]").one(rb"\r\nSubject: inside\r\n")
 
 
+def test_headers(c):
+    """16: headers in UTF-8."""
+    c.append("INBOX", "From: Jürgen <j@example.org>\r\nSubject: Grüße\r\n\r\ntext\r\n".encode())
+    c.select("INBOX")
+    assert "Grüße".encode() in c.ok("FETCH 1 ENVELOPE").untagged[0]
+    c.ok('SEARCH SUBJECT "GRÜß" FROM "JÜRGEN"').one(rb"ALL 1$")
+    c.bad(b'SEARCH SUBJECT "\xff"')
+
+
 def test_news_through_another(place, c):  # noqa: F811
     """12, 20, 21: what others do, and IDLE."""
     fill(c, 3)

@@ -234,3 +234,23 @@ def test_a_server_without(make_murder):
         assert c.ok("ENABLE UIDONLY").untagged == [b"* ENABLED"]
         c.select("INBOX")
         c.ok("UID FETCH 1:* FLAGS")
+
+
+def test_notify(place, c):  # noqa: F811
+    """NOTIFY (RFC 5465): what it tells of the selected mailbox is told by UIDs too."""
+    if place.over != "direct" and "NOTIFY" not in c.ok("CAPABILITY").untagged[0].decode():
+        pytest.skip("no NOTIFY through a frontend yet")
+    c.select("INBOX")
+    r = c.ok("NOTIFY SET (SELECTED (MessageNew (UID FLAGS) MessageExpunge FlagChange))")
+    has_no_number(r)
+    with another(place, c) as a:
+        a.select("INBOX")
+        a.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+        a.ok("EXPUNGE")
+        a.ok("STORE 1 +FLAGS.SILENT (\\Flagged)")
+        a.append("INBOX", message())
+        seen = []
+        while not (any(b"UIDFETCH (UID 6" in s for s in seen) and any(b"VANISHED" in s for s in seen)):
+            seen.append(c.read_line())
+            assert not re.search(rb" (EXPUNGE|FETCH)", seen[-1]), seen
+        assert b"* VANISHED 2" in seen
