@@ -256,15 +256,18 @@ def test_old(old):
 
 
 def test_a_server_without(make_murder):
-    """A server that was not known to lack it is not spoken to by who has enabled it: it would take names for others."""
+    """A server that was not known to lack it: IMAP4rev2's names would be other names there, and who has enabled UIDONLY
+    cannot be shown a mailbox by UIDs alone."""
     murder = make_murder()
     murder.add_user("fred", 0)
     be = murder.be[1]
     be.stop()
-    be.conf.update(suppress_capabilities="IMAP4rev2")
+    be.conf.update(suppress_capabilities="IMAP4rev2 UIDONLY")
     be.start()
-    with murder.imap("fred") as c:
+    bob = '"Other Users/bob"'
+    with murder.imap("fred") as c, murder.imap("fred") as u:
         c.ok("ENABLE IMAP4rev2")
+        u.ok("ENABLE UIDONLY")
         murder.add_user("bob", 1)
         with murder.imap("bob") as b:
             assert "IMAP4rev2" not in words(b)
@@ -272,16 +275,18 @@ def test_a_server_without(make_murder):
         c.append("INBOX", message())
         c.select("INBOX")
         for command in ("STATUS %s (MESSAGES)", "COPY 1 %s", "SELECT %s"):
-            r = c.no(command % '"Other Users/bob"')
-            assert r.text == "[CANNOT] Server %s does not have IMAP4rev2" % murder.names[1]
+            assert c.no(command % bob).text == "[CANNOT] Server %s does not have IMAP4rev2" % murder.names[1]
         c.select("INBOX")
         c.ok("SEARCH ALL").one(rb"^\* ESEARCH")
-    with murder.imap("fred") as c:
-        assert "IMAP4rev2" not in words(c)
-        assert c.ok("ENABLE IMAP4rev2").untagged == [b"* ENABLED"]
+        u.ok("STATUS %s (MESSAGES)" % bob)
+        assert u.no("SELECT " + bob).text == "[CANNOT] Server %s does not have UIDONLY" % murder.names[1]
+        u.select("INBOX")
+        assert u.ok("UID FETCH 1 (UID)").untagged == [b"* 1 UIDFETCH (UID 1)"]
+        assert u.ok("ENABLE UIDONLY IMAP4rev2").untagged == [b"* ENABLED"]
+        assert not {"IMAP4rev2", "UIDONLY"} & set(words(u))
 
 
-@pytest.mark.parametrize("part", ["IMAP4rev2", "SEARCHRES", "LIST-STATUS"])
+@pytest.mark.parametrize("part", ["IMAP4rev2", "SEARCHRES"])
 def test_suppressed(make_imapd, part):
     """Without one of its parts it is not IMAP4rev2."""
     imapd = make_imapd({"suppress_capabilities": part})

@@ -215,27 +215,6 @@ def test_suppressed(make_imapd):
         assert c.ok("FETCH 1 UID").untagged == [b"* 1 FETCH (UID 1)"]
 
 
-def test_a_server_without(make_murder):
-    """A server that was not known to lack it when the client enabled it: what is there cannot be shown by UIDs alone."""
-    murder = make_murder()
-    murder.add_user("fred", 0)
-    be = murder.be[1]
-    be.stop()
-    be.conf.update(suppress_capabilities="UIDONLY")
-    be.start()
-    with murder.imap("fred") as c:
-        c.ok("ENABLE UIDONLY")
-        c.select("INBOX")
-        murder.add_user("bob", 1)
-        with murder.imap("bob") as b:
-            b.ok("SETACL INBOX fred lrswite")
-        r = c.no('SELECT "Other Users/bob"')
-        assert r.text == "[CANNOT] Server %s does not have UIDONLY" % murder.names[1]
-        assert c.ok("ENABLE UIDONLY").untagged == [b"* ENABLED"]
-        c.select("INBOX")
-        c.ok("UID FETCH 1:* FLAGS")
-
-
 def test_notify(place, c):  # noqa: F811
     """NOTIFY (RFC 5465): what it tells of the selected mailbox is told by UIDs too."""
     if place.over != "direct" and "NOTIFY" not in c.ok("CAPABILITY").untagged[0].decode():

@@ -1,5 +1,7 @@
 /* cmd-replace.c: REPLACE (RFC 8508): a message is appended, another one of the selected mailbox removed.  A server that has
- * both mailboxes does it alone; else the old message is removed once the new one is on disk. */
+ * both mailboxes does it alone; else the old message is removed once the new one is on disk.
+ * A server that dies in between has both, never neither: within a mailbox too these are two commits, since a record that is
+ * changed in place counts from before its commit, and one that is added only from then on (doc/formats/mailbox.md). */
 #include "imap/session/appending.h"
 #include "imap/session/commands.h"
 #include "imap/session/route.h"
