@@ -8,8 +8,9 @@ import tempfile
 
 import pytest
 from iatlas import Murder, net
-from iatlas.clients import message
+from iatlas.clients import Imap, message
 from iatlas.direct import Service
+from iatlas.fake import Fake, put
 
 names = ("u%d" % n for n in itertools.count())
 ALL = "MessageNew MessageExpunge FlagChange"
@@ -46,7 +47,7 @@ class Place:
         (self.node if self.kind == "direct" else self.murder).cleanup()
 
 
-@pytest.fixture(scope="module", params=["direct"])
+@pytest.fixture(scope="module", params=["direct", "frontend"])
 def place(request):
     directory, network = tempfile.mkdtemp(prefix="ia-"), net.Network()
     made = None
@@ -336,9 +337,9 @@ def test_groups(place, fred):
     w.hear(rb'^\* LIST \(\\Subscribed \\HasNoChildren\) "/" c$')
     c.append("a", message())
     c.append("c", message())
-    w.hear(rb"^\* STATUS c \(MESSAGES 1 ")
+    w.until(rb"^\* STATUS c \(MESSAGES 1 ")
     c.ok("UNSUBSCRIBE c")
-    w.hear(rb'^\* LIST \(\\HasNoChildren\) "/" c$')
+    w.until(rb'^\* LIST \(\\HasNoChildren\) "/" c$')
     c.append("c", message())
     c.append("d", message())
     w.hear(rb"^\* STATUS d \(MESSAGES 1 ")
@@ -346,14 +347,14 @@ def test_groups(place, fred):
     w.c.ok("NOTIFY SET (subtree a %s)" % new)
     c.ok("CREATE a/new")
     c.append("a/new", message())
-    w.hear(rb"^\* STATUS a/new \(MESSAGES 1 ")
+    w.until(rb"^\* STATUS a/new \(MESSAGES 1 ")
     c.ok("RENAME a/new a/newer")
-    w.hear(rb"^\* STATUS a/newer \(MESSAGES 1 ")
+    w.until(rb"^\* STATUS a/newer \(MESSAGES 1 ")
     c.append("a/newer", message())
-    w.hear(rb"^\* STATUS a/newer \(MESSAGES 2 ")
+    w.until(rb"^\* STATUS a/newer \(MESSAGES 2 ")
     c.ok("DELETE a/newer")
     c.append("a/b", message())
-    w.hear(rb"^\* STATUS a/b \(MESSAGES 1 ")
+    w.until(rb"^\* STATUS a/b \(MESSAGES 1 ")
 
 
 # ---- names ----
@@ -513,3 +514,113 @@ def test_unauthenticated_and_logout(place, fred):
     c = place.imap(fred)
     c.ok("NOTIFY SET (personal (MessageNew MessageExpunge MailboxName))")
     assert c.ok("LOGOUT").untagged[0].startswith(b"* BYE")
+
+
+# ---- a frontend and its servers ----
+
+
+@pytest.fixture
+def murder(place):
+    if place.kind != "frontend":
+        pytest.skip("one server only")
+    return place.murder
+
+
+def shared_inbox(place, fred, backend=1):
+    bob = place.make_user(backend=backend)
+    with place.imap(bob) as b:
+        b.ok("SETACL INBOX %s lr" % fred)
+    return bob, '"Other Users/%s"' % bob
+
+
+def test_idle_over_servers(place, fred):
+    """What is selected is on one server, what is watched on the other."""
+    bob, name = shared_inbox(place, fred)
+    w, c, b = Watcher(place.imap(fred)), place.imap(fred), place.imap(bob)
+    new = "(MessageNew MessageExpunge)"
+    w.c.ok("SELECT INBOX")
+    w.c.ok("NOTIFY SET (selected %s) (mailboxes %s (%s))" % (new, name, ALL))
+    b.append("INBOX", message())
+    w.hear(rb"^\* STATUS %s \(MESSAGES 1 " % name.encode())
+    for _ in range(2):
+        tag = w.c.start("IDLE")
+        w.hear(rb"^\+ ")
+        b.append("INBOX", message())
+        w.hear(rb"^\* STATUS %s \(MESSAGES \d " % name.encode())
+        c.append("INBOX", message())
+        w.hear(rb"^\* \d EXISTS")
+        w.hear(rb"^\* \d RECENT")
+        w.c.send("DONE\r\n")
+        assert w.c.finish(tag).untagged == []
+    # the selection goes to the other server, what is asked for with it
+    w.c.ok("SELECT " + name)
+    b.append("INBOX", message())
+    w.hear(rb"^\* 4 EXISTS")
+    w.hear(rb"^\* 4 RECENT")
+    w.c.ok("NOTIFY NONE")
+    b.append("INBOX", message())
+    c.append("INBOX", message())
+    w.quiet()
+    w.c.ok("NOTIFY SET (selected-delayed %s)" % new)
+    b.ok("SELECT INBOX")
+    b.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    b.ok("EXPUNGE")
+    b.append("INBOX", message())
+    _, before = w.until(rb"^\* 6 EXISTS")
+    assert not [x for x in before if b"EXPUNGE" in x]
+    w.c.ok("NOOP").one(rb"^\* 1 EXPUNGE")
+
+
+def test_commands_meanwhile(place, fred):
+    """Commands of the client's, while new messages are fetched for it."""
+    w, c = open_two(place, fred)
+    w.c.ok("SELECT INBOX")
+    w.c.ok("NOTIFY SET (selected (MessageNew (UID BODY.PEEK[]) MessageExpunge)) (personal (MailboxName))")
+    fetched = []
+    for n in range(4):
+        tag = c.start(["APPEND INBOX ", message("m%d" % n, body=("%d" % n * 70 + "\r\n") * 8000)])
+        for _ in range(5):
+            r = w.c.ok('LIST "" *')
+            assert r.one(rb'^\* LIST \([^)]*\) "/" INBOX$')
+            fetched += r.find(rb"^\* (\d) FETCH \(UID \d BODY\[\] \{5\d+\}")
+        assert c.finish(tag).status == "OK"
+    while len(fetched) < 4:
+        fetched.append(w.until(rb"^\* (\d) FETCH \(UID \d BODY\[\] \{5\d+\}")[0])
+    assert [m.group(1) for m in fetched] == [b"1", b"2", b"3", b"4"]
+    for n, m in enumerate(fetched):
+        assert m.string.count(b"%d" % n * 70) == 8000
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away(murder, place, fred):
+    """What happened while it was away is told when it is back; the others' mailboxes are watched meanwhile."""
+    bob, name = shared_inbox(place, fred)
+    w, c = open_two(place, fred)
+    w.c.ok("NOTIFY SET (mailboxes (INBOX %s) (MessageNew MessageExpunge))" % name)
+    murder.be[1].kill()
+    c.append("INBOX", message())
+    w.until(rb"^\* STATUS INBOX \(MESSAGES 1 ")
+    w.c.ok("NOOP")
+    murder.be[1].start()
+    with Imap(murder.be[1].address) as b:
+        b.login(bob).append("INBOX", message())
+    w.until(rb"^\* STATUS %s \(MESSAGES 1 " % name.encode())
+    with Imap(murder.be[1].address) as b:
+        b.login(bob).append("INBOX", message())
+    w.until(rb"^\* STATUS %s \(MESSAGES 2 " % name.encode())
+
+
+def test_a_server_without_it(murder, place, fred):
+    fake = Fake(murder.network.address())
+    try:
+        murder.add_user("plain", mailbox=False)
+        put(murder, fake, "user.plain")
+        with murder.imap("plain") as c:
+            r = c.no("NOTIFY SET (personal (MessageNew MessageExpunge))")
+            assert r.text.startswith("[CANNOT] "), r
+            c.ok("NOOP")
+            assert b" NOTIFY" not in c.ok("CAPABILITY").untagged[0]
+        with murder.imap(fred) as c:  # whose mailboxes are elsewhere
+            c.ok("NOTIFY SET (personal (MessageNew MessageExpunge))")
+    finally:
+        fake.close()

@@ -5,6 +5,7 @@
 #include "imap/proxy/offers.h"
 #include "imap/proxy/proxy-private.h"
 #include "imap/session/enable.h"
+#include "imap/session/notify.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -22,6 +23,24 @@ static void unwatch(struct proxy_leg *p)
     p->slot = -1;
 }
 
+/* A free slot.  Those that only watch (NOTIFY) give theirs up to one that has work. */
+static int get_slot(struct proxy_leg *p)
+{
+    struct client *c = p->leg.client;
+    int slot = client_slot_get(c);
+
+    for (struct leg *leg = c->legs; leg != NULL && slot < 0; leg = leg->next) {
+        struct proxy_leg *other = (struct proxy_leg *)leg;
+
+        if (leg->ops != &proxy_leg_ops || other == p || !other->watching || other->selected ||
+            other->open != 0)
+            continue;
+        unwatch(other);
+        slot = client_slot_get(c);
+    }
+    return slot;
+}
+
 static void watch(struct proxy_leg *p, int fd, unsigned events)
 {
     if (fd < 0) {
@@ -29,7 +48,7 @@ static void watch(struct proxy_leg *p, int fd, unsigned events)
         return;
     }
     if (p->slot < 0)
-        p->slot = client_slot_get(p->leg.client);
+        p->slot = get_slot(p);
     BUG_ON(p->slot < 0);
     session_watch(p->leg.client->session, (unsigned)p->slot, fd, events);
 }
@@ -45,14 +64,17 @@ static void close_connection(struct proxy_leg *p)
     p->enabled = 0;
     p->lull_at = 0;
     p->unselecting = false;
+    p->watching = p->linking = p->listing = p->news = false;
+    p->notify_number = 0;
+    p->notify_print = 0;
+    p->notify_tag = 0;
     p->phase = 0;
     if (p->passing)
         client_bye(p->leg.client, "UNAVAILABLE", "The mailbox's server went away in the middle of an answer");
     p->passing = false;
 }
 
-/* The session needs it no more: for others, if it is between two commands. */
-static void release(struct proxy_leg *p)
+void proxy_release(struct proxy_leg *p)
 {
     bool at_rest = p->stream != NULL && p->open == 0 && (p->ignore == 0 || p->unselecting) && !p->passing &&
                    imap_reader_end(&p->reader);
@@ -181,6 +203,10 @@ void proxy_abandon(struct proxy_leg *p)
         return;
     p->ignore = p->last > p->open ? p->last : p->open;
     p->open = 0;
+    if (p->linking) { /* it will be told again */
+        p->linking = false;
+        p->notify_print = 0;
+    }
     p->drop = true;
     buf_reset(&p->line);
     p->line_complete = false;
@@ -209,6 +235,8 @@ void proxy_begin(struct proxy_leg *p)
     proxy_abandon(p);
     if ((p->leg.client->enabled & ~p->enabled) != 0)
         say_enabled(p);
+    if (!p->selected && p->notify_number != notify_number(p->leg.client))
+        proxy_say_notify(p);
     p->open = ++p->tag;
     stream_printf(p->stream, "P%u ", p->open);
     p->silent_at = p->lull_at = 0;
@@ -239,8 +267,8 @@ void proxy_rest(struct proxy_leg *p)
 {
     if (p->stream == NULL)
         return;
-    /* Without a selection nobody looks at what the backend says meanwhile: proxy_connect() will. */
-    if (p->selected)
+    /* Without a selection nobody looks at what the backend says meanwhile: proxy_connect() will, unless it watches. */
+    if (p->selected || p->watching)
         watch(p, stream_fd(p->stream), stream_poll_events(p->stream, true));
     else
         unwatch(p);
@@ -294,10 +322,21 @@ static void leg_close(struct leg *leg)
     if (p->passing)
         p->passing = false;
     else
-        release(p);
+        proxy_release(p);
     p->selected = false;
     close_connection(p);
     free(p);
+}
+
+/* With NOTIFY the client has asked for it. */
+static void wait_for_rest(struct proxy_leg *p)
+{
+    struct command *cmd = p->leg.client->command;
+
+    if (cmd != NULL)
+        proxy_arm(p, cmd, true);
+    else
+        proxy_rest(p);
 }
 
 static int leg_sync(struct leg *leg, bool expunges)
@@ -317,6 +356,10 @@ static int leg_sync(struct leg *leg, bool expunges)
             break;
         if (session_slice_over(leg->client->session))
             return ERR_AGAIN;
+        if (notify_is_immediate(leg->client, false) && !proxy_is_silent(p)) {
+            wait_for_rest(p);
+            return ERR_AGAIN;
+        }
         /* Half a response that nobody asked for: no answer can be put behind it. */
         proxy_disconnect(p, "unfinished response");
         return 0;
@@ -336,7 +379,7 @@ static int64_t leg_between(struct leg *leg)
         leg_sync(leg, false);
     else if (p->backend != NULL)
         proxy_disconnect(p, "closed");
-    return CLOCK_NEVER;
+    return p->passing && p->stream != NULL ? p->silent_at : CLOCK_NEVER;
 }
 
 enum { LULL_MS = 5000 };
@@ -345,13 +388,13 @@ static int64_t leg_lull(struct leg *leg)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
 
-    if (p->stream == NULL || p->open != 0 || !backend_is_reusable(p->backend))
+    if (p->stream == NULL || p->open != 0 || p->watching || !backend_is_reusable(p->backend))
         return CLOCK_NEVER;
     if (p->lull_at == 0)
         p->lull_at = clock_deadline(LULL_MS);
     if (clock_left(p->lull_at) != 0)
         return p->lull_at;
-    release(p);
+    proxy_release(p);
     return CLOCK_NEVER;
 }
 
@@ -386,6 +429,9 @@ const struct leg_ops proxy_leg_ops = {
     .idle_start = proxy_idle_start,
     .idle_run = proxy_idle_run,
     .idle_stop = proxy_idle_stop,
+    .notify = proxy_notify,
+    .hear = proxy_hear_notify,
+    .deaf = proxy_deaf,
     .source_open = proxy_source_open,
     .source_uids = proxy_source_uids,
     .source_next = proxy_source_next,

@@ -6,6 +6,7 @@ imap_proxy_libproxy_a_SOURCES = \
 	imap/proxy/exchange.c \
 	imap/proxy/lacking.c \
 	imap/proxy/names.c \
+	imap/proxy/notify.c \
 	imap/proxy/pass.c \
 	imap/proxy/place.c \
 	imap/proxy/proxy.h imap/proxy/proxy-private.h \

@@ -85,7 +85,7 @@ int proxy_status_many(struct leg *leg, struct command *cmd, struct leg_batch *ba
         return proxy_fail(p, cmd, r);
     while (p->open != 0) {
         reply = proxy_collect(p, &response);
-        if (reply == REPLY_UNTAGGED && (p->selected || imap_slice_is(response.word, "STATUS")))
+        if (reply == REPLY_UNTAGGED && (p->selected || p->watching || imap_slice_is(response.word, "STATUS")))
             proxy_pass_line(p);
         else if (reply != REPLY_UNTAGGED && reply != REPLY_TAGGED)
             return proxy_waiting(p, cmd, reply);
@@ -126,9 +126,10 @@ int proxy_metadata_many(struct leg *leg, struct command *cmd, struct leg_batch *
 /* ---- special uses ---- */
 
 /* "* LIST (attributes) "/" name": those of them that are special uses. */
-static void give_special(struct client *c, struct command *cmd, const struct imap_response *response,
+static bool give_special(struct client *c, struct command *cmd, const struct imap_response *response,
                          leg_special_fn *fn, void *context)
 {
+    bool given = false;
     const char *flag, *separator, *name, *internal, *uses;
     struct buf found = BUF_INIT;
     struct imap_args args;
@@ -145,9 +146,12 @@ static void give_special(struct client *c, struct command *cmd, const struct ima
     if (r == 0 && imap_args_space(&args) == 0 && imap_args_nstring(&args, &separator) == 0 &&
         imap_args_space(&args) == 0 && imap_args_mailbox(&args, &name) == 0 &&
         client_name_in(c, cmd->pool, name, &internal) == 0 &&
-        special_use_read(buf_cstr(&found), cmd->pool, &uses) == 0 && *uses != '\0')
+        special_use_read(buf_cstr(&found), cmd->pool, &uses) == 0 && *uses != '\0') {
         fn(internal, uses, context);
+        given = true;
+    }
     buf_free(&found);
+    return given;
 }
 
 int proxy_specials(struct leg *leg, struct command *cmd, leg_special_fn *fn, void *context)
@@ -163,15 +167,19 @@ int proxy_specials(struct leg *leg, struct command *cmd, leg_special_fn *fn, voi
         r = proxy_begin_once(p, cmd, "LIST (SPECIAL-USE) \"\" \"*\" RETURN (SPECIAL-USE)");
     if (r < 0)
         return r;
+    p->listing = true;
     r = stream_flush(p->stream);
     if (r < 0 && r != ERR_AGAIN)
         return proxy_fail(p, cmd, r);
     while ((reply = proxy_collect(p, &response)) == REPLY_UNTAGGED) {
-        if (imap_slice_is(response.word, "LIST"))
-            give_special(leg->client, cmd, &response, fn, context);
-        else if (p->selected)
-            proxy_pass_line(p);
+        if (!imap_slice_is(response.word, "LIST")) {
+            if (p->selected || p->watching)
+                proxy_pass_line(p);
+        } else if (!give_special(leg->client, cmd, &response, fn, context) && p->watching) {
+            proxy_take_list(p, &response); /* what we ask for has a special use */
+        }
     }
+    p->listing = p->listing && reply != REPLY_TAGGED;
     if (reply != REPLY_TAGGED)
         return proxy_waiting(p, cmd, reply);
     return proxy_judge(p, cmd, response.rest.s, response.rest.n, NULL);

@@ -26,11 +26,18 @@ struct proxy_leg {
     uint32_t open;           /* of the command that is under way, 0: none */
     uint32_t last;    /* of those that were sent behind it and are to be answered too; or not above `open` */
     unsigned enabled; /* ENABLED_* bits that have been said there */
-    uint32_t enable_tag; /* of the ENABLE under way, whose answer is for nobody; 0: none */
-    uint32_t ignore;     /* answers up to this tag are dropped, untagged ones before them too; 0: none */
-    bool unselecting;    /* ... that is an UNSELECT of ours */
-    int64_t lull_at;     /* without a selection: when to give the connection back; 0: not resting */
-    int64_t silent_at;   /* when the backend will have been silent too long; 0: not waited for yet */
+    uint32_t enable_tag;    /* of the ENABLE under way, whose answer is for nobody; 0: none */
+    uint32_t ignore;        /* answers up to this tag are dropped, untagged ones before them too; 0: none */
+    bool watching;          /* NOTIFY: it says what happens in other mailboxes too */
+    bool linking;           /* ... and is being told to */
+    bool listing;           /* a LIST of ours is under way */
+    bool news;              /* such a response is passing */
+    unsigned notify_number; /* what it was told last, as notify_number(); 0: nothing */
+    uint64_t notify_print;  /* a fingerprint of the words; 0: nothing */
+    uint32_t notify_tag;    /* of a NOTIFY whose answer is for nobody; 0: none */
+    bool unselecting;       /* ... that is an UNSELECT of ours */
+    int64_t lull_at;        /* without a selection: when to give the connection back; 0: not resting */
+    int64_t silent_at;      /* when the backend will have been silent too long; 0: not waited for yet */
     struct imap_reader reader;
     struct buf line; /* a whole response, see proxy_collect() */
     bool line_complete;
@@ -42,6 +49,9 @@ struct proxy_leg {
 };
 
 /* ---- conn.c: the connection ---- */
+
+/* The session needs it no more: for others, if it is between two commands. */
+void proxy_release(struct proxy_leg *p);
 
 /* Makes sure that there is one: 0; ERR_AGAIN (sources armed); ERR_UNAVAILABLE with cmd->failure set. */
 int proxy_connect(struct proxy_leg *p, struct command *cmd);
@@ -193,6 +203,16 @@ int proxy_expunge_uids(struct leg *leg, struct command *cmd, const char *uids);
 int proxy_may_expunge(struct leg *leg);
 int proxy_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32_t uidvalidity,
                const char *uids);
+
+/* ---- notify.c ---- */
+
+/* What the client has asked for by NOTIFY counts on a connection that hears of it only now: not waited for. */
+void proxy_say_notify(struct proxy_leg *p);
+/* A LIST response that nobody has asked for: a subscription has come or gone. */
+void proxy_take_list(struct proxy_leg *p, const struct imap_response *response);
+int proxy_notify(struct leg *leg, struct command *cmd, bool status);
+int proxy_hear_notify(struct leg *leg);
+void proxy_deaf(struct leg *leg);
 
 /* ---- names.c ---- */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "imap/proxy/proxy-private.h"
+#include "imap/session/notify.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -22,6 +23,10 @@ static enum reply tagged(struct proxy_leg *p, const struct imap_response *respon
         return REPLY_LOST;
     if (tag == p->enable_tag && tag > p->ignore) {
         p->enable_tag = 0;
+        return REPLY_IGNORED;
+    }
+    if (tag == p->notify_tag && tag > p->ignore) {
+        p->notify_tag = 0;
         return REPLY_IGNORED;
     }
     if (tag == p->open && tag > p->ignore) {
@@ -71,6 +76,9 @@ static bool may_tell_expunge(const struct proxy_leg *p)
 {
     const struct command *cmd = p->leg.client->command;
 
+    if (p->selected &&
+        notify_is_immediate(p->leg.client, true)) /* the client has asked for it (RFC 5465 6.1.1) */
+        return true;
     return cmd != NULL && ((cmd->def->flags & CMD_QUIET) == 0 || cmd->uid);
 }
 
@@ -131,6 +139,14 @@ static enum reply untagged(struct proxy_leg *p, const struct imap_response *r)
         return REPLY_IGNORED;
     if (imap_slice_is(r->word, "LIST") && is_selecting(p))
         return REPLY_IGNORED; /* list_tell_selected() */
+    if (imap_slice_is(r->word, "LIST") && p->watching && !p->listing) {
+        proxy_take_list(p, r);
+        return REPLY_IGNORED;
+    }
+    if (imap_slice_is(r->code, "NOTIFICATIONOVERFLOW")) {
+        notify_overflowed(p->leg.client);
+        return REPLY_IGNORED;
+    }
     if (imap_slice_is(r->code, "INPROGRESS")) {
         take_progress(p, r);
         return REPLY_IGNORED;
@@ -224,6 +240,13 @@ static void pass_esearch(struct proxy_leg *p, const struct imap_piece *piece,
     proxy_pass_piece(p, &left);
 }
 
+/* Something that is watched (NOTIFY): for the client, whatever else is going on. */
+static bool is_news(const struct proxy_leg *p, const struct imap_response *r)
+{
+    return p->watching && !p->leg.client->mid_response &&
+           (imap_slice_is(r->word, "STATUS") || imap_slice_is(r->word, "METADATA"));
+}
+
 enum reply proxy_relay(struct proxy_leg *p, struct stream *to, const char **text_r, size_t *len_r)
 {
     for (;;) {
@@ -247,8 +270,9 @@ enum reply proxy_relay(struct proxy_leg *p, struct stream *to, const char **text
                 return piece.last ? reply : REPLY_LOST;
             }
             p->drop = reply == REPLY_IGNORED;
+            p->news = is_news(p, &response);
         }
-        if (p->drop || to == NULL)
+        if (p->drop || (to == NULL && !p->news))
             continue;
         if (piece.first && imap_slice_is(response.word, "ESEARCH"))
             pass_esearch(p, &piece, &response);

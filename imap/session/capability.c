@@ -252,8 +252,6 @@ static void add_mupdate(struct buf *to)
 
 static bool is_configured(const char *name)
 {
-    if (strcmp(name, "NOTIFY") == 0) /* of mailboxes here only */
-        return leg_program()->local != NULL;
     return strcmp(name, "INPROGRESS") != 0 || opt_duration_ms(OPT_IMAP_INPROGRESS_INTERVAL) > 0;
 }
 

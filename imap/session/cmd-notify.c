@@ -68,11 +68,22 @@ static void take_request(struct notify *n, const struct notify_request *request)
 
 /* ---- NOTIFY SET ---- */
 
+struct setting {
+    struct notify *n;        /* what it makes; NULL once it is the client's for good */
+    struct notify *previous; /* what counted until then, while servers are told */
+};
+
 static void notify_cleanup(struct command *cmd)
 {
-    struct notify *n = cmd->state;
+    struct setting *set = cmd->state;
+    struct client *c = cmd->client;
 
-    notify_destroy(&n); /* NULL once it is the client's */
+    if (set->n != NULL && c->notify == set->n) { /* the client is gone */
+        notify_links_stop(set->n);
+        c->notify = NULL;
+    }
+    notify_destroy(&set->n);
+    notify_destroy(&set->previous);
 }
 
 static void settle(struct client *c)
@@ -80,31 +91,72 @@ static void settle(struct client *c)
     c->notify->settling = false;
 }
 
-/* From here on it counts.  NOTIFY SET tells all that is new in the selected mailbox (section 3.1). */
-static enum step install(struct command *cmd)
+/* One that cannot be: what counted before counts again.  Servers that have taken it already are told so. */
+static void put_back(struct setting *set)
 {
-    struct notify *n = cmd->state;
-    struct client *c = cmd->client;
+    struct client *c = set->n->client;
 
-    cmd->state = NULL;
-    notify_destroy(&c->notify);
-    c->notify = n;
-    n->settling = !n->request.none;
+    c->notify = set->previous;
+    set->previous = NULL;
+    if (c->notify == NULL) { /* as near as may be to what RFC 3501 has */
+        c->notify = notify_new(c);
+        c->notify->selected = NOTIFY_MESSAGES;
+        c->notify->delayed = true;
+    }
+    notify_links_changed(c->notify);
+}
+
+static enum step refuse(struct command *cmd, int error)
+{
+    put_back(cmd->state);
+    if (error == ERR_SYNTAX)
+        return command_bad(cmd, "Invalid items to fetch");
+    if (error == ERR_REFUSED)
+        return overflow(cmd);
+    return command_no(cmd, "CANNOT", "A server does not have NOTIFY");
+}
+
+/* Servers that are away are told when they are back. */
+static enum step link_step(struct command *cmd)
+{
+    struct setting *set = cmd->state;
+    int r = notify_links_run(set->n, cmd);
+
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    if (r == ERR_SYNTAX || r == ERR_REFUSED || r == ERR_UNSUPPORTED)
+        return refuse(cmd, r);
+    notify_destroy(&set->previous);
+    set->n->fetch_checked = true;
+    notify_links_find(set->n);
+    set->n = NULL;
     cmd->after = settle;
     return command_ok(cmd, NULL, "Completed");
 }
 
+/* From here on it counts.  NOTIFY SET tells all that is new in the selected mailbox (section 3.1). */
+static enum step install(struct command *cmd)
+{
+    struct setting *set = cmd->state;
+    struct client *c = cmd->client;
+
+    set->previous = c->notify;
+    c->notify = set->n;
+    c->notify->settling = !set->n->request.none;
+    notify_links_changed(c->notify);
+    cmd->step = link_step;
+    return link_step(cmd);
+}
+
 static enum step set_step(struct command *cmd)
 {
-    struct notify *n = cmd->state;
+    struct notify *n = ((struct setting *)cmd->state)->n;
     int r = notify_hub_join(cmd->client, &n->seat);
 
     if (r == 0)
         r = notify_evaluate(n, true);
     if (r == ERR_LIMIT)
         return overflow(cmd);
-    if (r == ERR_UNSUPPORTED)
-        return command_no(cmd, "CANNOT", "Mailboxes of other servers are not watched");
     return r < 0 ? command_error(cmd, r) : install(cmd);
 }
 
@@ -118,7 +170,7 @@ static void take_subscription(const char *internal, void *context)
 /* The subscriptions are needed to know which mailboxes are meant, and for the attributes that LIST gives. */
 static enum step subscriptions_step(struct command *cmd)
 {
-    struct notify *n = cmd->state;
+    struct notify *n = ((struct setting *)cmd->state)->n;
     int r;
 
     if (n->subs == NULL)
@@ -152,11 +204,10 @@ enum step cmd_notify(struct command *cmd)
 {
     struct notify_request request;
     struct imap_args args;
+    struct setting *set;
     struct notify *n;
     int r;
 
-    if (leg_program()->local == NULL)
-        return command_no(cmd, "CANNOT", "Mailboxes of other servers are not watched");
     command_args(cmd, &args);
     r = notify_args_parse(&args, &request);
     if (r == ERR_SYNTAX)
@@ -167,7 +218,8 @@ enum step cmd_notify(struct command *cmd)
         return overflow(cmd);
     if (!is_fetchable(cmd, request.fetch))
         return command_bad(cmd, "Invalid items to fetch");
-    cmd->state = n = notify_new(cmd->client);
+    cmd->state = set = pool_alloc(cmd->pool, sizeof(*set));
+    set->n = n = notify_new(cmd->client);
     cmd->cleanup = notify_cleanup;
     take_request(n, &request);
     if (request.none)

@@ -304,7 +304,7 @@ static enum step finish(struct command *cmd)
         return STEP_WAIT;
     notify_absorb(c, cmd);
     if (!tell_news(c, cmd))
-        return STEP_MORE;
+        return c->mid_response ? STEP_WAIT : STEP_MORE; /* half a response: its leg waits for the rest */
     if (c->bye != NULL)
         return STEP_DONE;
     if (cmd->before != NULL && !cmd->failed)
@@ -514,7 +514,7 @@ static bool wait_command(struct client *c, enum engine_verdict *verdict_r)
 /* Nothing runs: the next command, or more bytes.  True: go on at once. */
 static bool wait_client(struct client *c, enum engine_verdict *verdict_r)
 {
-    bool want_input = true;
+    bool want_input = true, mid_response;
     int r;
 
     if (session_stopping(c->session)) {
@@ -528,7 +528,14 @@ static bool wait_client(struct client *c, enum engine_verdict *verdict_r)
     r = fill(c, &want_input);
     if (r > 0)
         return true;
-    *verdict_r = r < 0 ? ENGINE_CLOSE : park(c, want_input, notify_deadline(c));
+    if (r < 0) {
+        *verdict_r = ENGINE_CLOSE;
+        return false;
+    }
+    mid_response = c->mid_response;
+    *verdict_r = park(c, want_input, notify_deadline(c));
+    if (mid_response && !c->mid_response) /* what has waited for its end */
+        *verdict_r = ENGINE_AGAIN;
     return false;
 }
 

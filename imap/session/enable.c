@@ -2,6 +2,7 @@
 
 #include "imap/session/capability.h"
 #include "imap/session/client.h"
+#include "imap/session/notify.h"
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 #include "lib/name/namespace.h"
@@ -23,11 +24,15 @@ const char *enable_name(enum enable_bit bit)
 
 void enable_on(struct client *c, unsigned what)
 {
+    unsigned before = c->enabled;
+
     for (unsigned i = 0; i < ENABLE_BITS; i++)
         if ((what & (1u << i)) != 0 && !capability_is_suppressed(table[i].capability))
             c->enabled |= (1u << i) | table[i].implied;
     if (c->ns != NULL)
         c->ns->utf8 = (c->enabled & (ENABLED_UTF8 | ENABLED_IMAP4REV2)) != 0;
+    if (c->enabled != before)
+        notify_enabled(c);
 }
 
 bool enable_is_on(const struct client *c, unsigned what)

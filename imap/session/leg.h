@@ -179,6 +179,15 @@ struct leg_ops {
     int (*watch_path)(struct leg *leg, const struct mboxlist_record *record, struct buf *path);
     int (*glance)(struct leg *leg, const struct mboxlist_record *record, struct leg_glance *glance_r);
 
+    /* Tells a mailbox's server what to watch (notify_words()) and passes on what it answers: a primitive.
+     * ERR_UNSUPPORTED: it does not do so; ERR_REFUSED, ERR_SYNTAX: it says NO, or BAD.  The proxy's leg only, as the next two. */
+    int (*notify)(struct leg *leg, struct command *cmd, bool status);
+    /* Without a command there: passes on what it says meanwhile and arms the leg's slot.  0; ERR_AGAIN: more when the
+     * output has drained; ERR_UNAVAILABLE: it does not watch any more. */
+    int (*hear)(struct leg *leg);
+    /* Nothing of it is watched any more: gives the connection back, if the selected mailbox is not there. */
+    void (*deaf)(struct leg *leg);
+
     /* ---- copying from the selected mailbox of this leg ---- */
 
     /* Opens the messages of a sequence set as the client wrote it (numbers, or UIDs with `uid`); UIDs

@@ -35,7 +35,7 @@ imap_session_libsession_a_SOURCES = \
 	imap/session/notify.c imap/session/notify.h imap/session/notify-private.h \
 	imap/session/notify-args.c imap/session/notify-args.h \
 	imap/session/notify-hub.c imap/session/notify-hub.h \
-	imap/session/notify-names.c imap/session/notify-watch.c \
+	imap/session/notify-links.c imap/session/notify-names.c imap/session/notify-watch.c \
 	imap/session/process.c imap/session/process.h \
 	imap/session/referral.c imap/session/referral.h \
 	imap/session/route.c imap/session/route.h \

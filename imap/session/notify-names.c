@@ -37,13 +37,28 @@ static bool is_there(const struct notify *n, const char *internal)
     return there;
 }
 
+/* A frontend hears of a tree's rename mailbox by mailbox: its children may have their old names still.  Each gets the new one
+ * before it loses the old one, so that is looked at first. */
+static bool has_children(const struct client *c, struct pool *pool, const char *external,
+                         const char *old_name)
+{
+    const char **identifiers = NULL;
+    struct buf old = BUF_INIT;
+    bool found = false;
+
+    if (old_name != NULL && strcmp(old_name, c->ns->inbox) != 0 &&
+        namespace_to_external(c->ns, old_name, &old) == 0)
+        found = list_has_visible_below(c, pool, &identifiers, buf_cstr(&old));
+    buf_free(&old);
+    return found || list_has_visible_below(c, pool, &identifiers, external);
+}
+
 static void put_list(struct notify *n, const char *external, const char *internal, const char *lead,
                      const char *old_name)
 {
     struct client *c = n->client;
     struct buf attributes = BUF_INIT, more = BUF_INIT;
     struct pool *pool = pool_new(0);
-    const char **identifiers = NULL;
     const char *old = old_name != NULL ? client_name_out(c, pool, old_name) : NULL;
 
     buf_puts(&attributes, lead);
@@ -51,8 +66,7 @@ static void put_list(struct notify *n, const char *external, const char *interna
         buf_puts(&attributes, "\\NonExistent ");
     if (internal != NULL && n->subs != NULL && hash_get(n->subs, internal) != NULL)
         buf_puts(&attributes, "\\Subscribed ");
-    buf_puts(&attributes,
-             list_has_visible_below(c, pool, &identifiers, external) ? "\\HasChildren" : "\\HasNoChildren");
+    buf_puts(&attributes, has_children(c, pool, external, old_name) ? "\\HasChildren" : "\\HasNoChildren");
     if (old != NULL)
         buf_printf(&more, " (\"OLDNAME\" (%s))", old);
     list_put(c, "LIST", buf_cstr(&attributes), external, buf_cstr(&more));
@@ -133,8 +147,11 @@ static void take_rename(struct notify *n, const struct journal_row *row)
     bool is = row->is && notify_is_visible(n, row->name, row->acl_after);
 
     if (!was || !is) { /* a mailbox that is deleted and kept for a while is renamed */
-        if (was)
+        if (was &&
+            !is_there(n, row->from)) { /* a frontend hears of its end separately, before or after this */
             tell_change(n, row->from);
+            note_rename(n, row->from, row->name);
+        }
         if (is)
             tell_change(n, row->name);
         return;
@@ -171,20 +188,26 @@ static void take_name(struct notify *n, const struct journal_row *row)
 
 /* ---- subscriptions ---- */
 
-static void take_subscription(struct notify *n, const struct journal_row *row)
+void notify_subscribed(struct notify *n, const char *internal, bool is, bool tell)
 {
-    bool wanted = wants(n, row->name, NOTIFY_SUBSCRIPTION);
+    bool wanted;
 
-    if (n->subs == NULL || strcmp(row->userid, n->client->identity->userid) != 0)
+    if (n->subs == NULL || is == (hash_get(n->subs, internal) != NULL))
         return;
-    if (row->is)
-        hash_set(n->subs, row->name, n);
+    wanted = wants(n, internal, NOTIFY_SUBSCRIPTION);
+    if (is)
+        hash_set(n->subs, internal, n);
     else
-        hash_delete(n->subs, row->name);
+        hash_delete(n->subs, internal);
     for (size_t i = 0; i < n->request.group_count; i++)
         n->stale = n->stale || n->request.groups[i].where == NOTIFY_SUBSCRIBED;
-    if (wanted || wants(n, row->name, NOTIFY_SUBSCRIPTION))
-        notify_tell_list(n, row->name, "", NULL);
+    if (tell && (wanted || wants(n, internal, NOTIFY_SUBSCRIPTION)))
+        notify_tell_list(n, internal, "", NULL);
+}
+
+static bool is_users(const struct notify *n, const struct journal_row *row)
+{
+    return strcmp(row->userid, n->client->identity->userid) == 0;
 }
 
 /* ---- annotations ---- */
@@ -262,12 +285,8 @@ static void take_own(struct notify *n, const struct journal_row *row)
         n->stale = true;
         if (*row->from != '\0' && !is_childs(n, row))
             note_rename(n, row->from, row->name);
-    } else if (row->kind == JOURNAL_SUBSCRIPTION && n->subs != NULL) {
-        if (row->is)
-            hash_set(n->subs, row->name, n);
-        else
-            hash_delete(n->subs, row->name);
-        n->stale = true;
+    } else if (row->kind == JOURNAL_SUBSCRIPTION && is_users(n, row)) {
+        notify_subscribed(n, row->name, row->is, false);
     }
 }
 
@@ -286,7 +305,8 @@ static int take_row(const struct journal_row *row, void *context)
         take_name(n, row);
         break;
     case JOURNAL_SUBSCRIPTION:
-        take_subscription(n, row);
+        if (is_users(n, row))
+            notify_subscribed(n, row->name, row->is, true);
         break;
     case JOURNAL_ANNOTATION:
         take_annotation(n, row);

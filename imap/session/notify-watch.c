@@ -182,7 +182,7 @@ int notify_glance(struct notify *n, struct watched *w, struct leg_glance *now_r)
 {
     struct pool *pool = pool_new(0);
     struct mboxlist_record record;
-    int r = may_watch(n, w, pool, &record) ? 0 : ERR_DENIED;
+    int r = may_watch(n, w, pool, &record) ? 0 : 1;
 
     if (r == 0) {
         watch(n, w, &record);
@@ -196,13 +196,16 @@ int notify_glance(struct notify *n, struct watched *w, struct leg_glance *now_r)
 static void look_at(struct notify *n, struct watched *w)
 {
     struct leg_glance now;
+    int r;
 
     if (notify_is_selected(n, w->name)) {
         w->is_known = false;
         return;
     }
-    if (notify_glance(n, w, &now) < 0) {
-        n->stale = true;
+    r = notify_glance(n, w, &now);
+    if (r != 0) { /* what is damaged is looked at again when it is written to */
+        n->stale = n->stale || r == 1;
+        w->is_known = true;
         return;
     }
     if (w->is_known && is_news(n, w, &now))
@@ -245,6 +248,18 @@ static struct watched *add(struct notify *n, const char *name)
     return &n->watched[n->count++];
 }
 
+/* What the client knows by the NOTIFY before. */
+static bool take_over(const struct notify *n, struct watched *w)
+{
+    struct notify *before = n->client->notify;
+    const struct watched *old = before != NULL ? notify_find(before, w->name) : NULL;
+
+    if (old == NULL || !old->is_known)
+        return false;
+    w->known = old->known;
+    return true;
+}
+
 /* A mailbox that is in the set for the first time, or again.  A client that watches hears how one stands that comes later. */
 static void begin_watch(struct notify *n, struct watched *w, bool first)
 {
@@ -254,12 +269,14 @@ static void begin_watch(struct notify *n, struct watched *w, bool first)
     w->is_known = false;
     if (w->leg->server != NULL || notify_is_selected(n, w->name))
         return;
-    if (notify_glance(n, w, &now) < 0)
+    if (notify_glance(n, w, &now) != 0)
         return;
-    w->known = now;
-    w->is_known = true;
     if (tell && (first || now.messages > 0))
         tell_status(n, w, &now, first);
+    else if (first && take_over(n, w) && is_news(n, w, &now))
+        tell_status(n, w, &now, false);
+    w->known = now;
+    w->is_known = true;
 }
 
 /* Sections 3.1 and 5.9. */
@@ -285,16 +302,14 @@ static void take(struct gathering *g, const struct mboxlist_record *record)
 {
     struct notify *n = g->n;
     struct client *c = n->client;
-    unsigned events = notify_wanted(n, record->name) & NOTIFY_MESSAGES;
+    unsigned events = notify_wanted(n, record->name);
     uintptr_t place = (uintptr_t)hash_get(g->places, record->name);
     struct leg *leg = route_leg(c, record);
     struct watched *w;
 
-    if (events == 0 || leg == NULL || !list_is_visible(c, record))
-        return;
-    if (leg->ops->glance == NULL)
-        g->error = ERR_UNSUPPORTED;
-    if (g->error < 0)
+    if (leg != NULL) /* of annotations here the journal tells */
+        events &= leg->server == NULL ? NOTIFY_MESSAGES : NOTIFY_MESSAGES | NOTIFY_MAILBOX_METADATA;
+    if (leg == NULL || events == 0 || !list_is_visible(c, record))
         return;
     if (place == 0 && n->count == NOTIFY_MAILBOXES_MAX) {
         g->error = ERR_LIMIT;
@@ -306,6 +321,9 @@ static void take(struct gathering *g, const struct mboxlist_record *record)
     if (w->kept)
         return;
     w->kept = true;
+    w->fresh = leg->server != NULL && (w->fresh || w->leg != leg || w->no_access);
+    if (w->leg != leg)
+        session_file_free(&w->file);
     w->leg = leg;
     w->events = events;
     set_access(g, w, place == 0, (client_rights(c, record->name, record->acl) & ACL_READ) != 0);
@@ -426,10 +444,12 @@ int notify_evaluate(struct notify *n, bool first)
         hash_set(g.places, n->watched[i].name, (void *)(uintptr_t)(i + 1));
     }
     for (size_t i = 0; i < n->request.group_count && g.error == 0; i++)
-        if ((n->request.groups[i].events & NOTIFY_MESSAGES) != 0)
+        if ((n->request.groups[i].events & (NOTIFY_MESSAGES | NOTIFY_MAILBOX_METADATA)) != 0)
             take_group(&g, &n->request.groups[i]);
     hash_free(&g.places);
-    if (g.error == 0)
-        drop_others(n);
-    return g.error;
+    if (g.error < 0)
+        return g.error;
+    drop_others(n);
+    notify_links_changed(n);
+    return notify_links_find(n);
 }

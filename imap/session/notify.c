@@ -45,6 +45,7 @@ void notify_destroy(struct notify **np)
         return;
     *np = NULL;
     stop_watching(n);
+    notify_links_stop(n);
     if (n->sub != NULL)
         notify_command_free(&n->sub);
     free(n->renamed_from);
@@ -62,11 +63,21 @@ void notify_free(struct client *c)
 void notify_overflow(struct notify *n)
 {
     stop_watching(n);
+    n->link_count = 0;
+    n->home = NULL;
+    n->request.none = true;
     n->request.group_count = 0;
     n->selected = n->events = 0;
     n->request.fetch = NULL;
-    n->stale = false;
+    n->stale = n->overflowed = false;
+    notify_links_changed(n);
     stream_puts(n->client->stream, "* OK [NOTIFICATIONOVERFLOW] Nothing is watched any more\r\n");
+}
+
+void notify_overflowed(struct client *c)
+{
+    if (c->notify != NULL)
+        c->notify->overflowed = true;
 }
 
 /* ---- the selected mailbox ---- */
@@ -79,6 +90,17 @@ unsigned notify_selected(const struct client *c)
 bool notify_is_immediate(const struct client *c, bool expunge)
 {
     return c->notify != NULL && c->notify->selected != 0 && (!expunge || !c->notify->delayed);
+}
+
+void notify_enabled(struct client *c)
+{
+    if (c->notify != NULL)
+        notify_links_changed(c->notify);
+}
+
+bool notify_is_settling(const struct client *c)
+{
+    return c->notify != NULL && c->notify->settling;
 }
 
 const char *notify_fetch(const struct client *c)
@@ -189,13 +211,36 @@ static bool tell_selected(struct notify *n)
     struct client *c = n->client;
     struct leg *leg = c->selected;
 
-    if (leg == NULL)
+    if (leg == NULL || leg->ops->listen == NULL) /* another server says by itself what is new there */
         return false;
-    if (leg->ops->listen != NULL)
-        leg->ops->listen(leg, n->selected != 0);
+    leg->ops->listen(leg, n->selected != 0);
     if (n->selected != 0 && leg->ops->sync(leg, !n->delayed || c->command != NULL) == ERR_AGAIN)
         return true;
-    return c->bye != NULL || (c->selected != NULL && fetch_fresh(n));
+    return c->bye != NULL || (c->selected != NULL && n->sub == NULL && fetch_fresh(n));
+}
+
+/* ---- other servers ---- */
+
+static enum step link_step(struct command *cmd)
+{
+    struct notify *n = cmd->client->notify;
+    int r = notify_links_run(n, cmd);
+
+    if (r == ERR_AGAIN)
+        return STEP_WAIT;
+    if (r == ERR_SYNTAX || r == ERR_REFUSED ||
+        r == ERR_UNSUPPORTED) /* it took it before, or is another one now */
+        notify_overflow(n);
+    return STEP_DONE;
+}
+
+static bool tell_links(struct notify *n)
+{
+    if (n->sub != NULL || !notify_links_due(n))
+        return false;
+    n->sub = notify_command(n->client, "NOTIFY", "");
+    n->sub->step = link_step;
+    return true;
 }
 
 /* ---- steps ---- */
@@ -213,14 +258,20 @@ bool notify_step(struct client *c)
 {
     struct notify *n = c->notify;
 
-    if (n == NULL)
+    if (n == NULL || c->mid_response)
         return false;
-    if (n->sub != NULL)
-        return run_sub(n);
+    if (n->sub != NULL && run_sub(n))
+        return true;
+    if (n->sub != NULL && !n->linking)
+        return false;
+    if (n->overflowed)
+        notify_overflow(n);
     notify_read_journal(n, NULL);
     if (n->stale && notify_evaluate(n, false) < 0)
         notify_overflow(n);
-    if (notify_look(n, is_time(n)) || tell_selected(n))
+    if (notify_look(n, is_time(n)) || tell_selected(n) || tell_links(n) || notify_links_hear(n))
+        return true;
+    if (n->stale || n->overflowed) /* by what another server said */
         return true;
     if (n->poll_at == CLOCK_NEVER && (notify_hub_is_blind() || notify_needs_poll(n)))
         n->poll_at = clock_deadline(opt_duration_ms(OPT_IMAPIDLEPOLL));
@@ -230,17 +281,19 @@ bool notify_step(struct client *c)
 int64_t notify_deadline(const struct client *c)
 {
     const struct notify *n = c->notify;
+    int64_t at;
 
     if (n == NULL)
         return CLOCK_NEVER;
-    if (n->sub != NULL && n->sub->wake_at < n->poll_at)
-        return n->sub->wake_at;
-    return n->poll_at;
+    at = n->sub != NULL ? n->sub->wake_at : notify_links_deadline(n);
+    return at < n->poll_at ? at : n->poll_at;
 }
 
 bool notify_is_busy(const struct client *c)
 {
-    return c->notify != NULL && c->notify->sub != NULL;
+    const struct notify *n = c->notify;
+
+    return n != NULL && (c->mid_response || (n->sub != NULL && !n->linking));
 }
 
 /* ---- own doings ---- */
@@ -287,7 +340,7 @@ static void absorb_messages(struct notify *n, const char *mailbox, const struct 
     uint32_t count = (uint32_t)seqset_count(uids);
 
     if (w == NULL || w->leg->server != NULL || !w->is_known || w->no_access ||
-        notify_glance(n, w, &now) < 0 || now.uidvalidity != w->known.uidvalidity ||
+        notify_glance(n, w, &now) != 0 || now.uidvalidity != w->known.uidvalidity ||
         now.messages != w->known.messages + count || now.uidnext != w->known.uidnext + count)
         return;
     w->known = now;
@@ -334,10 +387,15 @@ void notify_absorb(struct client *c, struct command *cmd)
     case COMMAND_RENAME:
     case COMMAND_SETACL:
     case COMMAND_SETMETADATA:
+        if (n->seat.seated)
+            notify_read_journal(n, cmd);
+        break;
     case COMMAND_SUBSCRIBE:
     case COMMAND_UNSUBSCRIBE:
         if (n->seat.seated)
             notify_read_journal(n, cmd);
+        if (cmd->mailbox != NULL) /* another server keeps it, and tells others */
+            notify_subscribed(n, cmd->mailbox, cmd->def->id == COMMAND_SUBSCRIBE, false);
         break;
     default:
         break;

@@ -12,10 +12,16 @@
 
 #include "imap/session/notify-args.h"
 
+struct buf;
 struct client;
 struct command;
+struct leg;
 
-enum { NOTIFY_MAILBOXES_MAX = 1000 /* that a session watches */ };
+enum {
+    NOTIFY_MAILBOXES_MAX = 1000, /* that a session watches */
+    NOTIFY_SERVERS_MAX =
+        6 /* on which they are: each takes a slot of the engine beside the selected mailbox's */
+};
 
 /* Which NOTIFY_MESSAGES events of the selected mailbox the client wants to be told of: all of them before NOTIFY. */
 unsigned notify_selected(const struct client *c);
@@ -33,6 +39,22 @@ bool notify_is_busy(const struct client *c);
 
 /* A command of the client's own is about to be answered: what it did itself is no news (section 5). */
 void notify_absorb(struct client *c, struct command *cmd);
+
+/* ---- for legs to other servers ---- */
+
+/* Appends what such a server is to be told, "SET STATUS (selected ...) ..." or "NONE"; nothing without NOTIFY.  True: it is to
+ * watch something beside what is selected, so that the connection must be kept. */
+bool notify_words(const struct client *c, const struct leg *leg, bool status, struct buf *to);
+/* Another number when the words may be others; 0: NOTIFY was never said. */
+unsigned notify_number(const struct client *c);
+/* The client has enabled something, which other servers must know before they tell of more. */
+void notify_enabled(struct client *c);
+/* Is NOTIFY SET not answered yet, so that all that is new in the selected mailbox is to be told? */
+bool notify_is_settling(const struct client *c);
+/* A server has given up. */
+void notify_overflowed(struct client *c);
+/* The server that keeps the user's subscriptions says that one has come or gone. */
+void notify_take_subscription(struct client *c, const char *internal, bool subscribed);
 
 /* Ends it, as if it had never been said. */
 void notify_free(struct client *c);
