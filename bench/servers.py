@@ -11,6 +11,7 @@ import time
 import mail
 from iatlas import Imap, Murder, cyrus, fetched, net, node
 from iatlas.mupdate import Mupdate
+from iatlas.sieve import Sieve
 from nginx import Nginx
 
 MESSAGE = (
@@ -19,7 +20,13 @@ MESSAGE = (
     b"Content-Type: text/plain; charset=us-ascii\r\n\r\n" + b"A line of text.\r\n" * 120
 )
 DISTINCT = 1000  # messages that differ; larger mailboxes are made of copies
-USERS = ["reader0", "varied0"] + ["user%d" % i for i in range(10)] + ["post%d" % i for i in range(10)]
+USERS = ["reader0", "varied0"] + ["user%d" % i for i in range(10)] + ["%s%d" % (kind, i) for kind in ("post", "script") for i in range(20)]
+SCRIPT = """require ["fileinto", "envelope", "relational", "comparator-i;ascii-numeric"];
+if anyof (header :contains ["subject", "x-spam-flag"] ["viagra", "yes"], size :over 50M) { discard; }
+elsif address :domain :is ["to", "cc"] ["lists.example.org", "lists.example.com"] { fileinto "INBOX.lists"; }
+elsif envelope :is "from" "boss@example.org" { fileinto "INBOX.boss"; }
+elsif header :value "ge" :comparator "i;ascii-numeric" "x-score" "5" { fileinto "INBOX.junk"; }
+"""
 BUSY = 200  # messages that each user has whose sessions do this and that
 
 
@@ -75,8 +82,9 @@ class Aggregator:
         self.targets = {
             "imap": (self.backend.address, net.IMAP),
             "imaps": (self.backend.address, net.IMAPS),
-            "lmtp": (self.backend.address, net.LMTP),
+            "lmtp": (self.backend.address, net.LMTP + 1),
             "frontend": (self.frontend.address, net.IMAP),
+            "lmtp.frontend": (self.frontend.address, net.LMTP),
             "mupdate": (self.alone.m.address, net.MUPDATE),
         }
         if kind == "ours":
@@ -93,7 +101,10 @@ class Aggregator:
         services = self.backend.services
         port = "imaps" if self.kind == "cyrus" else net.IMAPS  # a name: one that does not greet is not waited for
         services["imaps"] = 'cmd="imapd -s" listen="%s:%s" prefork=1' % (self.backend.address, port)
-        services["lmtp"] = 'cmd="lmtpd -a" listen="%s:%d" prefork=1' % self.targets["lmtp"]
+        services["lmtpdirect"] = 'cmd="lmtpd -a" listen="%s:%d" prefork=1' % self.targets["lmtp"]
+        services["sieve"] = 'cmd="timsieved" listen="%s:%d" prefork=0' % (self.backend.address, net.SIEVE)
+        self.backend.conf["sievedir"] = self.backend.path("sieve")
+        os.makedirs(self.backend.conf["sievedir"])
         for option, path in certificate(self.dir).items():
             self.backend.conf["imaps_" + option] = path
         self._names_before(names)
@@ -109,7 +120,17 @@ class Aggregator:
             for user in USERS:
                 imap.ok("CREATE user/" + user)
         prepare_mail(self.targets["imap"], messages)
+        self._put_scripts()
         self.murder.wait_listed("user/" + USERS[-1])
+
+    def _put_scripts(self):
+        for user in USERS:
+            if user.startswith("script"):
+                with Sieve(self.backend.address) as c:
+                    assert c.authenticate(user).status == "OK"
+                    c.ok('PUTSCRIPT "bench" {%d+}\r\n%s' % (len(SCRIPT), SCRIPT))
+                    c.ok('SETACTIVE "bench"')
+                    c.ok("LOGOUT")
 
     def _names_before(self, names):
         """Cyrus's master serves its node's mailbox list."""
@@ -160,6 +181,9 @@ class Aggregator:
 
     def memory(self, target):
         return private_bytes(self.pids(target))
+
+    def all_pids(self):
+        return self.backend.pids()
 
     def stop(self):
         try:
@@ -242,6 +266,12 @@ service lmtp {
     port = 2003
   }
 }
+protocol lmtp {
+  mail_plugins = sieve
+}
+plugin {
+  sieve = file:~/sieve;active=~/.dovecot.sieve
+}
 passdb {
   driver = static
   args = password=secret
@@ -264,6 +294,13 @@ userdb {
         os.makedirs(self.dir + "/mail")
         nobody = pwd.getpwnam("nobody")
         os.chown(self.dir + "/mail", nobody.pw_uid, nobody.pw_gid)
+        for user in USERS:
+            if user.startswith("script"):
+                home = os.path.join(self.dir, "mail", user)
+                os.makedirs(home)
+                with open(home + "/.dovecot.sieve", "w") as f:
+                    f.write(SCRIPT)
+                os.chown(home, nobody.pw_uid, nobody.pw_gid)
         with open(self.dir + "/dovecot.conf", "w") as f:
             f.write(self.CONF % values)
         # its packages are laid over /usr, in a mount namespace of its own
@@ -294,6 +331,19 @@ userdb {
 
     def memory(self, target):
         return private_bytes(self.pids(target))
+
+    def all_pids(self):
+        """Dovecot's master and what it has started."""
+        found, left = [], [self.process.pid]
+        while left:
+            pid = left.pop()
+            found.append(pid)
+            try:
+                with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+                    left += [int(child) for child in f.read().split()]
+            except OSError:
+                continue
+        return found
 
     def stop(self):
         self.nginx.stop()
