@@ -41,7 +41,7 @@ static void open_names(void)
     char *error;
 
     BUG_ON(names_open(opt_string(OPT_CONFIGDIRECTORY), 0, published, NULL, &names, &error) != 0);
-    server.writer = writer_new(names);
+    server.writer = writer_new(names, NULL, NULL);
     server.source = names_source(names);
 }
 

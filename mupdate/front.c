@@ -28,10 +28,12 @@ enum {
     BATCH_COMMANDS = 256,         /* in one job */
     BATCH_BYTES = 256 * 1024,     /* of its memory */
     BATCH_ENTRIES = 512,          /* of a list, or of changes, in one read transaction */
+    SOON_MS = 20,                 /* between looks at what a group has not settled yet */
+    SETTLED_MS = 5 * 1000,        /* that this is waited for */
     NEVER_ANSWERED_MS = 60 * 1000 /* a barrier that waits longer ends the session */
 };
 
-enum doing { IDLE, LISTING, STARTING_UPDATE, WAITING, WRITING, COMPRESSING };
+enum doing { IDLE, LISTING, STARTING_UPDATE, WAITING, WRITING, COMPRESSING, FINDING, FOLLOWING };
 
 struct front {
     unsigned magic;
@@ -56,6 +58,11 @@ struct front {
     uint64_t ticket;
     uint64_t wanted; /* WAITING, past the ticket: answer when sent has reached it; 0: the ticket is not due */
     bool away;       /* the authority cannot be asked */
+    char *name;      /* FINDING */
+    bool member;     /* the client is another member of the group */
+    bool where;      /* WAITING: for XWHERE */
+    uint64_t round;  /* FOLLOWING: what the member knows */
+    struct names_position known;
     int64_t deadline;
     struct write_job *job;           /* commands not yet done; WRITING: the writer has it */
     bool go_ahead;                   /* to be said behind its answers */
@@ -147,7 +154,22 @@ static void add_write(struct front *f, enum mupdate_verb verb, const struct mupd
 static void submit_writes(struct front *f)
 {
     f->doing = WRITING;
+    f->job->forwarded = f->member;
     writer_submit(f->server->writer, f->job, f->login->session);
+}
+
+static const char *job_text(const struct write_job *job, const struct write_command *c)
+{
+    switch (job->error) {
+    case 0:
+        return names_result_text(c->result);
+    case ERR_UNAVAILABLE:
+        return MUPDATE_NOT_DONE;
+    case ERR_UNKNOWN:
+        return MUPDATE_NO_QUORUM "outcome unknown";
+    default:
+        return "database error";
+    }
 }
 
 /* Answers the commands of a job that is done. */
@@ -160,8 +182,7 @@ static void answer_writes(struct front *f)
 
         if (f->job->error == 0 && c->result == NAMES_CONFLICT)
             conflicts_note(f->server->conflicts, c->name, c->location, clock_ms());
-        mupdate_put_line(&out, c->tag, done ? "OK" : "NO",
-                         f->job->error == 0 ? names_result_text(c->result) : "database error", NULL);
+        mupdate_put_line(&out, c->tag, done ? "OK" : "NO", job_text(f->job, c), NULL);
     }
     if (f->go_ahead)
         buf_puts(&out, "+ go ahead\r\n");
@@ -331,22 +352,47 @@ static enum engine_verdict front_authenticated(struct login *l)
 
 /* ---- commands ---- */
 
-static void do_find(struct front *f, const struct mupdate_line *line)
+/* The words for what cannot be read. */
+static const char *failure_text(int r)
+{
+    return r == ERR_AGAIN || r == ERR_UNKNOWN ? MUPDATE_NO_QUORUM "outcome unknown" : error_text(r);
+}
+
+/* False: in a group, it may still be undone. */
+static bool find(struct front *f, const char *tag, const char *name, bool last)
 {
     struct pool *pool = pool_new(0);
     struct buf out = BUF_INIT;
     struct entry entry;
-    int r = f->server->source->ops->find(f->server->source, line->args[0], pool, &entry);
+    int r = f->server->source->ops->find(f->server->source, name, pool, &entry);
+    bool settled = r != ERR_AGAIN || last;
 
     if (r == 0)
-        put_entry(&out, line->tag, &entry, false);
+        put_entry(&out, tag, &entry, false);
     if (r == 0 || r == ERR_NOTFOUND)
-        mupdate_put_line(&out, line->tag, "OK", "Search completed", NULL);
-    else
-        mupdate_put_line(&out, line->tag, "NO", error_text(r), NULL);
+        mupdate_put_line(&out, tag, "OK", "Search completed", NULL);
+    else if (settled)
+        mupdate_put_line(&out, tag, "NO", failure_text(r), NULL);
     put(f, &out);
     buf_free(&out);
     pool_free(&pool);
+    return settled;
+}
+
+/* A member of a group asks the elected one first how far it is. */
+static void do_find(struct front *f, const struct mupdate_line *line)
+{
+    const struct door *door = f->door;
+    bool ask = f->server->group != NULL && mupdate_group_follows(f->server->group);
+
+    if (!ask && find(f, line->tag, line->args[0], false))
+        return;
+    f->doing = FINDING;
+    str_copy(f->tag, sizeof(f->tag), line->tag);
+    f->name = xstrdup(line->args[0]);
+    f->deadline = clock_deadline(SETTLED_MS);
+    hub_listen(f->place, true);
+    f->ticket = ask ? door->barrier_ask(door->barrier_context) : 0;
 }
 
 /* A conflict that is still one, on a line; else it is forgotten. */
@@ -389,6 +435,7 @@ static void begin_list(struct front *f, enum doing doing, const char *tag)
 {
     f->doing = doing;
     str_copy(f->tag, sizeof(f->tag), tag);
+    f->deadline = CLOCK_NEVER;
     f->cursor = f->server->source->ops->list_begin(f->server->source);
 }
 
@@ -495,6 +542,125 @@ static void do_noop(struct front *f, const struct mupdate_line *line)
     f->deadline = clock_deadline(NEVER_ANSWERED_MS);
 }
 
+/* ---- of another member ---- */
+
+static void put_numbers(struct front *f, const char *tag, const char *word, const uint64_t *numbers,
+                        unsigned count)
+{
+    struct buf out = BUF_INIT;
+
+    buf_printf(&out, "%s %s", tag, word);
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(&out, " \"%" PRIu64 "\"", numbers[i]);
+    buf_puts(&out, "\r\n");
+    put(f, &out);
+    buf_free(&out);
+}
+
+/* Is there a group, and is this another member's session (or does it become one)? */
+static bool is_member(struct front *f, const struct mupdate_line *line)
+{
+    if (f->server->group != NULL && !f->door->local && (f->member || str_ieq(line->word, "XMEMBER")))
+        return true;
+    answer(f, line->tag, "BAD", "for members of a group");
+    return false;
+}
+
+/* What it wants changed is not sent on. */
+static void do_xmember(struct front *f, const struct mupdate_line *line)
+{
+    if (!is_member(f, line))
+        return;
+    f->member = true;
+    answer(f, line->tag, "OK", "done");
+}
+
+static void put_visible(struct front *f, const char *tag)
+{
+    struct names_position at, known = {0, 0};
+    uint64_t round;
+
+    mupdate_group_news(f->server->group, 0, &known, &round, &at);
+    put_numbers(f, tag, "OK", (const uint64_t[]){at.term, at.sequence}, 2);
+}
+
+static void do_xvisible(struct front *f, const struct mupdate_line *line)
+{
+    if (is_member(f, line))
+        put_visible(f, line->tag);
+}
+
+/* A NOOP that tells how far we are. */
+static void do_xwhere(struct front *f, const struct mupdate_line *line)
+{
+    if (!is_member(f, line))
+        return;
+    if (!mupdate_group_leads(f->server->group)) {
+        answer(f, line->tag, "NO", MUPDATE_NO_QUORUM "not elected");
+        return;
+    }
+    f->where = true;
+    do_noop(f, line);
+}
+
+static void do_xfollow(struct front *f, const struct mupdate_line *line)
+{
+    uint64_t *const numbers[] = {&f->round, &f->known.term, &f->known.sequence};
+    bool ok = true;
+
+    if (!is_member(f, line))
+        return;
+    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
+        ok = ok && str_parse_u64(line->args[1 + i], strlen(line->args[1 + i]), numbers[i]) == 0;
+    if (!ok) {
+        answer(f, line->tag, "BAD", "Usage: XFOLLOW member round term sequence");
+        return;
+    }
+    mupdate_group_note_follower(f->server->group, line->args[0], f->round);
+    f->doing = FOLLOWING;
+    str_copy(f->tag, sizeof(f->tag), line->tag);
+    f->deadline = clock_deadline(MUPDATE_GROUP_FOLLOW_MS);
+    hub_listen(f->place, true);
+}
+
+/* Answers when there is something new, or after a while.  False: wait. */
+static bool follow_step(struct front *f)
+{
+    struct names_position at;
+    uint64_t round;
+
+    if (!mupdate_group_news(f->server->group, f->round, &f->known, &round, &at) &&
+        clock_left(f->deadline) != 0)
+        return false;
+    put_numbers(f, f->tag, "OK", (const uint64_t[]){round, at.term, at.sequence},
+                mupdate_group_leads(f->server->group) ? 3 : 1);
+    hub_listen(f->place, f->subscribed);
+    f->doing = IDLE;
+    return true;
+}
+
+/* ---- of a group's administrator ---- */
+
+static void do_xgroup(struct front *f, const struct mupdate_line *line)
+{
+    struct buf out = BUF_INIT;
+    int r = 0;
+
+    if (f->server->group == NULL || (line->count > 0 && !str_ieq(line->args[0], "REMOVE")) ||
+        line->count == 1) {
+        answer(f, line->tag, "BAD",
+               f->server->group == NULL ? "no member of a group" : "Usage: XGROUP [REMOVE member]");
+        return;
+    }
+    if (line->count > 0)
+        r = mupdate_group_remove(f->server->group, line->args[1]);
+    else
+        mupdate_group_describe(f->server->group, line->tag, &out);
+    mupdate_put_line(&out, line->tag, r < 0 ? "NO" : "OK", r < 0 ? error_text(r) : "done", NULL);
+    put(f, &out);
+    buf_free(&out);
+}
+
 enum command_kind { WRITE, READ, ALWAYS }; /* ALWAYS: behind an UPDATE too */
 
 static const struct command {
@@ -514,6 +680,11 @@ static const struct command {
     {"FIND", 1, 1, READ, 0, do_find},
     {"LIST", 0, 1, READ, 0, do_list},
     {"NOOP", 0, 0, ALWAYS, 0, do_noop},
+    {"XFOLLOW", 4, 4, READ, 0, do_xfollow},
+    {"XGROUP", 0, 2, READ, 0, do_xgroup},
+    {"XMEMBER", 0, 0, READ, 0, do_xmember},
+    {"XVISIBLE", 0, 0, READ, 0, do_xvisible},
+    {"XWHERE", 0, 0, READ, 0, do_xwhere},
     {"UPDATE", 0, MUPDATE_ARGS_MAX, READ, 0, do_update},
     {"XUPDATE", 2, 2, READ, 0, do_xupdate},
 };
@@ -611,7 +782,7 @@ static void end_list(struct front *f, int r)
 {
     f->server->source->ops->list_end(&f->cursor);
     if (r < 0)
-        answer(f, f->tag, "NO", error_text(r));
+        answer(f, f->tag, "NO", failure_text(r));
     else
         answer(f, f->tag, "OK", f->doing == LISTING ? "list complete" : "streaming starts");
     f->subscribed = r == 0 && f->doing == STARTING_UPDATE;
@@ -619,15 +790,25 @@ static void end_list(struct front *f, int r)
     f->doing = IDLE;
 }
 
-static void list_step(struct front *f)
+/* False: wait a little. */
+static bool list_step(struct front *f)
 {
     struct emission e = {.front = f, .tag = f->tag};
     int r = f->server->source->ops->list_next(f->cursor, BATCH_ENTRIES, emit_listed, &e);
 
     put(f, &e.out);
     buf_free(&e.out);
+    if (r == ERR_AGAIN) {
+        if (f->deadline == CLOCK_NEVER)
+            f->deadline = clock_deadline(SETTLED_MS);
+        if (clock_left(f->deadline) != 0)
+            return false;
+    } else {
+        f->deadline = CLOCK_NEVER;
+    }
     if (r <= 0)
         end_list(f, r);
+    return true;
 }
 
 static bool changes_wait(const struct front *f)
@@ -643,6 +824,8 @@ static int changes_step(struct front *f)
 
     if (r == 0)
         put(f, &e.out);
+    else
+        buf_reset(&e.out);
     if (r == 0 && f->positions)
         put_position(f, f->update_tag, "XPOSITION", f->sent);
     buf_free(&e.out);
@@ -664,11 +847,18 @@ static bool barrier_step(struct front *f)
     }
     if (f->subscribed && f->sent + 1 < f->wanted)
         return false;
-    /* a frontend's process must know; who follows us over the network has what there is to have */
-    if (f->away && door->local)
-        answer(f, f->tag, "NO", "the master is away");
+    /* a frontend's process must know; who follows us over the network has what there is to have, unless it could ask
+     * another member */
+    if (f->where && f->away)
+        answer(f, f->tag, "NO", MUPDATE_NO_QUORUM "what is here may be old");
+    else if (f->where)
+        put_visible(f, f->tag);
+    else if (f->away && (door->local || (f->server->group != NULL && f->positions)))
+        answer(f, f->tag, "NO",
+               door->local ? "the master is away" : MUPDATE_NO_QUORUM "what is here may be old");
     else
         answer(f, f->tag, "OK", "Noop done");
+    f->where = false;
     hub_listen(f->place, f->subscribed);
     f->doing = IDLE;
     return true;
@@ -676,12 +866,31 @@ static bool barrier_step(struct front *f)
 
 /* ---- the run ---- */
 
+/* False: wait. */
+static bool find_step(struct front *f)
+{
+    const struct door *door = f->door;
+    bool late = clock_left(f->deadline) == 0;
+
+    if (f->ticket != 0 && !late && door->barrier_done(door->barrier_context, f->ticket) == 0)
+        return false;
+    f->ticket = 0;
+    if (!find(f, f->tag, f->name, late))
+        return false;
+    free(f->name);
+    f->name = NULL;
+    hub_listen(f->place, f->subscribed);
+    f->doing = IDLE;
+    return true;
+}
+
 enum step {
     STEP_ON,
     STEP_INPUT,
     STEP_EVENT,
     STEP_OUTPUT,
     STEP_WOKEN,
+    STEP_SOON,
     STEP_LOGOUT,
     STEP_LAGGING,
     STEP_TOO_LONG,
@@ -751,6 +960,15 @@ static enum step compress_step(struct front *f)
     return r < 0 || stream_deflate_begin(f->login->stream) < 0 ? STEP_LOGOUT : STEP_ON;
 }
 
+static enum step stream_step(struct front *f)
+{
+    int r = changes_step(f);
+
+    if (r == ERR_AGAIN)
+        return STEP_SOON;
+    return r < 0 ? STEP_LAGGING : STEP_ON;
+}
+
 static enum step step(struct front *f)
 {
     if (stream_unsent(f->login->stream) > STREAM_OUT_HIGH) {
@@ -761,15 +979,18 @@ static enum step step(struct front *f)
     if (f->doing == LISTING || f->doing == STARTING_UPDATE) {
         if (!lanes_enter(f->server->lanes, &f->lane, f->login->session))
             return STEP_WOKEN;
-        list_step(f);
-        return STEP_ON;
+        return list_step(f) ? STEP_ON : STEP_SOON;
     }
+    if (f->doing == FINDING)
+        return find_step(f) ? STEP_ON : STEP_SOON;
+    if (f->doing == FOLLOWING)
+        return follow_step(f) ? STEP_ON : STEP_EVENT;
     if (f->doing == COMPRESSING)
         return compress_step(f);
     if (f->doing == WRITING)
         return write_step(f);
     if (changes_wait(f))
-        return changes_step(f) < 0 ? STEP_LAGGING : STEP_ON;
+        return stream_step(f);
     if (f->doing == WAITING) {
         if (barrier_step(f))
             return STEP_ON;
@@ -801,6 +1022,8 @@ static enum engine_verdict front_run(struct login *l)
     case STEP_OUTPUT:
     case STEP_WOKEN:
         return login_park(l, false, CLOCK_NEVER);
+    case STEP_SOON:
+        return login_park(l, false, clock_deadline(SOON_MS));
     case STEP_LAGGING:
         return login_bye(l, "too far behind");
     case STEP_TOO_LONG:
@@ -835,6 +1058,7 @@ static void front_close(struct login *l)
         f->server->source->ops->list_end(&f->cursor);
     free_hosts(f);
     free(f->prefix);
+    free(f->name);
     mupdate_parser_free(&f->parser);
     f->magic = 0;
     free(f);

@@ -8,6 +8,7 @@
 
 #include "imap/login/login.h"
 #include "mupdate/conflicts.h"
+#include "mupdate/group.h"
 #include "mupdate/hub.h"
 #include "mupdate/lanes.h"
 #include "mupdate/source.h"
@@ -20,7 +21,8 @@ struct server {
     struct hub *hub;       /* sessions to be woken by changes and barriers */
     struct lanes *lanes;   /* for lists */
     struct conflicts *conflicts;
-    const char *role; /* "(master)", or the master's URL */
+    struct mupdate_group *group; /* NULL: a master alone, or a slave */
+    const char *role;            /* "(master)", or the master's URL */
     atomic_bool stopping;
 };
 

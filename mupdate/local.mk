@@ -4,6 +4,7 @@ mupdate_libserver_a_SOURCES = \
 	mupdate/conflicts.c mupdate/conflicts.h \
 	mupdate/follow.c mupdate/follow.h \
 	mupdate/front.c mupdate/front.h \
+	mupdate/group.c mupdate/group.h \
 	mupdate/hub.c mupdate/hub.h \
 	mupdate/lanes.c mupdate/lanes.h \
 	mupdate/names.c mupdate/names.h \

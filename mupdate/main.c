@@ -22,6 +22,7 @@
 #include "master/service-run.h"
 #include "mupdate/follow.h"
 #include "mupdate/front.h"
+#include "mupdate/group.h"
 #include "mupdate/names.h"
 #include "mupdate/slave.h"
 
@@ -29,7 +30,8 @@ enum { LOCAL_BACKLOG = 128, KEEPER_MS = 60 * 1000 };
 
 struct program {
     struct server server;
-    struct names *names; /* the master's */
+    struct names *names;         /* the master's */
+    struct mupdate_group *group; /* whose member the master is; NULL: none */
     struct door network, local;
     struct login_service *network_login, *local_login;
     struct mboxlist *list; /* NULL: a master that shares its node with no frontend */
@@ -52,13 +54,24 @@ static bool names_this_machine(const char *server)
     return strcspn(own, ":") == len && str_ieq_n(server, own, len);
 }
 
+/* Is this machine among those servers? */
+static bool lists_this_machine(const char *servers)
+{
+    for (servers += strspn(servers, " \t"); *servers != '\0'; servers += strspn(servers, " \t")) {
+        if (names_this_machine(servers))
+            return true;
+        servers += strcspn(servers, " \t");
+    }
+    return false;
+}
+
 static bool is_master(void)
 {
     const char *server = opt_string(OPT_MUPDATE_SERVER);
 
     if (service_option('m') != NULL)
         return true;
-    return service_option('a') != NULL && server != NULL && names_this_machine(server);
+    return service_option('a') != NULL && server != NULL && lists_this_machine(server);
 }
 
 /* Does the node that the master runs on need a list of the whole murder? */
@@ -88,14 +101,61 @@ static void keep(void *context)
         kill(getpid(), SIGTERM);
 }
 
-static int start_master(struct program *p, char **error_r)
+static void on_broken(void *context)
+{
+    (void)context;
+    if (!service_is_stopping())
+        kill(getpid(), SIGTERM);
+}
+
+/* A member of a replicated group. */
+static int start_member(struct program *p, char **error_r)
+{
+    struct mupdate_group_config config = {.dir = opt_string(OPT_CONFIGDIRECTORY),
+                                          .members = opt_string(OPT_MUPDATE_GROUP),
+                                          .own = config_servername(),
+                                          .hub = p->server.hub,
+                                          .published = on_published,
+                                          .broken = on_broken,
+                                          .context = p};
+    struct door *doors[] = {&p->network, &p->local};
+    int r;
+
+    if (keeps_list()) {
+        *error_r = xstrdup(
+            "mupdate_group: a member keeps no mailbox list for a frontend; give it a node of its own");
+        return ERR_CONFIG;
+    }
+    r = mupdate_group_open(&config, &p->group, error_r);
+    if (r < 0)
+        return r;
+    p->names = mupdate_group_names(p->group);
+    p->server.group = p->group;
+    p->server.writer = writer_new(p->names, mupdate_group_write, p->group);
+    for (size_t i = 0; i < ARRAY_SIZE(doors); i++) {
+        doors[i]->barrier_ask = mupdate_group_barrier_ask;
+        doors[i]->barrier_done = mupdate_group_barrier_done;
+        doors[i]->barrier_context = p->group;
+    }
+    return 0;
+}
+
+static int start_alone(struct program *p, char **error_r)
 {
     int r =
         names_open(opt_string(OPT_CONFIGDIRECTORY), NAMES_OWNER_WAIT_MS, on_published, p, &p->names, error_r);
 
+    if (r == 0)
+        p->server.writer = writer_new(p->names, NULL, NULL);
+    return r;
+}
+
+static int start_master(struct program *p, char **error_r)
+{
+    int r = opt_string(OPT_MUPDATE_GROUP) != NULL ? start_member(p, error_r) : start_alone(p, error_r);
+
     if (r < 0)
         return r;
-    p->server.writer = writer_new(p->names);
     p->server.source = names_source(p->names);
     p->role = xstrdup("(master)");
     if (keeps_list()) {
@@ -258,8 +318,12 @@ static void end(void *context)
     ticker_stop(&p->keeper);
     slave_free(&p->slave);
     follower_free(&p->follower);
+    mupdate_group_stop(p->group);
     writer_free(&p->server.writer);
-    names_close(&p->names);
+    if (p->group != NULL)
+        mupdate_group_close(&p->group);
+    else
+        names_close(&p->names);
     mboxlist_close(&p->list);
     login_service_free(&p->network_login);
     login_service_free(&p->local_login);

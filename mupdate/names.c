@@ -1,6 +1,7 @@
 /* names.c: the master's names. */
 #include "mupdate/names.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +27,17 @@ struct names {
     struct source source;
     unsigned magic;
     struct db_env *env;
-    uint64_t epoch;
+    _Atomic uint64_t epoch;
     uint64_t sequence;          /* the last given; changes only with a write transaction open */
-    _Atomic uint64_t published; /* the last that is durable */
+    _Atomic uint64_t published; /* the last that is durable; in a group: also in our own copy */
     void (*on_published)(void *context);
     void *context;
+    /* a group's */
+    bool group;
+    _Atomic uint64_t term;         /* we are its writer, in this term; 0: we are not */
+    _Atomic uint64_t visible_term; /* of `published`; 0: nothing is known yet */
+    pthread_mutex_t mutex;         /* for the next one */
+    struct names_position told;    /* a quorum has all up to here */
 };
 
 struct names_txn {
@@ -158,18 +165,19 @@ static int put_number(struct db_txn *txn, const char *word, uint64_t number)
 
 static int read_or_make_meta(struct names *names, struct db_txn *txn)
 {
-    uint64_t sequence = 0;
-    int r = get_number(txn, "epoch", &names->epoch);
+    uint64_t epoch, sequence = 0;
+    int r = get_number(txn, "epoch", &epoch);
 
     if (r == ERR_NOTFOUND) {
-        digest_random(&names->epoch, sizeof(names->epoch));
-        r = put_number(txn, "epoch", names->epoch);
-        return r < 0 ? r : put_number(txn, "sequence", 0);
-    }
-    if (r == 0)
+        digest_random(&epoch, sizeof(epoch));
+        r = put_number(txn, "epoch", epoch);
+        if (r == 0)
+            r = put_number(txn, "sequence", 0);
+    } else if (r == 0) {
         r = get_number(txn, "sequence", &sequence);
+    }
+    names->epoch = epoch;
     names->sequence = sequence;
-    names->published = sequence;
     return r;
 }
 
@@ -181,20 +189,51 @@ static int load_meta(struct names *names)
     if (r < 0)
         return r;
     r = read_or_make_meta(names, txn);
+    names->published = names->sequence;
     if (r == 0)
         return db_commit(&txn);
     db_abort(&txn);
     return r;
 }
 
+/* What a group's `meta` says besides. */
+static int put_group(struct names *names, struct db_txn *txn, uint64_t term)
+{
+    struct buf value = BUF_INIT;
+    int r;
+
+    pack_u64(&value, term);
+    pack_u64(&value, atomic_load(&names->published));
+    r = db_put(txn, TABLE_META, "group", strlen("group"), value.data, value.len);
+    buf_free(&value);
+    return r;
+}
+
+static int get_group(struct db_txn *txn, uint64_t *term_r, uint64_t *settled_r)
+{
+    struct db_value value;
+    struct packed p;
+    int r = db_get(txn, TABLE_META, "group", strlen("group"), &value);
+
+    *term_r = *settled_r = 0;
+    if (r < 0)
+        return r == ERR_NOTFOUND ? 0 : r;
+    p = (struct packed){.at = value.data, .left = value.len};
+    *term_r = unpack(&p, 8);
+    *settled_r = unpack(&p, 8);
+    return p.bad ? ERR_CORRUPT : 0;
+}
+
 /* The process before us, told to stop, may still be closing it. */
-static int open_env(const char *path, int64_t wait_ms, struct db_env **env_r, char **error_r)
+static int open_env(const char *path, const struct db_group_config *group, int64_t wait_ms,
+                    struct db_env **env_r, char **error_r)
 {
     int64_t deadline = clock_deadline(wait_ms);
     int r;
 
     for (;;) {
-        r = db_open(DB_BERKELEY, path, 0, 1, tables, env_r, error_r);
+        r = group != NULL ? db_open_group(path, tables, group, env_r, error_r)
+                          : db_open(DB_BERKELEY, path, 0, 1, tables, env_r, error_r);
         if (r != ERR_BUSY || clock_left(deadline) == 0)
             return r;
         free(*error_r);
@@ -205,11 +244,11 @@ static int open_env(const char *path, int64_t wait_ms, struct db_env **env_r, ch
 
 static const struct source_ops names_source_ops;
 
-int names_open(const char *dir, int64_t wait_ms, void (*published)(void *context), void *context,
-               struct names **names_r, char **error_r)
+int names_open_group(const char *dir, const struct db_group_config *group, int64_t wait_ms,
+                     void (*published)(void *context), void *context, struct names **names_r, char **error_r)
 {
     struct names *names = xcalloc(1, sizeof(*names));
-    char *path = xstrprintf("%s/mupdate", dir);
+    char *path = xstrprintf("%s/mupdate%s", dir, group != NULL ? ".group" : "");
     int r;
 
     *error_r = NULL;
@@ -217,8 +256,10 @@ int names_open(const char *dir, int64_t wait_ms, void (*published)(void *context
     names->magic = NAMES_MAGIC;
     names->on_published = published;
     names->context = context;
-    r = open_env(path, wait_ms, &names->env, error_r);
-    if (r == 0) {
+    names->group = group != NULL;
+    pthread_mutex_init(&names->mutex, NULL);
+    r = open_env(path, group, wait_ms, &names->env, error_r);
+    if (r == 0 && group == NULL) {
         BUG_ON(db_table(names->env, "log") != TABLE_LOG || db_table(names->env, "meta") != TABLE_META);
         r = load_meta(names);
         if (r < 0)
@@ -231,6 +272,12 @@ int names_open(const char *dir, int64_t wait_ms, void (*published)(void *context
     return r;
 }
 
+int names_open(const char *dir, int64_t wait_ms, void (*published)(void *context), void *context,
+               struct names **names_r, char **error_r)
+{
+    return names_open_group(dir, NULL, wait_ms, published, context, names_r, error_r);
+}
+
 void names_close(struct names **namesp)
 {
     struct names *names = *namesp;
@@ -238,8 +285,9 @@ void names_close(struct names **namesp)
     if (names == NULL)
         return;
     *namesp = NULL;
-    names->magic = 0;
     db_close(&names->env);
+    names->magic = 0;
+    pthread_mutex_destroy(&names->mutex);
     free(names);
 }
 
@@ -247,6 +295,11 @@ struct source *names_source(struct names *names)
 {
     MAGIC_CHECK(names, NAMES_MAGIC);
     return &names->source;
+}
+
+struct db_env *names_env(struct names *names)
+{
+    return names->env;
 }
 
 int names_housekeeping(struct names *names)
@@ -260,6 +313,18 @@ int names_housekeeping(struct names *names)
 
 /* ---- changing ---- */
 
+/* In a group: are we the writer, and was nobody else since we began to be? */
+static int check_term(struct names *names, struct db_txn *txn)
+{
+    uint64_t term, settled;
+    int r = names_may_write(names) ? get_group(txn, &term, &settled) : ERR_UNAVAILABLE;
+
+    if (r < 0 || term == atomic_load(&names->term))
+        return r;
+    names_step_down(names);
+    return ERR_UNAVAILABLE;
+}
+
 int names_begin(struct names *names, struct names_txn **txn_r)
 {
     struct db_txn *db;
@@ -267,6 +332,11 @@ int names_begin(struct names *names, struct names_txn **txn_r)
 
     MAGIC_CHECK(names, NAMES_MAGIC);
     r = db_begin(names->env, true, &db);
+    if (r == 0 && names->group) {
+        r = check_term(names, db);
+        if (r < 0)
+            db_abort(&db);
+    }
     if (r < 0)
         return r;
     *txn_r = xmalloc(sizeof(**txn_r));
@@ -423,6 +493,191 @@ static void publish(struct names *names, uint64_t sequence)
         names->on_published(names->context);
 }
 
+/* ---- a group's ---- */
+
+bool names_may_write(struct names *names)
+{
+    return !names->group || (atomic_load(&names->term) != 0 && !db_group_is_unsettled(names->env));
+}
+
+bool names_is_writer(struct names *names)
+{
+    return atomic_load(&names->term) != 0;
+}
+
+void names_step_down(struct names *names)
+{
+    atomic_store(&names->term, 0);
+}
+
+struct names_position names_visible(struct names *names)
+{
+    return (struct names_position){atomic_load(&names->visible_term), atomic_load(&names->published)};
+}
+
+/* Terms are counted in the upper half; the lower one is a number at random, since two who were elected one after the
+ * other, neither with a quorum behind him, could count the same. */
+static uint64_t term_after(uint64_t term)
+{
+    uint32_t random;
+
+    digest_random(&random, sizeof(random));
+    return ((term >> 32) + 1) << 32 | random;
+}
+
+void names_told(struct names *names, const struct names_position *told)
+{
+    pthread_mutex_lock(&names->mutex);
+    if (told->term >> 32 > names->told.term >> 32 ||
+        (told->term == names->told.term && told->sequence > names->told.sequence))
+        names->told = *told;
+    pthread_mutex_unlock(&names->mutex);
+}
+
+/* A commit of the writer's, without a change of a name: with its quorum all before it has one. */
+static int commit_term(struct names *names, bool next)
+{
+    struct names_position at;
+    struct db_txn *txn;
+    uint64_t settled;
+    int r = db_begin(names->env, true, &txn);
+
+    if (r < 0)
+        return r;
+    r = read_or_make_meta(names, txn);
+    if (r == 0)
+        r = get_group(txn, &at.term, &settled);
+    if (r == 0 && (next || at.term != atomic_load(&names->term)))
+        at.term = term_after(at.term);
+    at.sequence = names->sequence;
+    if (r == 0)
+        r = put_group(names, txn, at.term);
+    if (r < 0) {
+        db_abort(&txn);
+        return r;
+    }
+    r = db_commit(&txn);
+    if (r < 0)
+        return r;
+    atomic_store(&names->term, at.term);
+    names_told(names, &at);
+    return names_refresh(names);
+}
+
+int names_take_over(struct names *names)
+{
+    return commit_term(names, true);
+}
+
+int names_settle(struct names *names)
+{
+    return commit_term(names, false);
+}
+
+bool names_is_unsettled(struct names *names)
+{
+    return db_group_is_unsettled(names->env);
+}
+
+int names_at(struct names *names, struct names_position *at_r, uint64_t *settled_r)
+{
+    struct db_txn *txn;
+    uint64_t epoch = 0;
+    int r = db_begin(names->env, false, &txn);
+
+    if (r < 0)
+        return r;
+    r = get_number(txn, "sequence", &at_r->sequence);
+    if (r == 0)
+        r = get_group(txn, &at_r->term, settled_r);
+    if (r == 0)
+        r = get_number(txn, "epoch", &epoch);
+    db_abort(&txn);
+    if (r == 0)
+        names->epoch = epoch;
+    return r == ERR_NOTFOUND ? ERR_AGAIN : r;
+}
+
+int names_refresh(struct names *names)
+{
+    struct names_position at, told;
+    uint64_t settled;
+    int r = names_at(names, &at, &settled);
+
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&names->mutex);
+    told = names->told;
+    pthread_mutex_unlock(&names->mutex);
+    if (at.term != 0 && at.term == told.term) {
+        atomic_store(&names->visible_term, at.term);
+        publish(names, at.sequence < told.sequence ? at.sequence : told.sequence);
+    } else if (atomic_load(&names->visible_term) == 0) {
+        atomic_store(&names->visible_term, at.term);
+        publish(names, settled);
+    }
+    return 0;
+}
+
+bool names_is_behind(struct names *names)
+{
+    struct names_position visible = names_visible(names);
+    bool behind;
+
+    pthread_mutex_lock(&names->mutex);
+    behind = names->told.term > visible.term ||
+             (names->told.term == visible.term && names->told.sequence > visible.sequence);
+    pthread_mutex_unlock(&names->mutex);
+    return behind;
+}
+
+static int is_key(const struct db_value *key, const struct db_value *value, void *context)
+{
+    const struct buf *wanted = context;
+
+    (void)key;
+    return value->len == wanted->len && memcmp(value->data, wanted->data, value->len) == 0;
+}
+
+/* May what was just read of this name still be undone, or be of a commit that is under way?  ERR_AGAIN: yes. */
+static int check_settled(struct names *names, struct db_txn *txn, const struct buf *key)
+{
+    uint64_t sequence, visible = atomic_load(&names->published);
+    unsigned char start[8];
+    int r;
+
+    if (!names->group)
+        return 0;
+    if (atomic_load(&names->visible_term) == 0)
+        return ERR_AGAIN;
+    r = get_number(txn, "sequence", &sequence);
+    if (r < 0 || sequence <= visible)
+        return r;
+    sequence_key(start, visible + 1);
+    r = db_scan(txn, TABLE_LOG, start, sizeof(start), NULL, 0, is_key, (void *)(uintptr_t)key);
+    return r > 0 ? ERR_AGAIN : r;
+}
+
+/* ---- the end of a transaction ---- */
+
+static int commit_in_group(struct names *names, struct db_txn **db)
+{
+    struct names_position at = {atomic_load(&names->term), names->sequence};
+    int r = put_group(names, *db, at.term);
+
+    if (r < 0)
+        return r;
+    r = db_commit(db);
+    if (r == 0) {
+        names_told(names, &at);
+        atomic_store(&names->visible_term, at.term);
+        return 0;
+    }
+    if (r != ERR_UNKNOWN)
+        names_step_down(names);
+    return ERR_UNKNOWN;
+}
+
 int names_commit(struct names_txn **txnp)
 {
     struct names_txn *txn = *txnp;
@@ -442,7 +697,11 @@ int names_commit(struct names_txn **txnp)
         names_abort(txnp);
         return r;
     }
-    r = db_commit(&txn->db);
+    r = names->group ? commit_in_group(names, &txn->db) : db_commit(&txn->db);
+    if (r < 0 && txn->db != NULL) {
+        names_abort(txnp);
+        return r;
+    }
     free_txn(txnp);
     if (r == 0)
         publish(names, sequence);
@@ -479,6 +738,11 @@ static int names_find(struct source *source, const char *name, struct pool *pool
     key_name(&key, name);
     r = get_entry(txn, &key, pool, entry_r);
     entry_r->name = pool_strdup(pool, name);
+    if (r == 0 || r == ERR_NOTFOUND) {
+        int settled = check_settled(names, txn, &key);
+
+        r = settled < 0 ? settled : r;
+    }
     buf_free(&key);
     return end_read(names, &txn, r < 0 || entry_r->sequence > atomic_load(&names->published), r);
 }
@@ -486,6 +750,9 @@ static int names_find(struct source *source, const char *name, struct pool *pool
 struct cursor {
     struct names *names;
     struct buf last; /* the key handed out last */
+    /* in a group */
+    bool ended, lost;
+    struct names_position needed; /* a quorum must have it, before what was handed out is true */
 };
 
 static struct cursor *names_list_begin(struct source *source)
@@ -536,7 +803,37 @@ static int visit_name(const struct db_value *key, const struct db_value *value, 
     return 0;
 }
 
-static int names_list_next(struct cursor *cursor, unsigned most, entry_fn *fn, void *context)
+/* What of a batch has no quorum yet, as far as is known here? */
+static int note_unsettled(struct cursor *cursor, struct db_txn *txn)
+{
+    uint64_t term, settled, sequence;
+    int r = get_number(txn, "sequence", &sequence);
+
+    if (r == 0)
+        r = get_group(txn, &term, &settled);
+    if (r < 0 || sequence <= atomic_load(&cursor->names->published))
+        return r;
+    if (cursor->needed.term != 0 && cursor->needed.term != term)
+        cursor->lost = true;
+    cursor->needed = (struct names_position){term, sequence};
+    return 0;
+}
+
+/* At the end of a list: is all of it true? */
+static int list_settled(const struct cursor *cursor)
+{
+    struct names_position visible = names_visible(cursor->names);
+
+    if (cursor->names->group && visible.term == 0)
+        return ERR_AGAIN;
+    if (cursor->needed.term == 0)
+        return 0;
+    if (cursor->lost || (visible.term != cursor->needed.term && visible.term > cursor->needed.term))
+        return ERR_UNKNOWN;
+    return visible.term == cursor->needed.term && visible.sequence >= cursor->needed.sequence ? 0 : ERR_AGAIN;
+}
+
+static int list_batch(struct cursor *cursor, unsigned most, entry_fn *fn, void *context)
 {
     struct visit visit = {.cursor = cursor, .left = most, .fn = fn, .context = context};
     struct db_txn *txn;
@@ -546,6 +843,11 @@ static int names_list_next(struct cursor *cursor, unsigned most, entry_fn *fn, v
         return r;
     visit.pool = pool_new(0);
     r = db_scan(txn, TABLE_NAMES, cursor->last.data, cursor->last.len, NULL, 0, visit_name, &visit);
+    if (r >= 0 && cursor->names->group) {
+        int noted = note_unsettled(cursor, txn);
+
+        r = noted < 0 ? noted : r;
+    }
     r = end_read(cursor->names, &txn, r == 0, r); /* at the end, for all batches */
     pool_free(&visit.pool);
     if (visit.next.len > 0) {
@@ -557,9 +859,22 @@ static int names_list_next(struct cursor *cursor, unsigned most, entry_fn *fn, v
     return r;
 }
 
+static int names_list_next(struct cursor *cursor, unsigned most, entry_fn *fn, void *context)
+{
+    int r;
+
+    if (!cursor->ended) {
+        r = list_batch(cursor, most, fn, context);
+        if (r != 0)
+            return r;
+        cursor->ended = true;
+    }
+    return list_settled(cursor);
+}
+
 static uint64_t names_epoch(struct source *source)
 {
-    return ((struct names *)source)->epoch;
+    return atomic_load(&((struct names *)source)->epoch);
 }
 
 static uint64_t names_sequence(struct source *source)
@@ -568,6 +883,7 @@ static uint64_t names_sequence(struct source *source)
 }
 
 struct replay {
+    struct names *names;
     struct db_txn *txn;
     struct pool *pool;
     uint64_t after, until;
@@ -591,6 +907,11 @@ static int replay_row(const struct db_value *key, const struct db_value *value, 
     pool_reset(replay->pool);
     entry.name = key_to_name(replay->pool, value->data, value->len);
     r = get_entry(replay->txn, &name_key, replay->pool, &entry);
+    if (r == 0 || r == ERR_NOTFOUND) {
+        int settled = check_settled(replay->names, replay->txn, &name_key);
+
+        r = settled < 0 ? settled : r;
+    }
     if (r < 0 && r != ERR_NOTFOUND)
         return r;
     replay->ahead = replay->ahead || r == ERR_NOTFOUND || entry.sequence > replay->until;
@@ -612,8 +933,12 @@ static int check_kept(struct db_txn *txn, uint64_t after)
 static int names_changes(struct source *source, uint64_t *after, unsigned most, entry_fn *fn, void *context)
 {
     struct names *names = (struct names *)source;
-    struct replay replay = {
-        .after = *after, .until = names_sequence(source), .left = most, .fn = fn, .context = context};
+    struct replay replay = {.names = names,
+                            .after = *after,
+                            .until = names_sequence(source),
+                            .left = most,
+                            .fn = fn,
+                            .context = context};
     unsigned char start[8];
     int r;
 
@@ -627,6 +952,8 @@ static int names_changes(struct source *source, uint64_t *after, unsigned most, 
     r = check_kept(replay.txn, *after);
     if (r == 0)
         r = db_scan(replay.txn, TABLE_LOG, start, sizeof(start), NULL, 0, replay_row, &replay);
+    if (r == ERR_AGAIN && replay.after > *after)
+        r = 1; /* so far it went */
     r = end_read(names, &replay.txn, replay.ahead, r);
     pool_free(&replay.pool);
     if (r >= 0)

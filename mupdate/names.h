@@ -5,6 +5,7 @@
 #ifndef MUPDATE_NAMES_H
 #define MUPDATE_NAMES_H
 
+#include "lib/db/group.h"
 #include "mupdate/source.h"
 
 struct names;
@@ -21,6 +22,11 @@ enum {
 int names_open(const char *dir, int64_t wait_ms, void (*published)(void *context), void *context,
                struct names **names_r, char **error_r);
 void names_close(struct names **names);
+
+/* The same for a member of a replicated group, under <dir>/mupdate.group; see below. */
+int names_open_group(const char *dir, const struct db_group_config *group, int64_t wait_ms,
+                     void (*published)(void *context), void *context, struct names **names_r, char **error_r);
+struct db_env *names_env(struct names *names);
 
 struct source *names_source(struct names *names);
 
@@ -44,9 +50,39 @@ int names_begin(struct names *names, struct names_txn **txn_r);
 int names_apply(struct names_txn *txn, enum mupdate_verb verb, const char *name, const char *location,
                 const char *acl, const struct mupdate_details *details);
 
-/* 0: durable, all of it. */
+/* 0: durable, all of it; in a group: at a quorum of it.  ERR_UNKNOWN: nobody knows what becomes of it. */
 int names_commit(struct names_txn **txn);
 void names_abort(struct names_txn **txn);
+
+/* ---- a group's ----
+ *
+ * Its elected member writes, once a quorum has taken a commit of its own: a new term.  What is published is what a
+ * quorum has on disk, as the writer told (names_told()), as far as our own copy has it (names_refresh()): nothing of it
+ * is ever undone.  What a copy has beyond that is not shown: find, changes and the end of a list are ERR_AGAIN, to be
+ * tried a little later; a list that has shown something that may have been undone ends in ERR_UNKNOWN. */
+
+struct names_position {
+    uint64_t term, sequence;
+};
+
+/* The elected member's: begins a term.  0: names_begin() works; or an error: try again while we are elected. */
+int names_take_over(struct names *names);
+/* It is no longer, as far as we know. */
+void names_step_down(struct names *names);
+bool names_is_writer(struct names *names);
+/* Is nothing before it without a quorum?  Else names_begin() is ERR_UNAVAILABLE. */
+bool names_may_write(struct names *names);
+/* The last commit was ERR_UNKNOWN; names_settle() tries to get a quorum for it.  0, or as names_commit(). */
+bool names_is_unsettled(struct names *names);
+int names_settle(struct names *names);
+
+void names_told(struct names *names, const struct names_position *told);
+/* Looks how far our own copy is.  0, ERR_AGAIN: it cannot be read now; or an error. */
+int names_refresh(struct names *names);
+struct names_position names_visible(struct names *names);
+bool names_is_behind(struct names *names); /* what is visible, behind what was told */
+/* What our copy has; *settled_r: what its writer knew to be settled with its last change. */
+int names_at(struct names *names, struct names_position *at_r, uint64_t *settled_r);
 
 /* The words for a client. */
 const char *names_result_text(enum names_result result);

@@ -20,7 +20,6 @@
 #include "lib/mboxlist/remote.h"
 
 enum {
-    CONNECT_MS = 30 * 1000,
     KEEPALIVE_MS = 20 * 1000, /* a NOOP after so long without one, as Cyrus's slave does */
     HOUSEKEEPING_MS = 60 * 1000,
     KICK_MS = 100,     /* between attempts that barriers ask for */
@@ -33,7 +32,9 @@ enum {
 struct slave {
     struct source source;
     struct slave_config config;
-    char *server, *own;
+    struct mupdate_servers servers;
+    const char *server; /* the present one */
+    char *own;
     struct mboxlist_remote *remote;
     pthread_t thread;
     int wake_fd;
@@ -170,11 +171,16 @@ static int end_resumed(struct slave *s)
     return 0;
 }
 
-static int take_noop(struct slave *s)
+static int take_noop(struct slave *s, bool ok)
 {
     int r = flush(s);
 
     s->noop = 0;
+    if (r == 0 && !ok) { /* a member of a group that cannot tell how far the others are */
+        atomic_store(&s->missed, s->asking);
+        hub_wake(s->config.hub);
+        return s->servers.several ? ERR_UNAVAILABLE : 0;
+    }
     if (r == 0) {
         atomic_store(&s->done, s->asking);
         hub_wake(s->config.hub);
@@ -199,7 +205,7 @@ static int take_line(struct slave *s, const struct mupdate_line *line)
     }
     if (line->tag[0] == 'N' && str_parse_u64(line->tag + 1, strlen(line->tag + 1), &number) == 0 &&
         number == s->noop)
-        return take_noop(s);
+        return take_noop(s, !str_ieq(line->word, "NO"));
     return 0;
 }
 
@@ -331,20 +337,27 @@ static void renew_remote(struct slave *s)
     mboxlist_remote_set_observer(s->remote, note_change, s);
 }
 
-/* One connection, from its beginning to its end.  *served_r: the list came whole. */
-static void follow_once(struct slave *s, bool *served_r)
+/* One connection, from its beginning to its end.  *served_r: the list came whole.  False: another server is to be tried at
+ * once. */
+static bool follow_once(struct slave *s, bool *served_r)
 {
     uint64_t asked = atomic_load(&s->asked);
     struct mupdate_conn *conn = NULL;
     struct buf why = BUF_INIT;
-    bool made;
+    bool made, all_tried;
     int r;
 
     s->tried = clock_ms();
-    r = mupdate_conn_open(&s->config.conn, clock_deadline(CONNECT_MS), &conn, &why);
+    s->server = s->config.conn.server = mupdate_servers_now(&s->servers);
+    r = mupdate_conn_open(&s->config.conn, clock_deadline(mupdate_servers_connect_ms(&s->servers)), &conn,
+                          &why);
     made = r == 0;
-    atomic_store(&s->hopeless, !made && clock_ms() - s->tried > AT_ONCE_MS);
+    all_tried = made;
+    if (!made)
+        all_tried = mupdate_servers_next(&s->servers);
+    atomic_store(&s->hopeless, all_tried && !made && clock_ms() - s->tried > AT_ONCE_MS);
     if (made) {
+        mupdate_servers_good(&s->servers);
         free(s->told);
         s->told = NULL;
         renew_remote(s);
@@ -355,8 +368,11 @@ static void follow_once(struct slave *s, bool *served_r)
         atomic_store(&s->up, false);
         if (r < 0)
             LOG(LOG_NOTICE, MUPDATE_SLAVE_LOST, LOG_STR(SERVER, s->server), LOG_ERROR(r));
+        mupdate_servers_next(&s->servers);
+        all_tried = !*served_r || !s->servers.several;
     } else {
-        atomic_store(&s->missed, asked);
+        if (all_tried)
+            atomic_store(&s->missed, asked);
         hub_wake(s->config.hub);
         if (s->told == NULL || strcmp(s->told, buf_cstr(&why)) != 0) /* once an outage and reason */
             LOG(LOG_NOTICE, MUPDATE_SLAVE_AWAY, LOG_STR(SERVER, s->server), LOG_STR(ERROR, buf_cstr(&why)));
@@ -364,6 +380,7 @@ static void follow_once(struct slave *s, bool *served_r)
         s->told = xstrdup(buf_cstr(&why));
     }
     buf_free(&why);
+    return all_tried;
 }
 
 static void *run(void *context)
@@ -374,7 +391,8 @@ static void *run(void *context)
     while (!atomic_load(&s->stop)) {
         bool served = false;
 
-        follow_once(s, &served);
+        if (!follow_once(s, &served))
+            continue;
         if (served) /* else it may be our asking that brings it down */
             backoff.delay_ms = 0;
         if (!atomic_load(&s->stop))
@@ -399,12 +417,12 @@ struct slave *slave_new(const struct slave_config *config)
 
     s->source.ops = &slave_source_ops;
     s->config = *config;
-    s->server = xstrdup(config->conn.server);
+    mupdate_servers_init(&s->servers, config->conn.server);
+    s->server = mupdate_servers_now(&s->servers);
     s->own = xstrdup(config->own);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     BUG_ON(s->wake_fd < 0);
     digest_random(&s->source_epoch, sizeof(s->source_epoch));
-    s->config.conn.server = s->server;
     s->config.conn.wake_fd = s->wake_fd;
     s->config.conn.stop = &s->stop;
     pthread_mutex_init(&s->ring_mutex, NULL);
@@ -427,7 +445,7 @@ void slave_free(struct slave **sp)
         free(s->ring[i]);
     close(s->wake_fd);
     pthread_mutex_destroy(&s->ring_mutex);
-    free(s->server);
+    mupdate_servers_free(&s->servers);
     free(s->own);
     free(s->told);
     free(s);
@@ -454,7 +472,7 @@ int slave_barrier_done(void *slave, uint64_t ticket)
     if (atomic_load(&s->done) >= ticket)
         return 1;
     if (atomic_load(&s->up))
-        return 0;
+        return atomic_load(&s->missed) >= ticket ? ERR_UNAVAILABLE : 0;
     return atomic_load(&s->hopeless) || atomic_load(&s->missed) >= ticket ? ERR_UNAVAILABLE : 0;
 }
 

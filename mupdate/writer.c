@@ -14,7 +14,10 @@ enum { WRITERS = 2, GROUP_MOST = 2048 /* commands in one transaction, about */ }
 
 struct writer {
     struct names *names;
+    void (*write)(void *context, struct write_job *jobs);
+    void *context;
     pthread_t threads[WRITERS];
+    unsigned count;
     pthread_mutex_t mutex;
     pthread_cond_t queued, done;
     bool stop;
@@ -80,12 +83,11 @@ static int apply_job(struct names_txn *txn, struct write_job *job)
     return 0;
 }
 
-/* One transaction for all of them. */
-static int write_group(struct writer *w, struct write_job *group)
+static int write_all(struct names *names, struct write_job *group)
 {
     struct names_txn *txn;
     unsigned count = 0;
-    int r = names_begin(w->names, &txn);
+    int r = names_begin(names, &txn);
 
     if (r == 0) {
         for (struct write_job *job = group; job != NULL && r == 0; job = job->next) {
@@ -97,9 +99,17 @@ static int write_group(struct writer *w, struct write_job *group)
         else
             names_abort(&txn);
     }
-    if (r < 0)
+    if (r < 0 && r != ERR_UNAVAILABLE)
         LOG(LOG_ERR, MUPDATE_COMMIT, LOG_ERROR(r), LOG_INT(COUNT, count));
     return r;
+}
+
+void writer_write(struct names *names, struct write_job *jobs)
+{
+    int r = write_all(names, jobs);
+
+    for (struct write_job *job = jobs; job != NULL; job = job->next)
+        job->error = r;
 }
 
 /* What waits, as far as it fits into a transaction. */
@@ -120,15 +130,15 @@ static struct write_job *take_group(struct writer *w)
 }
 
 /* A job is its session's again once `done` is set and the mutex is free. */
-static void hand_back(struct writer *w, struct write_job *group, int error)
+static void hand_back(struct writer *w, struct write_job *group)
 {
     while (group != NULL) {
         struct write_job *job = group;
 
         group = job->next;
-        job->error = error;
         job->done = true;
-        session_wake(job->session);
+        if (job->session != NULL)
+            session_wake(job->session);
     }
     pthread_cond_broadcast(&w->done);
 }
@@ -140,7 +150,6 @@ static void *run(void *context)
     pthread_mutex_lock(&w->mutex);
     for (;;) {
         struct write_job *group;
-        int r;
 
         while (w->first == NULL && !w->stop)
             pthread_cond_wait(&w->queued, &w->mutex);
@@ -148,24 +157,33 @@ static void *run(void *context)
             break;
         group = take_group(w);
         pthread_mutex_unlock(&w->mutex);
-        r = write_group(w, group);
+        if (w->write != NULL)
+            w->write(w->context, group);
+        else
+            writer_write(w->names, group);
         pthread_mutex_lock(&w->mutex);
-        hand_back(w, group, r);
+        hand_back(w, group);
     }
     pthread_mutex_unlock(&w->mutex);
     return NULL;
 }
 
-struct writer *writer_new(struct names *names)
+struct writer *writer_new(struct names *names, void (*write)(void *context, struct write_job *jobs),
+                          void *context)
 {
     struct writer *w = xcalloc(1, sizeof(*w));
 
     w->names = names;
+    w->write = write;
+    w->context = context;
     w->last = &w->first;
     pthread_mutex_init(&w->mutex, NULL);
     pthread_cond_init(&w->queued, NULL);
     pthread_cond_init(&w->done, NULL);
-    for (unsigned i = 0; i < WRITERS; i++)
+    w->count = write != NULL
+                   ? 1
+                   : WRITERS; /* a group's commit keeps others out to its end: two would starve readers */
+    for (unsigned i = 0; i < w->count; i++)
         BUG_ON(pthread_create(&w->threads[i], NULL, run, w) != 0);
     return w;
 }
@@ -181,7 +199,7 @@ void writer_free(struct writer **wp)
     w->stop = true;
     pthread_cond_broadcast(&w->queued);
     pthread_mutex_unlock(&w->mutex);
-    for (unsigned i = 0; i < WRITERS; i++)
+    for (unsigned i = 0; i < w->count; i++)
         pthread_join(w->threads[i], NULL);
     pthread_cond_destroy(&w->queued);
     pthread_cond_destroy(&w->done);

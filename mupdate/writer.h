@@ -15,7 +15,13 @@
 struct session;
 struct writer;
 
-struct writer *writer_new(struct names *names);
+/* `write` (NULL: names_* in one transaction) does what stands in the jobs, a list by `next`, and sets their errors; one
+ * thread calls it. */
+struct write_job;
+struct writer *writer_new(struct names *names, void (*write)(void *context, struct write_job *jobs),
+                          void *context);
+/* One transaction of the database for all commands of the jobs; sets their errors. */
+void writer_write(struct names *names, struct write_job *jobs);
 void writer_free(struct writer **writer); /* no job may be under way; *writer may be NULL */
 
 struct write_command {
@@ -30,7 +36,9 @@ struct write_job {
     struct pool *pool;
     struct write_command *first, **last;
     unsigned count;
-    int error; /* once it is done: nothing of it was done; 0: see the commands */
+    int error; /* once it is done: nothing of it was done (ERR_UNKNOWN: maybe it was); 0: see the commands */
+    bool forwarded; /* it comes from another member of the group */
+    bool sent;      /* it has been sent to another one */
     /* the writer's */
     struct session *session;
     bool done;
@@ -44,7 +52,8 @@ void write_job_free(
 /* Everything is copied. */
 void write_job_add(struct write_job *job, const struct write_command *command);
 
-/* Queues the job; the session (which lives until writer_done() or writer_wait() says so) is woken when it is done. */
+/* Queues the job; the session (NULL: none; it lives until writer_done() or writer_wait() says so) is woken when it is
+ * done. */
 void writer_submit(struct writer *writer, struct write_job *job, struct session *session);
 bool writer_done(struct writer *writer, const struct write_job *job);
 /* Waits on this thread: at the end of a session. */

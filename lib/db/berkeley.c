@@ -17,7 +17,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
-#include "lib/db/db-private.h"
+#include "lib/db/berkeley-private.h"
 
 enum {
     BERKELEY_CACHE = 64 * 1024 * 1024,
@@ -27,17 +27,9 @@ enum {
     BERKELEY_TXNS = 64
 };
 
-struct berkeley_env {
-    struct db_env base;
-    DB_ENV *bdb;
-    DB *db[DB_TABLES_MAX];
-    int owner_fd;
-    pthread_rwlock_t lock;
-};
-
 struct berkeley_txn {
     struct db_txn base;
-    DB_TXN *bdb; /* NULL for reading */
+    DB_TXN *bdb; /* NULL for reading alone */
     void *value; /* what the last get gave, from malloc */
 };
 
@@ -61,7 +53,7 @@ const char *__tsan_default_suppressions(void)
 }
 #endif
 
-static int berkeley_error(int rc)
+int berkeley_error(int rc)
 {
     switch (rc) {
     case 0:
@@ -77,6 +69,10 @@ static int berkeley_error(int rc)
     case DB_RUNRECOVERY:
     case DB_LOG_VERIFY_BAD:
         return ERR_CORRUPT;
+    case DB_LOCK_DEADLOCK: /* these three with what a group's elected member says only */
+    case DB_REP_LOCKOUT:
+    case DB_REP_HANDLE_DEAD:
+        return ERR_AGAIN;
     default:
         return rc > 0 ? error_from_errno(rc) : ERR_IO;
     }
@@ -84,15 +80,22 @@ static int berkeley_error(int rc)
 
 static void log_message(const DB_ENV *bdb, const char *prefix, const char *message)
 {
+    /* what a member without a quorum says every second: it is locked out, it has not enough votes */
+    static const char *const usual[] = {"BDB3509 ", "BDB3534 "};
+
     (void)bdb;
     (void)prefix;
+    for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++)
+        if (strncmp(message, usual[i], strlen(usual[i])) == 0)
+            return;
     LOG(LOG_ERR, DB_BERKELEY, LOG_STR(ERROR, message));
 }
 
 /* A second process in a private environment would destroy it. */
 static int lock_owner(struct berkeley_env *env)
 {
-    char *path = xstrprintf("%s/owner", env->base.path);
+    /* beside a group's folder: its files are looked through for what another member may need */
+    char *path = xstrprintf(env->group != NULL ? "%s.owner" : "%s/owner", env->base.path);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int r = 0;
 
@@ -133,15 +136,17 @@ static int open_env(struct berkeley_env *env)
 
     if (rc == 0)
         rc = configure(env->bdb, env->base.flags);
+    if (rc == 0 && env->group != NULL)
+        rc = group_configure(env->group, env->bdb);
     if (rc == 0)
         rc = env->bdb->open(env->bdb, env->base.path,
                             DB_CREATE | DB_RECOVER | DB_PRIVATE | DB_THREAD | DB_INIT_TXN | DB_INIT_LOG |
-                                DB_INIT_LOCK | DB_INIT_MPOOL,
+                                DB_INIT_LOCK | DB_INIT_MPOOL | (env->group != NULL ? DB_INIT_REP : 0),
                             0600);
     return rc;
 }
 
-static int open_table(struct berkeley_env *env, unsigned table)
+static int open_table(struct berkeley_env *env, DB_TXN *txn, unsigned table, bool create)
 {
     char *file = xstrprintf("%s.db", env->base.tables[table]);
     DB *db;
@@ -151,19 +156,45 @@ static int open_table(struct berkeley_env *env, unsigned table)
         env->db[table] = db;
         rc = db->set_pagesize(db, BERKELEY_PAGE);
         if (rc == 0)
-            rc = db->open(db, NULL, file, NULL, DB_BTREE, DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, 0600);
+            rc = db->open(db, txn, file, NULL, DB_BTREE,
+                          (create ? DB_CREATE : 0) | (txn == NULL ? DB_AUTO_COMMIT : 0) | DB_THREAD, 0600);
     }
     free(file);
     return rc;
 }
 
-static void close_all(struct berkeley_env *env)
+static void close_tables(struct berkeley_env *env)
 {
     for (unsigned i = 0; i < env->base.n_tables; i++)
         if (env->db[i] != NULL)
-            env->db[i]->close(env->db[i], 0);
+            env->db[i]->close(env->db[i], DB_NOSYNC);
+    memset(env->db, 0, sizeof(env->db));
+    env->opened = false;
+}
+
+/* In a group within a transaction: what has none sleeps for five seconds whenever the group makes up its mind. */
+static int open_tables(struct berkeley_env *env, bool create)
+{
+    DB_TXN *txn = NULL;
+    int rc = env->group != NULL ? env->bdb->txn_begin(env->bdb, NULL, &txn, DB_TXN_NOSYNC) : 0;
+
+    for (unsigned i = 0; i < env->base.n_tables && rc == 0; i++)
+        rc = open_table(env, txn, i, create);
+    if (txn != NULL && rc != 0)
+        txn->abort(txn);
+    else if (txn != NULL)
+        rc = txn->commit(txn, DB_TXN_NOSYNC);
+    env->opened = rc == 0;
+    return rc;
+}
+
+static void close_all(struct berkeley_env *env)
+{
+    close_tables(env);
     if (env->bdb != NULL)
         env->bdb->close(env->bdb, 0);
+    env->bdb = NULL;
+    group_free(&env->group);
     if (env->owner_fd >= 0)
         close(env->owner_fd);
 }
@@ -179,6 +210,20 @@ static void init_lock(pthread_rwlock_t *lock)
     pthread_rwlockattr_destroy(&attributes);
 }
 
+/* A member that has no group's database yet asks the others to be taken in; where there is no group yet, those of the
+ * configuration are its first members. */
+static int start_group(struct berkeley_env *env)
+{
+    int rc = group_start(env->group, env->bdb);
+
+    if (rc != DB_REP_UNAVAIL)
+        return rc;
+    env->bdb->close(env->bdb, 0);
+    group_found(env->group);
+    rc = open_env(env);
+    return rc == 0 ? group_start(env->group, env->bdb) : rc;
+}
+
 static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_env **env_r, char **error_r)
 {
     struct berkeley_env *env = xcalloc(1, sizeof(*env));
@@ -186,11 +231,13 @@ static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_
 
     (void)map_size;
     env->base = *base;
+    if (base->group != NULL)
+        env->group = group_new(base->group);
     rc = base->flags & DB_READ_ONLY ? EINVAL : lock_owner(env);
     if (rc == 0)
         rc = open_env(env);
-    for (unsigned i = 0; i < base->n_tables && rc == 0; i++)
-        rc = open_table(env, i);
+    if (rc == 0)
+        rc = env->group != NULL ? start_group(env) : open_tables(env, true);
     if (rc != 0) {
         if (error_r != NULL)
             *error_r =
@@ -223,7 +270,8 @@ static void berkeley_close(struct db_env *base)
 {
     struct berkeley_env *env = (struct berkeley_env *)base;
 
-    berkeley_sync(base);
+    if (env->group == NULL) /* there it would wait for a quorum; the next start replays the log's end */
+        berkeley_sync(base);
     close_all(env);
     pthread_rwlock_destroy(&env->lock);
     free(env);
@@ -234,19 +282,46 @@ static void berkeley_reader_check(struct db_env *base)
     (void)base; /* nobody else is in it */
 }
 
+/* A member's tables are those of the elected one: they come later than the environment, and go with its copy. */
+static int reopen_tables(struct berkeley_env *env)
+{
+    int rc = 0;
+
+    if (env->opened && !atomic_load(&env->dead))
+        return 0;
+    pthread_rwlock_wrlock(&env->lock);
+    if (atomic_exchange(&env->dead, false))
+        close_tables(env);
+    if (!env->opened)
+        rc = open_tables(env, group_is_elected(env->group, env->bdb));
+    if (rc != 0)
+        close_tables(env);
+    pthread_rwlock_unlock(&env->lock);
+    return rc == ENOENT ? DB_REP_LOCKOUT : rc;
+}
+
 static int berkeley_begin(struct db_env *base, bool write, struct db_txn **txn_r)
 {
     struct berkeley_env *env = (struct berkeley_env *)base;
-    struct berkeley_txn *txn = xcalloc(1, sizeof(*txn));
-    int rc = 0;
+    struct berkeley_txn *txn;
+    int rc = env->group != NULL ? reopen_tables(env) : 0;
 
+    if (rc != 0)
+        return berkeley_error(rc);
+    txn = xcalloc(1, sizeof(*txn));
     if (write) {
         pthread_rwlock_wrlock(&env->lock);
         rc = env->bdb->txn_begin(env->bdb, NULL, &txn->bdb, DB_TXN_NOSYNC);
     } else {
         pthread_rwlock_rdlock(&env->lock);
+        if (env->group != NULL) /* as above; what it has read it does not keep locked */
+            rc = env->bdb->txn_begin(env->bdb, NULL, &txn->bdb, DB_READ_COMMITTED);
     }
+    if (rc == 0 && !env->opened) /* closed between the two locks */
+        rc = DB_REP_LOCKOUT;
     if (rc != 0) {
+        if (txn->bdb != NULL)
+            txn->bdb->abort(txn->bdb);
         pthread_rwlock_unlock(&env->lock);
         free(txn);
         return berkeley_error(rc);
@@ -278,11 +353,24 @@ static int berkeley_commit(struct db_txn *base)
     struct berkeley_txn *txn = (struct berkeley_txn *)base;
     struct berkeley_env *env = (struct berkeley_env *)base->env;
     bool sync = base->write && !(env->base.flags & DB_NO_SYNC);
-    int rc = txn->bdb != NULL ? txn->bdb->commit(txn->bdb, DB_TXN_NOSYNC) : 0;
+    bool settled = true;
+    int rc;
 
+    if (env->group != NULL && txn->bdb != NULL)
+        rc = group_commit(env->group, txn->bdb, &settled);
+    else
+        rc = txn->bdb != NULL ? txn->bdb->commit(txn->bdb, DB_TXN_NOSYNC) : 0;
     end_txn(txn);
     if (rc == 0 && sync)
         rc = env->bdb->log_flush(env->bdb, NULL); /* shared by all who wait here */
+    return settled ? berkeley_error(rc) : ERR_UNKNOWN;
+}
+
+/* The result of a call on a table: one that is no longer the group's is opened anew by the next transaction. */
+static int table_error(struct db_txn *txn, int rc)
+{
+    if (rc == DB_REP_HANDLE_DEAD)
+        atomic_store(&((struct berkeley_env *)txn->env)->dead, true);
     return berkeley_error(rc);
 }
 
@@ -312,7 +400,7 @@ static int berkeley_get(struct db_txn *base, unsigned table, const struct db_val
     txn->value = v.data;
     if (rc == 0)
         *value_r = (struct db_value){v.data, v.size};
-    return berkeley_error(rc);
+    return table_error(base, rc);
 }
 
 static int berkeley_put(struct db_txn *txn, unsigned table, const struct db_value *key,
@@ -321,7 +409,7 @@ static int berkeley_put(struct db_txn *txn, unsigned table, const struct db_valu
     DB *db = table_db(txn, table);
     DBT k = to_dbt(key), v = to_dbt(value);
 
-    return berkeley_error(db->put(db, bdb_txn(txn), &k, &v, only_new ? DB_NOOVERWRITE : 0));
+    return table_error(txn, db->put(db, bdb_txn(txn), &k, &v, only_new ? DB_NOOVERWRITE : 0));
 }
 
 static int berkeley_remove(struct db_txn *txn, unsigned table, const struct db_value *key)
@@ -329,7 +417,7 @@ static int berkeley_remove(struct db_txn *txn, unsigned table, const struct db_v
     DB *db = table_db(txn, table);
     DBT k = to_dbt(key);
 
-    return berkeley_error(db->del(db, bdb_txn(txn), &k, 0));
+    return table_error(txn, db->del(db, bdb_txn(txn), &k, 0));
 }
 
 static int berkeley_cursor_open(struct db_txn *txn, unsigned table, struct db_cursor **cursor_r)
@@ -343,7 +431,7 @@ static int berkeley_cursor_open(struct db_txn *txn, unsigned table, struct db_cu
         (*cursor_r)->bdb = bdb;
         (*cursor_r)->may_bulk = !txn->write; /* who writes wants to see it */
     }
-    return berkeley_error(rc);
+    return table_error(txn, rc);
 }
 
 /* The next pair of the block. */

@@ -13,7 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/stream/stream.h"
 
-enum { BACKOFF_FIRST_MS = 500 };
+enum { BACKOFF_FIRST_MS = 500, CONNECT_MS = 30 * 1000, CONNECT_ONE_OF_SEVERAL_MS = 5 * 1000 };
 
 struct mupdate_conn {
     struct backend *backend; /* NULL in tests */
@@ -188,4 +188,52 @@ int64_t mupdate_backoff_next(struct mupdate_backoff *backoff)
     digest_random(&random, sizeof(random));
     jitter = backoff->delay_ms / 4;
     return backoff->delay_ms - jitter + (jitter == 0 ? 0 : (int64_t)(random % (uint64_t)(2 * jitter)));
+}
+
+/* ---- one of several servers ---- */
+
+void mupdate_servers_init(struct mupdate_servers *servers, const char *list)
+{
+    struct buf names = BUF_INIT;
+    unsigned count = 0;
+
+    for (list += strspn(list, " \t"); *list != '\0'; list += strspn(list, " \t")) {
+        size_t len = strcspn(list, " \t");
+
+        count++;
+        buf_append(&names, list, len);
+        buf_putc(&names, '\0');
+        list += len;
+    }
+    *servers = (struct mupdate_servers){.len = names.len, .several = count > 1};
+    servers->names = buf_steal(&names);
+}
+
+void mupdate_servers_free(struct mupdate_servers *servers)
+{
+    free(servers->names);
+    servers->names = NULL;
+}
+
+const char *mupdate_servers_now(const struct mupdate_servers *servers)
+{
+    return servers->len > 0 ? servers->names + servers->at : "";
+}
+
+bool mupdate_servers_next(struct mupdate_servers *servers)
+{
+    servers->at += servers->len > 0 ? strlen(mupdate_servers_now(servers)) + 1 : 0;
+    if (servers->at >= servers->len)
+        servers->at = 0;
+    return servers->at == servers->round;
+}
+
+void mupdate_servers_good(struct mupdate_servers *servers)
+{
+    servers->round = servers->at;
+}
+
+int64_t mupdate_servers_connect_ms(const struct mupdate_servers *servers)
+{
+    return servers->several ? CONNECT_ONE_OF_SEVERAL_MS : CONNECT_MS;
 }

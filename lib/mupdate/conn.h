@@ -50,6 +50,25 @@ int mupdate_conn_line(struct mupdate_conn *conn, const struct mupdate_line **lin
  * passes.  0, or an error of the connection. */
 int mupdate_conn_wait(struct mupdate_conn *conn, int64_t deadline);
 
+/* ---- one of several servers ---- */
+
+/* The names of mupdate_server, one after the other: the next one when one is away, or says that it has no quorum. */
+struct mupdate_servers {
+    char *names; /* NUL between them */
+    size_t len, at;
+    bool several;
+    size_t round; /* where the present round began */
+};
+void mupdate_servers_init(struct mupdate_servers *servers, const char *list);
+void mupdate_servers_free(struct mupdate_servers *servers);
+const char *mupdate_servers_now(const struct mupdate_servers *servers);
+/* The present one cannot be used: goes on to the next.  True: all have been tried since the last
+ * mupdate_servers_good(). */
+bool mupdate_servers_next(struct mupdate_servers *servers);
+void mupdate_servers_good(struct mupdate_servers *servers);
+/* How long an attempt to connect may last: another one may be there. */
+int64_t mupdate_servers_connect_ms(const struct mupdate_servers *servers);
+
 /* ---- trying again ---- */
 
 /* Delays that double from half a second to `most` and vary by a quarter, so that a hundred frontends do not come

@@ -25,8 +25,7 @@
 enum {
     ANSWER_MS = 30 * 1000,
     IDLE_MS = 10 * 60 * 1000, /* then a NOOP shows whether the server is still there */
-    CONNECT_MS = 30 * 1000,
-    KICK_MS = 100, /* between attempts that requests ask for */
+    KICK_MS = 100,            /* between attempts that requests ask for */
     IN_FLIGHT_MAX = 256,
     LINK_MAGIC = 0x7bda7e11,
     REQUEST_MAGIC = 0x7bda7e12
@@ -65,7 +64,7 @@ enum link_state { CONNECTING, UP, AWAY };
 struct mupdate_link {
     unsigned magic;
     struct mupdate_link_config config;
-    char *server;
+    struct mupdate_servers servers; /* the thread's */
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* a request is done, or the state is another */
@@ -495,11 +494,14 @@ static int take_result(struct mupdate_link *link, struct mupdate_conn *conn, con
         return ERR_PROTOCOL;
     if (link->in_flight.first != NULL) /* its time begins now: the one before may have taken long */
         link->in_flight.first->deadline = clock_deadline(link->config.answer_ms);
+    if (result == ERR_CONFLICT && str_has_prefix(text, MUPDATE_NO_QUORUM))
+        result = ERR_UNAVAILABLE;
     if (r->finding && result == 0)
         after_find(link, conn, r);
     else
         finish(r, result, text);
-    return 0;
+    return result == ERR_UNAVAILABLE && link->servers.several ? result
+                                                              : 0; /* another one may have a quorum */
 }
 
 static int take_line(struct mupdate_link *link, struct mupdate_conn *conn, const struct mupdate_line *line)
@@ -622,38 +624,47 @@ static void rest(struct mupdate_link *link, int64_t delay_ms)
     pthread_mutex_unlock(&link->mutex);
 }
 
-/* One attempt, and the conversation if it succeeds. */
-static void attempt(struct mupdate_link *link)
+/* One attempt, and the conversation if it succeeds.  False: another server is to be tried at once. */
+static bool attempt(struct mupdate_link *link)
 {
+    const char *server = mupdate_servers_now(&link->servers);
     struct mupdate_conn *conn = NULL;
     struct buf why = BUF_INIT;
+    bool all_tried, made;
     int r;
 
     pthread_mutex_lock(&link->mutex);
     link->tried = clock_ms();
     pthread_mutex_unlock(&link->mutex);
-    r = mupdate_conn_open(&link->config.conn, clock_deadline(CONNECT_MS), &conn, &why);
-    if (r == 0) {
+    link->config.conn.server = server;
+    r = mupdate_conn_open(&link->config.conn, clock_deadline(mupdate_servers_connect_ms(&link->servers)),
+                          &conn, &why);
+    made = r == 0;
+    if (made) {
+        mupdate_servers_good(&link->servers);
         link->backoff.delay_ms = 0;
         free(link->told);
         link->told = NULL;
         link->heard = clock_ms();
         link->has_details = mupdate_conn_has(conn, "X-DETAILS");
         set_up(link);
-        LOG(LOG_INFO, MUPDATE_LINK_UP, LOG_STR(SERVER, link->server));
+        LOG(LOG_INFO, MUPDATE_LINK_UP, LOG_STR(SERVER, server));
         r = converse(link, conn);
         mupdate_conn_close(&conn);
         buf_puts(&why, "connection lost");
         if (r < 0)
-            LOG(LOG_NOTICE, MUPDATE_LINK_LOST, LOG_STR(SERVER, link->server), LOG_ERROR(r));
+            LOG(LOG_NOTICE, MUPDATE_LINK_LOST, LOG_STR(SERVER, server), LOG_ERROR(r));
     } else if (link->told == NULL ||
                strcmp(link->told, buf_cstr(&why)) != 0) { /* once an outage and reason */
-        LOG(LOG_NOTICE, MUPDATE_LINK_AWAY, LOG_STR(SERVER, link->server), LOG_STR(ERROR, buf_cstr(&why)));
+        LOG(LOG_NOTICE, MUPDATE_LINK_AWAY, LOG_STR(SERVER, server), LOG_STR(ERROR, buf_cstr(&why)));
         free(link->told);
         link->told = xstrdup(buf_cstr(&why));
     }
-    give_up(link, r, buf_cstr(&why));
+    all_tried = mupdate_servers_next(&link->servers);
+    if (made || all_tried) /* else those who wait may wait for the next one */
+        give_up(link, r, buf_cstr(&why));
     buf_free(&why);
+    return all_tried || made;
 }
 
 static void *run(void *context)
@@ -661,7 +672,8 @@ static void *run(void *context)
     struct mupdate_link *link = context;
 
     while (!atomic_load(&link->stop)) {
-        attempt(link);
+        if (!attempt(link))
+            continue;
         if (!atomic_load(&link->stop))
             rest(link, mupdate_backoff_next(&link->backoff));
     }
@@ -677,8 +689,7 @@ struct mupdate_link *mupdate_link_new(const struct mupdate_link_config *config)
 
     link->magic = LINK_MAGIC;
     link->config = *config;
-    link->server = xstrdup(config->conn.server);
-    link->config.conn.server = link->server;
+    mupdate_servers_init(&link->servers, config->conn.server);
     link->config.conn.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     BUG_ON(link->config.conn.wake_fd < 0);
     link->config.conn.stop = &link->stop;
@@ -715,7 +726,7 @@ void mupdate_link_free(struct mupdate_link **linkp)
     pthread_mutex_destroy(&link->mutex);
     pthread_cond_destroy(&link->changed);
     buf_free(&link->why);
-    free(link->server);
+    mupdate_servers_free(&link->servers);
     free(link->told);
     link->magic = 0;
     free(link);

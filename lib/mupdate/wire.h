@@ -18,6 +18,10 @@ enum {
     MUPDATE_LINE_MAX = 128 * 1024, /* bytes of a line with its literals */
 };
 
+/* How the words of a NO begin with which a member of a group says that it has no quorum: ask another one. */
+#define MUPDATE_NO_QUORUM "no quorum: "
+#define MUPDATE_NOT_DONE  MUPDATE_NO_QUORUM "nothing was changed, try again"
+
 struct mupdate_line {
     const char *tag, *word; /* C strings; word as it was sent */
     size_t count;

@@ -1,0 +1,49 @@
+/* group.h: a Berkeley DB environment that a group of processes on different machines has, each its copy.
+ *
+ * One of them is elected by a majority and may write; a commit is only good when a majority has it on disk.  Who is
+ * cut off from the majority may read.  The members speak to one another in clear and ask nobody who he is: their
+ * network must be theirs (doc/security.md). */
+#ifndef LIB_DB_GROUP_H
+#define LIB_DB_GROUP_H
+
+#include "lib/db/db.h"
+
+enum { DB_GROUP_MAX = 9, DB_GROUP_NAME_MAX = 255, DB_GROUP_PORT = 3906 };
+
+struct db_group_config {
+    const char *const *members; /* "host" or "host:port", the same on all of them; ours among them */
+    unsigned count, self;
+    /* Something may be different (db_group_state()).  By a thread of the library, which it must not keep. */
+    void (*changed)(void *context);
+    void *context;
+};
+
+/* As db_open() with DB_BERKELEY.  Until there is an elected member whose copy this one has, and while it is made,
+ * db_begin() is ERR_AGAIN; a member's reads may be ERR_AGAIN at any time.  Write transactions are for the elected
+ * member; of a commit that no quorum has acknowledged (ERR_UNKNOWN) nobody knows what becomes. */
+int db_open_group(const char *path, const char *const *tables, const struct db_group_config *config,
+                  struct db_env **env_r, char **error_r);
+
+enum db_group_role { DB_GROUP_ALONE, DB_GROUP_FOLLOWS, DB_GROUP_ELECTED };
+
+struct db_group_member {
+    char name[DB_GROUP_NAME_MAX + 1]; /* host:port */
+    bool self, elected, connected;
+};
+
+struct db_group_state {
+    enum db_group_role role; /* ALONE: nobody is elected as far as we know, or we are cut off from him */
+    bool removed;            /* we are no longer a member */
+    unsigned count, up;      /* members; those that we are connected with, and we */
+    struct db_group_member members[DB_GROUP_MAX];
+};
+
+void db_group_state(struct db_env *env, struct db_group_state *state_r);
+
+/* Has the last commit had no quorum?  (True for the next transaction as soon as it has begun.) */
+bool db_group_is_unsettled(struct db_env *env);
+
+/* Takes a member out, for good.  0; ERR_NOTFOUND; ERR_UNAVAILABLE: without an elected member; or another error. */
+int db_group_remove(struct db_env *env, const char *name);
+
+#endif

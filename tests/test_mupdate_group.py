@@ -1,0 +1,258 @@
+"""A replicated group of MUPDATE masters: three members, of which some are killed, paused and cut off."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from iatlas import Node, net
+from iatlas.mupdate import Mupdate
+
+REPLICATION = 3906
+
+
+def eventually(what, timeout=60):
+    """The first true value of what()."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            value = what()
+        except (OSError, EOFError):
+            value = None
+        if value or time.monotonic() > deadline:
+            assert value
+            return value
+        time.sleep(0.02)
+
+
+def client(node):
+    return Mupdate(node.address, timeout=60).login()
+
+
+def status(node):
+    """({member's address: (role, "self" or how it is seen)}, what this member does, numbers of changes)"""
+    with client(node) as c:
+        lines = c.ok("XGROUP")
+        members = {words[2].rsplit(":", 1)[0]: words[3:5] for words in lines if words[1] == "XMEMBER"}
+        return members, lines[-1][2], [int(n) for n in lines[-1][3:]]
+
+
+def is_quiet(node):
+    """Has the member nothing more to write, be it only that the last change is settled?"""
+    return len(set(status(node)[2])) == 1
+
+
+class Group:
+    def __init__(self, directory, network, count=3):
+        self.dir, self.network = str(directory), network
+        self.addresses = [network.address() for _ in range(count)]
+        self.nodes = [self.make(a) for a in self.addresses]
+
+    def make(self, address, addresses=None):
+        members = " ".join("%s:%d" % (a, REPLICATION) for a in addresses or self.addresses)
+        conf = {"admins": "cyrus murder", "mupdate_group": members, "mupdate_port": net.MUPDATE}
+        conf.update(mupdate_username="murder", mupdate_authname="murder", mupdate_password="secret")
+        node = Node(os.path.join(self.dir, address), address, conf, start={})
+        node.services["mupdate"] = 'cmd="mupdate -m" listen="%s:%d" prefork=1' % (address, net.MUPDATE)
+        node.add_user("cyrus", "murder")
+        return node
+
+    def start(self):
+        for node in self.nodes:
+            node.launch()
+        for node in self.nodes:
+            eventually(lambda: os.path.exists(node.path("ready")))
+        self.writer()
+        return self
+
+    def writer(self, among=None):
+        """The member that writes, once there is one."""
+        nodes = self.nodes if among is None else among
+        return eventually(lambda: next((n for n in nodes if status(n)[1] == "writes"), None))
+
+    def others(self, node):
+        return [n for n in self.nodes if n is not node]
+
+    def settle(self):
+        """Until every member is with the others and one writes."""
+        writer = self.writer()
+        for node in self.others(writer):
+            eventually(lambda: status(node)[1] == "follows")
+        return writer
+
+    def cleanup(self):
+        errors = []
+        for node in self.nodes:
+            for pid in node.pids():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+        for node in self.nodes:
+            try:
+                node.cleanup()
+            except Exception as e:  # the others too
+                errors.append(e)
+        if errors:
+            raise errors[0]
+
+
+@pytest.fixture
+def group(workdir, network):
+    made = Group(workdir, network)
+    yield made.start()
+    made.cleanup()
+
+
+def test_any_member_takes_any_client(group):
+    writer = group.settle()
+    for i, node in enumerate(group.nodes):
+        with client(node) as c:
+            assert c.banner[-1][-1] == "(master)"
+            assert c.result('RESERVE "user.a%d" "be1!p"' % i) == ("OK", "done")
+            assert c.find("user.a%d" % i) == ("RESERVE", "be1!p")
+            assert c.result('ACTIVATE "user.a%d" "be1!p" "anyone\tlrs\t"' % i) == ("OK", "done")
+            assert c.result('RESERVE "user.a%d" "be2!p"' % i)[0] == "NO"
+            assert c.result('DELETE "user.none"') == ("NO", "no such mailbox")
+            for other in group.nodes:
+                with client(other) as d:
+                    assert d.find("user.a%d" % i) == ("MAILBOX", "be1!p", "anyone\tlrs\t")
+    for node in group.nodes:
+        with client(node) as c:
+            assert c.result("NOOP")[0] == "OK"
+            assert [w[2] for w in c.ok("LIST")] == ["user.a0", "user.a1", "user.a2"]
+    members, does, _ = status(writer)
+    assert does == "writes" and sorted(m[0] for m in members.values()) == ["elected", "follows", "follows"]
+
+
+class Writers:
+    """Clients that RESERVE one name after the other, each at a member, and go to the next when it is away."""
+
+    def __init__(self, group, count=3):
+        self.group, self.stop = group, threading.Event()
+        self.acknowledged, self.times, self.unknown = set(), [], set()
+        self.threads = [threading.Thread(target=self._run, args=(i,)) for i in range(count)]
+        for t in self.threads:
+            t.start()
+
+    def _run(self, number):
+        at, done = number, 0
+        while not self.stop.is_set():
+            try:
+                with Mupdate(self.group.nodes[at % len(self.group.nodes)].address, timeout=15).login() as c:
+                    while not self.stop.is_set():
+                        name = "user.w%d.m%d" % (number, done)
+                        done += 1
+                        word, text = c.result('RESERVE "%s" "be%d!p"' % (name, number))
+                        if word == "OK":
+                            self.acknowledged.add(name)
+                            self.times.append(time.monotonic())
+                        elif "try again" not in text:
+                            self.unknown.add(name)
+            except (OSError, EOFError, AssertionError):
+                time.sleep(0.05)
+            at += 1
+
+    def more(self, count=20):
+        """Waits until so many more have been acknowledged."""
+        wanted = len(self.times) + count
+        eventually(lambda: len(self.times) >= wanted)
+
+    def finish(self):
+        self.stop.set()
+        for t in self.threads:
+            t.join()
+
+    def missing(self, node):
+        """What was acknowledged and is not there."""
+        with client(node) as c:
+            assert c.result("NOOP")[0] == "OK"
+            return self.acknowledged - {w[2] for w in c.ok("LIST") if w[1] == "RESERVE"}
+
+
+def test_kill_of_the_writer(group):
+    """No acknowledged change is lost, others go on, and the member comes back and catches up."""
+    writer = group.settle()
+    writers = Writers(group)
+    writers.more()
+    killed = time.monotonic()
+    writer.kill()
+    others = group.others(writer)
+    group.writer(others)
+    writers.more()
+    first = next(t for t in writers.times if t > killed + 0.2)
+    writer.start()
+    eventually(lambda: status(writer)[1] == "follows")
+    writers.more()
+    writers.finish()
+    print("writes again after %.1f s; %d acknowledged, %d unknown" % (first - killed, len(writers.acknowledged), len(writers.unknown)))
+    for node in group.nodes:
+        assert not writers.missing(node)
+
+
+def test_two_of_three_lost(group):
+    """Without a quorum nothing is changed, and what is there is read; with it everything goes on."""
+    writer = group.settle()
+    with client(writer) as c:
+        assert c.result('RESERVE "user.a" "be1!p"')[0] == "OK"
+    lost = group.others(writer)
+    for node in lost:
+        node.kill()
+    eventually(lambda: status(writer)[1] == "no quorum")
+    with client(writer) as c:
+        word, text = c.result('RESERVE "user.b" "be1!p"')
+        assert word == "NO" and text.startswith("no quorum: ")
+        assert c.find("user.a") == ("RESERVE", "be1!p")
+        assert [w[2] for w in c.ok("LIST")] == ["user.a"]
+    lost[0].start()
+    eventually(lambda: any(status(n)[1] == "writes" for n in (writer, lost[0])))
+    with client(writer) as c:
+        assert c.result('RESERVE "user.b" "be1!p"')[0] == "OK"
+
+
+@pytest.mark.parametrize("which", ["the writer", "another"])
+def test_pause_of_one(group, which):
+    writer = group.settle()
+    paused = writer if which == "the writer" else group.others(writer)[0]
+    others = group.others(paused)
+    writers = Writers(group)
+    writers.more()
+    pids = paused.processes("mupdate")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    group.writer(others)
+    writers.more()
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    eventually(lambda: status(paused)[1] == "follows")
+    writers.more()
+    writers.finish()
+    for node in group.nodes:
+        assert not writers.missing(node)
+
+
+def test_pause_of_two(group):
+    """A connection stands, and nobody answers: the change's outcome is unknown, and nobody is shown it before it is settled."""
+    writer = group.settle()
+    with client(writer) as c:
+        assert c.result('RESERVE "user.a" "be1!p"')[0] == "OK"
+        eventually(lambda: is_quiet(writer))
+        pids = [pid for n in group.others(writer) for pid in n.processes("mupdate")]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            assert c.result('RESERVE "user.b" "be1!p"') == ("NO", "no quorum: outcome unknown")
+            assert c.result('RESERVE "user.c" "be1!p"')[1].startswith("no quorum: ")
+            assert c.find("user.a") == ("RESERVE", "be1!p")
+            assert c.result('FIND "user.b"') == ("NO", "no quorum: outcome unknown")
+            assert c.command("LIST")[-1][1:] == ("NO", "no quorum: outcome unknown")
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        group.settle()
+    with client(group.writer()) as c:
+        assert c.result('RESERVE "user.d" "be1!p"')[0] == "OK"
+        names = [w[2] for w in c.ok("LIST")]
+        assert names in (["user.a", "user.d"], ["user.a", "user.b", "user.d"])
+        assert (c.find("user.b") is not None) == ("user.b" in names)
