@@ -16,4 +16,4 @@ MUPDATE_SERVER_LIBS = mupdate/libserver.a $(LOGIN_LIBS) $(MBOXLIST_LIBS) $(MUPDA
 libexec_PROGRAMS += mupdate/mupdate
 mupdate_mupdate_SOURCES = mupdate/main.c
 mupdate_mupdate_LDADD = $(SERVICE_LIBS) $(MUPDATE_SERVER_LIBS)
-EXTRA_DIST += doc/formats/mupdate.md doc/protocols/mupdate.md
+EXTRA_DIST += doc/formats/mupdate.md doc/protocols/mupdate.md doc/protocols/mupdate-group.md

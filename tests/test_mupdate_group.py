@@ -1,6 +1,7 @@
 """A replicated group of MUPDATE masters: three members, of which some are killed, paused and cut off."""
 
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -12,6 +13,8 @@ from iatlas import Node, net
 from iatlas.mupdate import Mupdate
 
 REPLICATION = 3906
+
+pytestmark = pytest.mark.slow  # elections, and processes that are silent until they are given up
 
 
 def eventually(what, timeout=60):
@@ -256,3 +259,80 @@ def test_pause_of_two(group):
         names = [w[2] for w in c.ok("LIST")]
         assert names in (["user.a", "user.d"], ["user.a", "user.b", "user.d"])
         assert (c.find("user.b") is not None) == ("user.b" in names)
+
+
+def test_a_member_is_added_and_one_removed(group):
+    """A fourth joins with an empty database and has everything; one that is taken out takes part no more."""
+    writer = group.settle()
+    with client(writer) as c:
+        assert c.result('ACTIVATE "user.a" "be1!p" "anyone\tlrs\t"')[0] == "OK"
+    address = group.network.address()
+    added = group.make(address, group.addresses + [address])
+    group.nodes.append(added)
+    added.start()
+    eventually(lambda: status(added)[1] == "follows")
+    with client(added) as c:
+        assert c.find("user.a") == ("MAILBOX", "be1!p", "anyone\tlrs\t")
+        assert c.result('RESERVE "user.b" "be1!p"') == ("OK", "done")
+    said = json.loads(added.command("ctl_mupdate", "-j").stdout)
+    assert said["state"] == "follows" and len(said["members"]) == 4
+    assert "%s:%d" % (address, REPLICATION) in writer.command("ctl_mupdate").stdout
+
+    gone = next(n for n in group.nodes if n not in (writer, added))
+    writer.command("ctl_mupdate", "-r", "%s:%d" % (gone.address, REPLICATION))
+    eventually(lambda: status(gone)[1] == "removed")
+    eventually(lambda: len(status(added)[0]) == 3 and status(writer)[1] == "writes")
+    with client(gone) as c:
+        assert c.result('RESERVE "user.c" "be1!p"')[1].startswith("no quorum: ")
+    with client(added) as c:
+        assert c.result('RESERVE "user.c" "be1!p"') == ("OK", "done")
+    refused = writer.command("ctl_mupdate", "-r", "127.0.0.9:1", check=False)
+    assert refused.returncode == 75 and "not found" in refused.stderr
+
+
+def test_slave_of_several(group, workdir):
+    """A slave takes the next member when its own is gone, goes on from where it was, and a position is good at any of them."""
+    writer = group.settle()
+    conf = {
+        "mupdate_server": " ".join(group.addresses),
+        "mupdate_port": net.MUPDATE,
+        "mupdate_authname": "murder",
+        "mupdate_username": "murder",
+        "mupdate_password": "secret",
+        "mupdate_retry_delay": 1,
+        "admins": "cyrus murder",
+    }
+    slave = Node(os.path.join(str(workdir), "fe"), group.network.address(), conf, start={})
+    slave.services["mupdate"] = 'cmd="mupdate" listen="%s:%d" prefork=1' % (slave.address, net.MUPDATE)
+    slave.add_user("cyrus", "murder")
+    group.nodes.append(slave)
+    slave.start()
+    group.nodes.remove(slave)
+    try:
+        eventually(lambda: "mupdate.slave-synced" in slave.log())
+        with client(slave) as c:
+            for node in list(group.nodes[:2]):
+                with client(group.nodes[-1]) as d:
+                    assert d.result('ACTIVATE "user.%s" "be1!p" ""' % node.address.replace(".", "-"))[0] == "OK"
+                eventually(lambda: c.result("NOOP")[0] == "OK" and c.find("user.%s" % node.address.replace(".", "-")))
+                if node is group.nodes[0]:
+                    node.kill()
+                    group.writer(group.nodes[1:])
+                    eventually(lambda: "mupdate.slave-resumed" in slave.log())
+        assert slave.log().count("mupdate.slave-synced") == 1
+        assert writer is not None
+    finally:
+        slave.cleanup()
+
+
+def test_configuration_that_cannot_be(workdir, network):
+    address = network.address()
+    for members, why in (
+        ("%s:3906 127.0.0.2:3906" % address, "3 to 7 members"),
+        ("127.0.0.2 127.0.0.3 127.0.0.4", "none of the members is this machine"),
+    ):
+        node = Node(os.path.join(str(workdir), why[:4]), address, {"mupdate_group": members}, start={})
+        node.services["mupdate"] = 'cmd="mupdate -m" listen="%s:%d" prefork=1' % (address, net.MUPDATE)
+        node.launch()
+        eventually(lambda: why in node.log() + node.stderr())
+        node.cleanup()

@@ -467,6 +467,30 @@ static void test_backoff(void)
     }
 }
 
+/* One after the other; a round is over when all have failed since the last that was good. */
+static void test_servers(void)
+{
+    struct mupdate_servers servers;
+
+    mupdate_servers_init(&servers, " a\tb:1  c ");
+    CU_ASSERT(servers.several);
+    CU_ASSERT_STRING_EQUAL(mupdate_servers_now(&servers), "a");
+    CU_ASSERT(!mupdate_servers_next(&servers));
+    CU_ASSERT_STRING_EQUAL(mupdate_servers_now(&servers), "b:1");
+    mupdate_servers_good(&servers);
+    CU_ASSERT(!mupdate_servers_next(&servers));
+    CU_ASSERT_STRING_EQUAL(mupdate_servers_now(&servers), "c");
+    CU_ASSERT(!mupdate_servers_next(&servers));
+    CU_ASSERT(mupdate_servers_next(&servers));
+    CU_ASSERT_STRING_EQUAL(mupdate_servers_now(&servers), "b:1");
+    mupdate_servers_free(&servers);
+    mupdate_servers_init(&servers, "/path");
+    CU_ASSERT(!servers.several);
+    CU_ASSERT(mupdate_servers_next(&servers));
+    CU_ASSERT_STRING_EQUAL(mupdate_servers_now(&servers), "/path");
+    mupdate_servers_free(&servers);
+}
+
 static const struct unit_case cases[] = {
     {"verbs", test_verbs},
     {"FIND", test_find},
@@ -482,6 +506,7 @@ static const struct unit_case cases[] = {
     {"away", test_away},
     {"forgotten", test_forgotten},
     {"back-off", test_backoff},
+    {"servers", test_servers},
     {NULL, NULL},
 };
 
