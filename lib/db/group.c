@@ -306,10 +306,8 @@ int db_group_remove(struct db_env *base, const char *name)
         return r;
     parse_member(name, &host, &port);
     rc = env->bdb->repmgr_site(env->bdb, host, port, &site, 0);
-    if (rc == 0) {
-        rc = site->remove(site);
-        site->close(site);
-    }
+    if (rc == 0)
+        rc = site->remove(site); /* which closes it, too */
     free(host);
     return rc == DB_REP_UNAVAIL ? ERR_UNAVAILABLE : berkeley_error(rc);
 }
