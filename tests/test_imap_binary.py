@@ -1,6 +1,7 @@
 """BINARY (RFC 3516): FETCH of decoded parts, APPEND of what has NUL bytes; to an imapd and through a frontend."""
 
 import base64
+import binascii
 import os
 import quopri
 import re
@@ -83,6 +84,19 @@ def test_fetch(c):
     assert r.untagged == [
         b"* 1 FETCH (BINARY[4.1] ~{5}\r\ndeep\0 UID 1 BINARY[2]<0> {6}\r\n%s BODY[3] {11}\r\nplain\r\ntext FLAGS (\\Recent \\Seen))" % TEXT[:6]
     ]
+
+
+def test_uuencode(c):
+    """No encoding of MIME's, but real mail has it."""
+    text = b"begin 644 cat.bin\r\n" + b"".join(binascii.b2a_uu(BLOB[i : i + 45])[:-1] + b"\r\n" for i in range(0, len(BLOB), 45)) + b"`\r\nend\r\n"
+    c.append("INBOX", mixed(part(text, "x-uuencode"), part(text, "X-UUE"), part(text, "x-unknown")))
+    c.append("INBOX", b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: uuencode\r\n\r\n" + text)
+    c.select("INBOX")
+    for item in ("BINARY.PEEK[1]", "BINARY.PEEK[2]"):
+        assert fetch(c, item) == (True, BLOB)
+    c.ok("FETCH 1 BINARY.SIZE[2]").one(rb"BINARY\.SIZE\[2\] %d\)" % len(BLOB))
+    c.ok("FETCH 2 BINARY.SIZE[1]").one(rb"BINARY\.SIZE\[1\] %d\)" % len(BLOB))
+    assert "[UNKNOWN-CTE]" in c.no("FETCH 1 BINARY.PEEK[3]").text
 
 
 def test_unknown_encoding(c):

@@ -4,8 +4,38 @@
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/mail/header.h"
 
 enum { PIECE = 64 * 1024 };
+
+enum { HEADER_MAX = 64 * 1024 };
+
+/* The table says only that its encoding is none of MIME's: what does the part's header say? */
+static bool is_uuencoded(struct message *message, const char *table, size_t n,
+                         const struct mail_section *section)
+{
+    struct mail_section header = {.depth = section->depth, .what = MAIL_SECTION_MIME};
+    struct buf text = BUF_INIT;
+    struct pool *pool;
+    struct mail_range range;
+    const char *name;
+    int64_t got;
+    bool yes = false;
+
+    memcpy(header.path, section->path, sizeof(header.path));
+    if (mail_section_locate(table, n, &header, &range) < 0 || range.size > HEADER_MAX)
+        return false;
+    got = message_read(message, range.start, buf_reserve(&text, (size_t)range.size), (size_t)range.size);
+    if (got > 0) {
+        buf_added(&text, (size_t)got);
+        pool = pool_new(0);
+        name = mail_header_get(pool, text.data, text.len, "Content-Transfer-Encoding");
+        yes = name != NULL && decode_is_uuencode(name);
+        pool_free(&pool);
+    }
+    buf_free(&text);
+    return yes;
+}
 
 /* Where the part lies, and how it is encoded.  What has parts of its own is not encoded (RFC 2045 6.4), nor is a whole
  * message. */
@@ -22,7 +52,11 @@ static int find(struct message *message, uint64_t size, const struct fetch_item 
         return 0;
     }
     r = message_item(message, CACHE_PARTS, &table, &n);
-    return r < 0 ? r : mail_section_locate_encoded(table, n, &item->section, range_r, encoding_r);
+    if (r == 0)
+        r = mail_section_locate_encoded(table, n, &item->section, range_r, encoding_r);
+    if (r == 0 && *encoding_r == DECODE_UNKNOWN && is_uuencoded(message, table, n, &item->section))
+        *encoding_r = DECODE_UUENCODE;
+    return r;
 }
 
 int fetch_binary_check(struct message *message, const struct fetch_item *item)

@@ -22,6 +22,11 @@ enum decode_encoding decode_by_name(const char *name)
     return DECODE_UNKNOWN;
 }
 
+bool decode_is_uuencode(const char *name)
+{
+    return str_ieq(name, "x-uuencode") || str_ieq(name, "uuencode") || str_ieq(name, "x-uue");
+}
+
 void decoder_init(struct decoder *d, enum decode_encoding encoding)
 {
     memset(d, 0, sizeof(*d));
@@ -162,6 +167,54 @@ static void feed_quoted(struct decoder *d, char c, struct buf *to)
     }
 }
 
+/* ---- uuencode ---- */
+
+enum { BEFORE, INSIDE, BEHIND }; /* decoder.bits */
+
+/* The six bits of the character at `i` of a line; blanks at its end may have been lost on the way. */
+static unsigned sextet(struct decoder *d, size_t i)
+{
+    unsigned char c = i < d->count ? (unsigned char)d->held[i] : ' ';
+
+    d->malformed = d->malformed || c < ' ' || c > '`';
+    return (c - ' ') & 0x3f;
+}
+
+/* Its first character says how many bytes there are in the line. */
+static void decode_line(struct decoder *d, struct buf *to)
+{
+    unsigned n = sextet(d, 0);
+
+    for (size_t at = 1; n > 0; at += 4) {
+        uint32_t group =
+            sextet(d, at) << 18 | sextet(d, at + 1) << 12 | sextet(d, at + 2) << 6 | sextet(d, at + 3);
+
+        for (int shift = 16; shift >= 0 && n > 0; shift -= 8, n--)
+            buf_putc(to, (char)(group >> shift));
+    }
+}
+
+static void end_line(struct decoder *d, struct buf *to)
+{
+    if (d->count > 0 && d->held[d->count - 1] == '\r')
+        d->count--;
+    if (d->bits == BEFORE && d->count >= 6 && memcmp(d->held, "begin ", 6) == 0)
+        d->bits = INSIDE;
+    else if (d->bits == INSIDE && d->count == 3 && memcmp(d->held, "end", 3) == 0)
+        d->bits = BEHIND;
+    else if (d->bits == INSIDE && d->count > 0)
+        decode_line(d, to);
+    d->count = 0;
+}
+
+static void feed_uuencode(struct decoder *d, char c, struct buf *to)
+{
+    if (c == '\n')
+        end_line(d, to);
+    else if (d->count < sizeof(d->held)) /* which is more than a line can say */
+        d->held[d->count++] = c;
+}
+
 void decoder_feed(struct decoder *d, const char *data, size_t n, struct buf *to)
 {
     switch (d->encoding) {
@@ -171,6 +224,10 @@ void decoder_feed(struct decoder *d, const char *data, size_t n, struct buf *to)
     case DECODE_QUOTED_PRINTABLE:
         for (size_t i = 0; i < n; i++)
             feed_quoted(d, data[i], to);
+        break;
+    case DECODE_UUENCODE:
+        for (size_t i = 0; i < n; i++)
+            feed_uuencode(d, data[i], to);
         break;
     case DECODE_IDENTITY:
     case DECODE_UNKNOWN:
@@ -183,10 +240,13 @@ void decoder_finish(struct decoder *d, struct buf *to, bool *clean_r)
 {
     if (d->encoding == DECODE_BASE64)
         end_group(d, to);
+    else if (d->encoding == DECODE_UUENCODE)
+        end_line(d, to);
     /* blanks and a soft line break at the very end vanish; half a =XX stays */
     else if (d->count == 2 && d->held[0] == '=' && hex_of(d->held[1]) >= 0)
         release(d, to);
     if (clean_r != NULL)
-        *clean_r = !d->malformed && d->encoding != DECODE_UNKNOWN;
+        *clean_r = !d->malformed && d->encoding != DECODE_UNKNOWN &&
+                   (d->encoding != DECODE_UUENCODE || d->bits == BEHIND);
     decoder_init(d, d->encoding);
 }

@@ -15,19 +15,24 @@ enum decode_encoding {
     DECODE_IDENTITY, /* 7bit, 8bit, binary */
     DECODE_QUOTED_PRINTABLE,
     DECODE_BASE64,
-    DECODE_UNKNOWN
+    DECODE_UNKNOWN,
+    DECODE_UUENCODE /* never by decode_by_name(): for MIME it is an unknown one */
 };
 
 /* By the value of Content-Transfer-Encoding, in any case; "" and NULL: identity. */
 enum decode_encoding decode_by_name(const char *name);
 
+/* Is it one of the names that uuencode (POSIX) goes by, none of them registered? */
+bool decode_is_uuencode(const char *name);
+
 /* State between pieces; no memory of its own. */
 struct decoder {
     enum decode_encoding encoding;
-    uint32_t bits;  /* base64: collected so far */
-    unsigned count; /* base64: how many characters; quoted-printable: bytes in held */
+    uint32_t bits;  /* base64: collected so far; uuencode: between "begin" and "end"? */
+    unsigned count; /* base64: how many characters; quoted-printable, uuencode: bytes in held */
     bool malformed; /* base64: something else than whole groups and blanks */
-    char held[80];  /* quoted-printable: an unfinished =XX, or blanks that may end the line */
+    char held
+        [80]; /* quoted-printable: an unfinished =XX, or blanks that may end the line; uuencode: the line */
 };
 
 /* DECODE_UNKNOWN decodes as identity. */

@@ -32,6 +32,14 @@ static const struct {
     {DECODE_QUOTED_PRINTABLE, "= x", "= x", true},
     {DECODE_QUOTED_PRINTABLE, "end=", "end", true},
     {DECODE_QUOTED_PRINTABLE, "end  ", "end", true},
+    {DECODE_UUENCODE, "begin 644 x\r\n#0V%T\r\n`\r\nend\r\n", "Cat", true},
+    {DECODE_UUENCODE, "text\r\nbegin 644 x y\n#0V%T\n#0V%T\n \nend", "CatCat", true},
+    {DECODE_UUENCODE, "begin 644 x\n$0V%T80\n\nend\nmore\n", "Cata", true}, /* blanks were cut off */
+    {DECODE_UUENCODE, "begin 644 x\n!0\n`\nend\n", "@", true},
+    {DECODE_UUENCODE, "begin 644 x\n#0V%T\n", "Cat", false},
+    {DECODE_UUENCODE, "begin 644 x\n#0V%~\n`\nend\n", "Ca^", false},
+    {DECODE_UUENCODE, "begin-base64 644 x\nQ2F0\n====\n", "", false},
+    {DECODE_UUENCODE, "", "", false},
 };
 
 static void decode(size_t row, size_t piece, struct buf *to, bool *clean)
