@@ -240,6 +240,7 @@ int local_sink_commit(struct leg_sink *s, struct leg_appended *result_r)
     if (r < 0)
         return r;
     result_r->uidvalidity = result.uidvalidity;
+    local_event_new(s->l, s->cmd, &s->to.record, &result.uids);
     seqset_init(&result_r->uids, s->cmd->pool);
     for (size_t i = 0; i < result.uids.count; i++)
         seqset_add_range(&result_r->uids, result.uids.ranges[i].first, result.uids.ranges[i].last);

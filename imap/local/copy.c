@@ -134,6 +134,8 @@ enum step local_copy(struct command *cmd)
     if (r == 0)
         r = copy(l, &uids, &to, cmd->def->id == COMMAND_MOVE, &result);
     uid_set_free(&uids);
+    if (r == 0)
+        local_event_new(l, cmd, &to.record, &result.destination);
     s = r < 0 ? command_error(cmd, r) : finish(cmd, &result);
     copy_result_free(&result);
     return s;

@@ -459,8 +459,10 @@ static int set_seen(struct local_leg *l, struct fetch *f)
     }
     if (r == 0 && uids.count > 0)
         r = flags_set_seen(l->view, &uids, &before, &after);
-    if (r == 0 && uids.count > 0)
+    if (r == 0 && uids.count > 0) {
         view_absorb(l->view, before, after);
+        local_event_seen(l, &uids);
+    }
     for (uint32_t i = 0; r == 0 && i < f->count; i++)
         if (f->now_seen[i])
             f->messages[i].record.system |= RECORD_SEEN;

@@ -381,15 +381,19 @@ static int change_flags(struct command *cmd, const char *set, struct store_state
 {
     struct local_leg *l = local_of(cmd);
     struct flag_result result = {0};
+    struct local_flags *before = NULL;
     struct uid_set uids;
     int r = local_uids(l, cmd->pool, set, cmd->uid, &uids);
 
+    if (r == 0)
+        before = local_flags_note(l, &s->walk.seqs);
     if (r == 0)
         r = flags_store(l->view, &uids, &s->change, &result);
     if (r == 0) {
         view_absorb(l->view, result.before, result.after);
         s->expunged = result.expunged;
     }
+    local_flags_tell(l, &before);
     s->modified = result.modified;
     uid_set_free(&uids);
     /* the mod-sequence that is told must be the one that stays */

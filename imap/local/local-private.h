@@ -249,4 +249,18 @@ void local_unwatch_index(struct local_leg *l);
 /* Drops the view and what has not been told of it. */
 void local_drop_view(struct local_leg *l);
 
+/* ---- events.c: scripts that run for what commands do (RFC 6785) ---- */
+
+struct local_flags;
+
+/* Messages have come into a mailbox. */
+void local_event_new(const struct local_leg *l, const struct command *cmd,
+                     const struct mboxlist_record *record, const struct uid_set *uids);
+/* FETCH has set \Seen. */
+void local_event_seen(const struct local_leg *l, const struct uid_set *uids);
+/* Before STORE: the flags of the selected mailbox's messages; NULL: nobody wants to know.  And behind it: tells those that have
+ * changed, and frees. */
+struct local_flags *local_flags_note(struct local_leg *l, const struct seqset *seqs);
+void local_flags_tell(struct local_leg *l, struct local_flags **flags); /* *flags may be NULL */
+
 #endif

@@ -5,12 +5,14 @@
 #include "imap/session/leg.h"
 
 struct mboxop_env;
+struct sievehost;
 struct store;
 
 /* What the local legs of a process work on; lives as long as the process serves. */
 struct local_env {
     struct store *store;
     const struct mboxop_env *mboxop; /* its list is the process's mailbox list */
+    struct sievehost *sieve;         /* NULL: no scripts run for what commands do */
 };
 
 extern const struct leg_ops local_leg_ops;

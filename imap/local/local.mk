@@ -4,6 +4,7 @@ imap_local_liblocal_a_SOURCES = \
 	imap/local/annotation.c \
 	imap/local/append.c \
 	imap/local/copy.c \
+	imap/local/events.c \
 	imap/local/expunge.c \
 	imap/local/fetch-binary.c imap/local/fetch-binary.h \
 	imap/local/fetch-parse.c imap/local/fetch.c imap/local/fetch.h \

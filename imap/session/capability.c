@@ -233,6 +233,19 @@ static void add_appendlimit(struct buf *to)
     buf_free(&name);
 }
 
+/* RFC 6785 2.1 */
+static void add_imapsieve(struct buf *to)
+{
+    const char *host = config_servername();
+    struct buf name = BUF_INIT;
+
+    if (!leg_program()->runs_scripts || capability_is_suppressed("IMAPSIEVE"))
+        return;
+    buf_printf(&name, "IMAPSIEVE=sieve://%.*s", (int)strcspn(host, ":"), host);
+    add(to, buf_cstr(&name));
+    buf_free(&name);
+}
+
 /* Where the mailbox list's authority is: with its port where that is not the usual one. */
 static void add_mupdate(struct buf *to)
 {
@@ -293,6 +306,8 @@ void capability_list(struct client *c, struct buf *to)
     }
     if (authenticated)
         add_appendlimit(&list);
+    if (authenticated)
+        add_imapsieve(&list);
     add_mupdate(&list);
     if (!authenticated)
         add_login(c, &list);

@@ -174,6 +174,7 @@ void client_authenticated(struct client *c)
 
     c->identity = c->login->identity;
     c->is_proxied = who->is_proxy;
+    c->is_script = false;
     c->is_peer = who->is_proxy || who->is_admin;
     c->is_itself = itself;
     identity_free(&other);

@@ -39,10 +39,11 @@ struct client {
     struct session *session; /* of lib/engine */
     struct stream *stream;
     const struct identity *identity; /* NULL before authentication; login's */
-    bool is_proxied;                 /* one of proxyservers speaks, for the user or for itself */
-    bool is_peer;   /* that or an administrator: may say what only servers of a murder say to one another
+    bool is_script;  /* a script of another server acts: nothing that it does is an event (RFC 6785) */
+    bool is_proxied; /* one of proxyservers speaks, for the user or for itself */
+    bool is_peer;    /* that or an administrator: may say what only servers of a murder say to one another
                         (doc/protocols/cyrus-private.md) */
-    bool is_itself; /* whoever authenticated acts for nobody else */
+    bool is_itself;  /* whoever authenticated acts for nobody else */
     struct namespace *ns; /* how this user names mailboxes; NULL before authentication */
     struct pool *pool;    /* as long as the session */
     enum client_state state;

@@ -84,11 +84,13 @@ enum step cmd_enable(struct command *cmd)
     return command_ok(cmd, NULL, "Completed");
 }
 
-/* NIL, or (string nstring ...) */
-static int parse_id(struct imap_args *args)
+/* NIL, or (string nstring ...).  Does it say that a script of another server speaks (doc/protocols/imap.md)? */
+static int parse_id(struct imap_args *args, bool *is_script_r)
 {
-    const char *s;
+    const char *s, *value;
     int pairs = 0;
+
+    *is_script_r = false;
 
     if (imap_args_word(args, "NIL"))
         return imap_args_end(args);
@@ -98,8 +100,9 @@ static int parse_id(struct imap_args *args)
         if (pairs > 0 && imap_args_space(args) < 0)
             return ERR_SYNTAX;
         if (++pairs > ID_PAIRS_MAX || imap_args_string(args, &s) < 0 || imap_args_space(args) < 0 ||
-            imap_args_nstring(args, &s) < 0)
+            imap_args_nstring(args, &value) < 0)
             return ERR_SYNTAX;
+        *is_script_r |= str_ieq(s, "x-iatlas-sieve");
     }
     return imap_args_end(args);
 }
@@ -107,10 +110,13 @@ static int parse_id(struct imap_args *args)
 enum step cmd_id(struct command *cmd)
 {
     struct imap_args args;
+    bool is_script;
 
     command_args(cmd, &args);
-    if (parse_id(&args) < 0)
+    if (parse_id(&args, &is_script) < 0)
         return command_bad(cmd, "%s", imap_args_error(&args));
+    if (cmd->client->is_proxied)
+        cmd->client->is_script |= is_script;
     stream_puts(cmd->client->stream, opt_switch(OPT_IMAPIDRESPONSE)
                                          ? "* ID (\"name\" \"iatlas\" \"version\" \"" PACKAGE_VERSION
                                            "\" \"vendor\" \"iatlas\")\r\n"

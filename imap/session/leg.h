@@ -297,6 +297,7 @@ enum { LEG_BARRIER_MS = 2000 };
 struct leg_program {
     const struct leg_ops *local; /* NULL: a program without a store */
     const struct leg_ops *proxy; /* NULL: standalone */
+    bool runs_scripts;           /* for what happens to messages here: IMAPSIEVE= (RFC 6785) */
 
     /* Make a leg; `server` as in struct leg.  Never NULL. */
     struct leg *(*local_new)(struct client *c);

@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
+#include "lib/charset/utf7.h"
 #include "lib/mail/header.h"
 
 static int include(void *context, const char *name, bool global, const struct sieve_script **script_r)
@@ -64,10 +65,37 @@ static int special_use(void *context, const char *name, const char *flag)
     return result > 0 ? mailbox_has_use(r, &record, flag) : result;
 }
 
+/* RFC 6785 4.2 to 4.5: of a delivery they are empty. */
+static int event_item(struct sieve_recipient *r, const char *item, struct buf *value)
+{
+    const struct job_event *event = r->job->event;
+    struct buf external = BUF_INIT;
+    const char *text = "";
+
+    if (event != NULL && str_ieq(item, "imap.mailbox")) {
+        if (namespace_to_external(&r->ns, event->mailbox, &external) == 0)
+            utf7_to_utf8(buf_cstr(&external), external.len, value);
+        buf_free(&external);
+        return 1;
+    }
+    if (event != NULL)
+        text = str_ieq(item, "imap.user")           ? event->userid
+               : str_ieq(item, "imap.email")        ? event->email
+               : str_ieq(item, "imap.cause")        ? event->cause
+               : str_ieq(item, "imap.changedflags") ? event->changed
+                                                    : NULL;
+    else if (!str_ieq(item, "imap.user") && !str_ieq(item, "imap.email") && !str_ieq(item, "imap.cause") &&
+             !str_ieq(item, "imap.mailbox") && !str_ieq(item, "imap.changedflags"))
+        text = NULL;
+    if (text != NULL)
+        buf_puts(value, text);
+    return text != NULL;
+}
+
 /* RFC 5183 4.1 */
 static int environment(void *context, const char *item, struct buf *value)
 {
-    const struct sieve_recipient *r = context;
+    struct sieve_recipient *r = context;
     const char *host = config_servername();
     size_t host_len = strcspn(host, ":");
     const char *dot = memchr(host, '.', host_len);
@@ -77,9 +105,9 @@ static int environment(void *context, const char *item, struct buf *value)
     else if (str_ieq(item, "version"))
         buf_puts(value, PACKAGE_VERSION);
     else if (str_ieq(item, "location"))
-        buf_puts(value, "MDA");
+        buf_puts(value, r->job->event != NULL ? "MS" : "MDA");
     else if (str_ieq(item, "phase"))
-        buf_puts(value, "during");
+        buf_puts(value, r->job->event != NULL ? "post" : "during");
     else if (str_ieq(item, "host"))
         buf_append(value, host, host_len);
     else if (str_ieq(item, "domain") && dot != NULL)
@@ -87,7 +115,7 @@ static int environment(void *context, const char *item, struct buf *value)
     else if (str_ieq(item, "remote-ip") && *r->job->envelope.peer != '\0')
         buf_puts(value, r->job->envelope.peer);
     else
-        return 0;
+        return event_item(r, item, value);
     return 1;
 }
 
@@ -148,8 +176,9 @@ void recipient_run(struct sieve_recipient *r)
     const struct sieve_message message = {
         .data = envelope->data,
         .len = envelope->len,
-        .from = envelope->from,
-        .to = r->address,
+        .from = r->job->event != NULL ? NULL : envelope->from,
+        .to = r->job->event != NULL ? NULL : r->address,
+        .flags = r->job->event != NULL ? r->job->event->flags : NULL,
         .auth = envelope->auth,
     };
     struct sieve_job *job = r->job;

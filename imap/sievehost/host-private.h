@@ -24,12 +24,21 @@ struct sievehost {
 
 #define SIEVE_JOB_MAGIC 0x53694a6fu
 
+/* What a script runs for that is no delivery (RFC 6785). */
+struct job_event {
+    const char *cause, *userid, *email;
+    const char *mailbox; /* internal name */
+    const char *changed; /* flags */
+    const char *flags;   /* that the message has */
+};
+
 struct sieve_job {
     struct courier_task task; /* the first member */
     unsigned magic;
     struct sievehost *host;
     struct pool *pool;
     struct sieve_envelope envelope;
+    const struct job_event *event; /* NULL: a delivery */
     struct sieve_recipient *recipients, **tail;
     int64_t deadline;     /* of scripts, and of what waits for others */
     int64_t submitted;    /* to the courier, at first */

@@ -18,12 +18,9 @@ static const struct {
     {"ereject", "reject"},
 };
 
-/* Is there somebody to answer its questions?  There are no events of IMAP, and scores only where an option says which field
- * has them. */
+/* Is there somebody to answer its questions?  Scores there are only where an option says which field has them. */
 static bool is_answered(const char *extension)
 {
-    if (strcmp(extension, "imapsieve") == 0)
-        return false;
     if (str_has_prefix(extension, "spamtest"))
         return opt_string(OPT_SIEVE_SPAMTEST_HEADER) != NULL;
     if (strcmp(extension, "virustest") == 0)

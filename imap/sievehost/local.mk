@@ -7,6 +7,7 @@ imap_sievehost_libsievehost_a_SOURCES = \
 	imap/sievehost/compose.c imap/sievehost/compose.h \
 	imap/sievehost/courier.c imap/sievehost/courier.h \
 	imap/sievehost/files.c imap/sievehost/files-private.h \
+	imap/sievehost/imapsieve.c imap/sievehost/imapsieve.h \
 	imap/sievehost/job.c imap/sievehost/sievehost.h \
 	imap/sievehost/language.c imap/sievehost/language-private.h \
 	imap/sievehost/lists.c \
@@ -18,4 +19,4 @@ imap_sievehost_libsievehost_a_SOURCES = \
 	imap/sievehost/scores.c imap/sievehost/scores.h \
 	imap/sievehost/scripts.c imap/sievehost/scripts.h
 SIEVEHOST_LIBS = imap/sievehost/libsievehost.a $(SIEVE_LIBS) $(MBOXOP_LIBS) $(BACKEND_LIBS) $(SMTP_LIBS)
-EXTRA_DIST += doc/formats/sieve-memory.md doc/formats/sieve-scripts.md
+EXTRA_DIST += doc/protocols/imap.md doc/formats/sieve-memory.md doc/formats/sieve-scripts.md

@@ -62,7 +62,8 @@ static int write_command(struct backend *b, const struct remote_message *m, bool
     struct buf command = BUF_INIT;
     int r;
 
-    buf_puts(&command, TAG " APPEND ");
+    /* that server's own scripts are to leave it alone (doc/protocols/imap.md) */
+    buf_puts(&command, "S0 ID (\"x-iatlas-sieve\" \"1\")\r\n" TAG " APPEND ");
     r = imap_put_argument(&command, m->mailbox, plus);
     if (r == 0) {
         if (m->flags != NULL && *m->flags != NULL) {

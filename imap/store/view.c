@@ -264,6 +264,11 @@ uint64_t view_highest_modseq(const struct view *view)
     return view->flags_modseq < view->expunge_modseq ? view->flags_modseq : view->expunge_modseq;
 }
 
+void view_allow_changes(struct view *view)
+{
+    view->read_only = false;
+}
+
 bool view_is_read_only(const struct view *view)
 {
     return view->read_only;

@@ -29,6 +29,9 @@ int view_of(struct mailbox **mailbox, const struct mailbox_reader *reader, bool 
  * NULL. */
 void view_close(struct view **view);
 
+/* Lets a view that was opened read-only change flags: \Recent is left to others all the same. */
+void view_allow_changes(struct view *view);
+
 /* Gives back the descriptor and the map; the next call that needs them gets them again.  Writes private
  * seen that is due, and says when it wants to be called again for that (clock.h; CLOCK_NEVER). */
 int64_t view_park(struct view *view);

@@ -5,6 +5,8 @@
 #include "imap/proxy/proxy.h"
 #include "imap/proxy/offers.h"
 #include "imap/session/process.h"
+#include "imap/sievehost/imapsieve.h"
+#include "imap/sievehost/sievehost.h"
 #include "imap/store/store.h"
 #include "lib/backend/backend.h"
 #include "lib/base/config.h"
@@ -77,6 +79,11 @@ static int open_store(char **error_r)
                                        .link = mupdate_link(MUPDATE_MASTER),
                                        .server = config_servername()};
     imapd.local.mboxop = &imapd.mboxop;
+    if (imapsieve_is_on())
+        r = sievehost_open(imapd.local.store, name_config(), &imapd.local.sieve, error_r);
+    if (r < 0)
+        return r;
+    imapd.program.runs_scripts = imapd.local.sieve != NULL;
     local_setup(&imapd.local);
     imapd.keeper = mboxop_keeper_new(&imapd.mboxop, mboxop_push_quietly, NULL);
     return 0;
@@ -123,6 +130,7 @@ static void end(void *context)
 {
     (void)context;
     front_process_end();
+    sievehost_close(&imapd.local.sieve);
     if (imapd.keeper != NULL)
         mboxop_keeper_free(&imapd.keeper);
     mupdate_links_stop();

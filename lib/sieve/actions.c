@@ -231,8 +231,11 @@ static int run_redirect(struct sieve_run *run, const struct sieve_node *node)
 static int refuse(struct sieve_run *run, const struct sieve_node *node, enum sieve_action_kind kind)
 {
     struct sieve_action *action;
-    int r = add(run, node, kind, &action);
+    int r;
 
+    if (run->message->flags != NULL)
+        return run_error(run, node, ERR_SYNTAX, "%s is for new messages", node->name);
+    r = add(run, node, kind, &action);
     if (r < 0)
         return r;
     action->reason = run_string(run, &node->params[0]->strings.items[0]);
@@ -454,6 +457,8 @@ static int run_vacation(struct sieve_run *run, const struct sieve_node *node)
     struct sieve_action *action;
     int r = 0;
 
+    if (run->message->flags != NULL)
+        return run_error(run, node, ERR_SYNTAX, "%s is for new messages", node->name);
     if (run->vacation_done)
         return run_error(run, node, ERR_SYNTAX, "vacation is done a second time"); /* RFC 5230 4.7 */
     run->vacation_done = true;

@@ -371,6 +371,31 @@ static bool was_included(const struct sieve_run *run, const char *name, bool glo
     return false;
 }
 
+static bool is_for_new_messages(const struct sieve_string *extension)
+{
+    static const char *const names[] = {"reject", "ereject", "vacation", "vacation-seconds"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(extension->data, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* RFC 6785 3.11: what speaks to a sender may not even be required for messages that are in a mailbox already. */
+static int check_event(struct sieve_run *run, const struct sieve_script *script)
+{
+    for (const struct sieve_node *node = script->first; node != NULL && run->message->flags != NULL;
+         node = node->next) {
+        if (!str_ieq(node->name, "require"))
+            break;
+        for (size_t i = 0; i < node->params[0]->strings.count; i++)
+            if (is_for_new_messages(&node->params[0]->strings.items[i]))
+                return run_error(run, node, ERR_SYNTAX, "\"%s\" is for new messages",
+                                 node->params[0]->strings.items[i].data);
+    }
+    return 0;
+}
+
 static int run_in_scope(struct sieve_run *run, const char *name, bool global,
                         const struct sieve_script *script)
 {
@@ -378,7 +403,9 @@ static int run_in_scope(struct sieve_run *run, const char *name, bool global,
     int r;
 
     run->scope = &scope;
-    r = run_block(run, script->first);
+    r = check_event(run, script);
+    if (r == 0)
+        r = run_block(run, script->first);
     run->returned = false;
     run->scope = scope.outer;
     return r;
@@ -450,15 +477,22 @@ int sieve_run(const struct sieve_script *script, const struct sieve_message *mes
     if (host->deadline != 0 && host->deadline < run.deadline)
         run.deadline = host->deadline;
     run.tail = &run.actions;
-    r = run_block(&run, script->first);
+    if (message->flags != NULL)
+        run.flags = (struct sieve_string){message->flags, strlen(message->flags)};
+    r = check_event(&run, script);
+    if (r == 0)
+        r = run_block(&run, script->first);
     if (r < 0 && run.error == NULL)
         run.error = pool_strdup(pool, error_text(r));
     if (r < 0) {
         run.actions = NULL;
         run.tail = &run.actions;
+        run.flags = (struct sieve_string){message->flags != NULL ? message->flags : "", 0};
+        run.flags.len = strlen(run.flags.data);
     }
     if (r < 0 || !run.kept)
         add_implicit_keep(&run);
-    *result_r = (struct sieve_result){run.actions, run.error, run.effort};
+    *result_r = (struct sieve_result){
+        .actions = run.actions, .error = run.error, .flags = run.flags.data, .effort = run.effort};
     return r;
 }

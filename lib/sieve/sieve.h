@@ -73,6 +73,9 @@ struct sieve_message {
     size_t len;
     const char *from; /* the envelope's sender, "" for <>; NULL: there is no envelope (IMAP events) */
     const char *to;   /* the envelope's recipient, as it was given */
+    /* NULL: the message comes now; else its flags, separated by blanks: it is in a mailbox, and something has happened
+     * to it (RFC 6785), so that reject, ereject and vacation are errors. */
+    const char *flags;
     const char *auth; /* MAIL AUTH= (RFC 5228 5.4 leaves it to extensions); NULL: none */
 };
 
@@ -161,6 +164,7 @@ struct sieve_action {
 struct sieve_result {
     struct sieve_action *actions; /* in the order of the script, the implicit keep last */
     char *error;                  /* of a runtime error: "line 3: ..."; else NULL */
+    const char *flags;            /* RFC 5232's internal variable at the end: separated by blanks */
     uint64_t effort;              /* that the run took: the same for the same script, message and answers */
 };
 

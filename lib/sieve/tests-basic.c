@@ -278,6 +278,8 @@ static int run_envelope(struct sieve_run *run, const struct sieve_node *node)
     struct match m;
     int r = 0;
 
+    if (message->flags != NULL) /* RFC 6785 4.6 */
+        return run_error(run, node, ERR_SYNTAX, "envelope is for new messages");
     match_begin(&m, run, node, node->params[1]);
     for (size_t i = 0; i < parts.count && r == 0; i++) {
         if (str_ieq(parts.items[i].data, "from"))

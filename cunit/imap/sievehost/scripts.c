@@ -257,7 +257,7 @@ static void test_language(void)
     all = scripts_extensions(pool);
     CU_ASSERT_PTR_NOT_NULL(strstr(all, "fileinto"));
     CU_ASSERT_PTR_NOT_NULL(strstr(all, "comparator-i;ascii-numeric"));
-    CU_ASSERT_PTR_NULL(strstr(all, "imapsieve"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(all, "imapsieve"));
     CU_ASSERT(may("regex") && may("encoded-character") && may("extlists") && !may("spamtest"));
     place_new("sieve_extensions: reject notify vacation-seconds\n");
     CU_ASSERT_STRING_EQUAL(

@@ -71,6 +71,7 @@ static void run(const struct play *p, const struct sieve_script *script, struct 
         buf_puts(&crlf, *text == '\n' ? "\r" : "");
         buf_putc(&crlf, *text);
     }
+    message.flags = p->flags;
     message.data = buf_cstr(&crlf);
     message.len = crlf.len;
     sieve_run(script, &message, p->host != NULL ? p->host : &nobody, pool, &result);
@@ -80,6 +81,8 @@ static void run(const struct play *p, const struct sieve_script *script, struct 
         put_action(shown, a);
         buf_puts(shown, a->next != NULL ? " " : "");
     }
+    if (p->flags != NULL)
+        buf_printf(shown, " = %s", result.flags);
     buf_free(&crlf);
     pool_free(&pool);
 }

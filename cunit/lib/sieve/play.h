@@ -10,6 +10,7 @@ struct play {
     const char *message; /* bare line feeds become CRLF */
     const char *from, *to;
     const struct sieve_host *host;
+    const char *flags; /* of a message that is in a mailbox (RFC 6785); then they are shown behind " = " */
 };
 
 /* "keep fileinto:Junk[\Seen]!create redirect:a@b; ..." in malloc'ed memory; "line 3: ..." for a script that does not

@@ -77,7 +77,42 @@ static void test_duplicate(void)
     }
 }
 
+/* RFC 6785: a message that is in a mailbox. */
+static void test_event(void)
+{
+    static const struct {
+        const char *script, *want;
+    } rows[] = {
+        {"", "keep[\\Flagged a]* = \\Flagged a"},
+        {"require \"imap4flags\"; if hasflag \"\\\\flagged\" { removeflag \"a\"; addflag \"b\"; }",
+         "keep[\\Flagged b]* = \\Flagged b"},
+        {"require \"imap4flags\"; setflag \"\"; discard;", " = "},
+        {"require \"imap4flags\"; keep :flags \"c\";", "keep[c] = \\Flagged a"},
+        {"require [\"imap4flags\", \"fileinto\"]; fileinto \"x\"; addflag \"b\";",
+         "fileinto:x[\\Flagged a] = \\Flagged a b"},
+        {"require [\"imap4flags\", \"fileinto\", \"copy\"]; fileinto :copy \"x\";",
+         "fileinto:x[\\Flagged a] keep[\\Flagged a]* = \\Flagged a"},
+        {"require [\"imap4flags\", \"envelope\"];\nsetflag \"b\";\nif envelope \"to\" \"a\" {}",
+         "line 3: envelope is for new messages / keep* = \\Flagged a"},
+        {"require \"reject\";", "line 1: \"reject\" is for new messages / keep* = \\Flagged a"},
+        {"require \"ereject\";", "line 1: \"ereject\" is for new messages / keep* = \\Flagged a"},
+        {"require [\"copy\", \"vacation\"]; keep;",
+         "line 1: \"vacation\" is for new messages / keep* = \\Flagged a"},
+        {"require \"ihave\";\nif ihave \"reject\" { reject \"no\"; }",
+         "line 2: reject is for new messages / keep* = \\Flagged a"},
+        {"require \"ihave\";\nif ihave \"vacation\" { vacation \"no\"; }",
+         "line 2: vacation is for new messages / keep* = \\Flagged a"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct play p = {.script = rows[i].script, .host = &play_world, .flags = "\\Flagged a"};
+
+        play_expect(&p, rows[i].want);
+    }
+}
+
 static const struct unit_case cases[] = {
+    {"an event", test_event},
     {"questions", test_questions},
     {"a host that fails", test_failure},
     {"duplicate", test_duplicate},
