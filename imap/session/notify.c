@@ -362,6 +362,8 @@ static void absorb_appended(struct notify *n, struct command *cmd)
         absorb_messages(n, mailbox, &uids);
         return;
     }
+    if (n->request.fetch == NULL || n->client->selected->ops->fresh == NULL)
+        return; /* nothing is fetched here */
     if (n->own_pool == NULL) {
         n->own_pool = pool_new(0);
         seqset_init(&n->own, n->own_pool);
