@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imap/local/annotate.h"
 #include "imap/local/local-private.h"
 #include "imap/store/append.h"
 #include "imap/store/quota.h"
@@ -10,6 +11,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/mail/date.h"
+#include "lib/name/identity.h"
 
 /* A message as it is to enter. */
 struct staged {
@@ -153,6 +155,30 @@ static int check_quota(struct leg_sink *s, const char *root)
     return store_quota_check(s->l->env->store, root, QUOTA_STRICT, bytes, messages);
 }
 
+/* RFC 5257 section 4.7.  Of a copy those go along that may (section 4.6). */
+static int set_annotations(struct leg_sink *s, const struct leg_append *what)
+{
+    const char *userid = s->l->leg.client->identity->userid;
+    struct append_message *how = &s->now->how;
+    struct annotate_change *changes;
+    int r;
+
+    if (what->annotations == NULL || what->annotations->count == 0)
+        return 0;
+    how->annotation_count =
+        annotate_allowed_of(what->annotations, userid, s->to.rights, s->cmd->pool, &changes);
+    how->annotations = changes;
+    if (what->strict && how->annotation_count < what->annotations->count)
+        return ERR_DENIED;
+    r = annotate_check(changes, how->annotation_count);
+    if (r < 0 && !what->strict)
+        how->annotation_count = 0;
+    return r < 0 && what->strict
+               ? refuse(s, pool_printf(s->cmd->pool, "[%s] An annotation is too big, or there are too many",
+                                       annotate_code(r)))
+               : 0;
+}
+
 int local_sink_message(struct leg_sink *s, const struct leg_append *what)
 {
     int r = end_message(s);
@@ -164,6 +190,9 @@ int local_sink_message(struct leg_sink *s, const struct leg_append *what)
     s->count++;
     s->size = 0;
     set_flags(s, what->flags);
+    r = set_annotations(s, what);
+    if (r < 0)
+        return r;
     return what->internal_date != NULL ? set_date(s, what->internal_date) : 0;
 }
 

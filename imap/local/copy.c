@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imap/local/annotate.h"
 #include "imap/local/local-private.h"
 #include "imap/store/copy.h"
 #include "imap/store/expunge.h"
@@ -9,6 +10,7 @@
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/mail/date.h"
+#include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
 enum { READ_SIZE = 32 * 1024 };
@@ -52,7 +54,11 @@ static int copy(struct local_leg *l, const struct uid_set *uids, const struct lo
                                     .may_seen = (to->rights & ACL_SEEN) != 0,
                                     .may_deleted = (to->rights & ACL_DELETE_MSG) != 0,
                                     .may_flags = (to->rights & ACL_WRITE) != 0,
-                                    .reader = &reader};
+                                    .reader = &reader,
+                                    .may_annotate = (to->rights & ACL_ANNOTATE) != 0,
+                                    .annotator = (to->rights & ACL_READ) != 0 && (l->rights & ACL_READ) != 0
+                                                     ? l->leg.client->identity->userid
+                                                     : NULL};
     r = copy_messages(l->view, uids, mailbox, &options, result_r);
     mailbox_close(&mailbox);
     return r;
@@ -154,6 +160,8 @@ struct leg_source {
     struct buf flags;
     char date[MAIL_DATE_SIZE];
     char data[READ_SIZE];
+    struct pool *told; /* of the annotations of the last message */
+    struct annotate_list annotations;
 };
 
 int local_source_open(struct leg *leg, struct command *cmd, const char *set, bool uid,
@@ -165,7 +173,30 @@ int local_source_open(struct leg *leg, struct command *cmd, const char *set, boo
     *source_r = s;
     s->l = (struct local_leg *)leg;
     s->pool = pool_new(0);
+    s->told = pool_new(0);
     return local_seqs(s->l, s->pool, set, uid, &s->walk.seqs);
+}
+
+/* Those that the user may know of; what cannot be read is lost. */
+static const struct annotate_list *annotations_of(struct leg_source *s, const struct view_message *m)
+{
+    const char *userid = s->l->leg.client->identity->userid;
+    struct annotate_items items;
+
+    pool_reset(s->told);
+    s->annotations = (struct annotate_list){0};
+    if (m->record.annotation_size == 0 || annotate_read_view(s->l->view, m, s->told, &items) < 0)
+        return NULL;
+    s->annotations.values = pool_alloc(s->told, (items.count + 1) * sizeof(*s->annotations.values));
+    for (size_t i = 0; i < items.count; i++) {
+        const struct annotate_item *item = &items.items[i];
+        bool is_private = *item->owner != '\0';
+
+        if (item->value != NULL && (!is_private || strcmp(item->owner, userid) == 0))
+            s->annotations.values[s->annotations.count++] =
+                (struct annotate_value){item->entry, is_private, item->value, item->len};
+    }
+    return &s->annotations;
 }
 
 static int describe(struct leg_source *s, struct mailbox *mailbox, const struct mailbox_record *record,
@@ -176,7 +207,7 @@ static int describe(struct leg_source *s, struct mailbox *mailbox, const struct 
     mail_date_time_format(s->date, record->internal_date, record->internal_zone);
     s->offset = 0;
     s->size = record->size;
-    *message_r = (struct leg_message){record->uid, buf_cstr(&s->flags), s->date, record->size};
+    *message_r = (struct leg_message){record->uid, buf_cstr(&s->flags), s->date, record->size, NULL};
     return message_fd(s->message) < 0 ? ERR_EXPUNGED : 0;
 }
 
@@ -213,7 +244,9 @@ int local_source_next(struct leg_source *s, struct leg_message *message_r)
         return r;
     m = &s->batch[s->next++];
     message_open(mailbox, m->number, &m->record, &s->message);
-    return describe(s, mailbox, &m->record, message_r);
+    r = describe(s, mailbox, &m->record, message_r);
+    message_r->annotations = annotations_of(s, m);
+    return r;
 }
 
 int local_source_read(struct leg_source *s, const char **data_r, size_t *len_r)
@@ -243,6 +276,7 @@ void local_source_close(struct leg_source **source)
         return;
     message_close(&s->message);
     buf_free(&s->flags);
+    pool_free(&s->told);
     pool_free(&s->pool);
     free(s);
     *source = NULL;

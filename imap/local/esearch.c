@@ -7,6 +7,7 @@
 #include "imap/local/search.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
 struct local_esearch {
@@ -61,6 +62,7 @@ static int read_program(struct local_leg *l, struct command *cmd, struct leg_sea
                                  .pool = e->pool,
                                  .saved = selected ? &l->saved : NULL,
                                  .uid = true,
+                                 .userid = cmd->client->identity->userid,
                                  .uid_only = local_enabled(l, ENABLED_UIDONLY),
                                  .utf8 = local_enabled(l, ENABLED_UTF8)};
     command_args_of(cmd, s->program, s->len, &args);

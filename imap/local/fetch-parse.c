@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "imap/local/annotate.h"
 #include "imap/local/fetch.h"
 #include "imap/session/capability.h"
 #include "lib/base/error.h"
@@ -67,6 +68,11 @@ static int parse_lazy(struct imap_args *args, struct fetch_item *item)
         if (!imap_args_word(args, "LAZY"))
             return fail(args, "Invalid PREVIEW modifier");
     return imap_args_char(args, ')');
+}
+
+static int parse_annotation(struct imap_args *args, struct fetch_item *item)
+{
+    return imap_args_space(args) < 0 ? ERR_SYNTAX : annotate_wants_read(args, &item->annotations);
 }
 
 static bool add_plain(struct imap_args *args, struct fetch_items *items, const char *name)
@@ -250,6 +256,8 @@ static int parse_item(struct imap_args *args, struct fetch_items *items)
             return add_binary(args, items, find_binary(name));
     } else if (str_ieq(name, "PREVIEW") && is_there("PREVIEW")) {
         return parse_lazy(args, add(args, items, FETCH_PREVIEW, "PREVIEW"));
+    } else if (str_ieq(name, "ANNOTATION") && is_there(ANNOTATE_CAPABILITY)) {
+        return parse_annotation(args, add(args, items, FETCH_ANNOTATION, "ANNOTATION"));
     } else if (add_plain(args, items, name) || add_rfc822(args, items, name)) {
         return 0;
     }
@@ -342,6 +350,12 @@ static int parse_modifiers(struct imap_args *args, struct fetch_items *items)
     if (r == 0 && items->changed_since != 0 && !items->modseq)
         add_plain(args, items, "MODSEQ");
     return r;
+}
+
+void fetch_items_free(struct fetch_items *items)
+{
+    for (struct fetch_item *item = items->first; item != NULL; item = item->next)
+        annotate_wants_free(&item->annotations);
 }
 
 int fetch_parse(struct imap_args *args, bool peer, struct fetch_items *items)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "imap/local/annotate.h"
 #include "imap/local/fetch-binary.h"
 #include "imap/local/local-private.h"
 #include "imap/local/preview.h"
@@ -16,6 +17,7 @@
 #include "lib/imapwire/out.h"
 #include "lib/mail/date.h"
 #include "lib/mail/header.h"
+#include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
 enum {
@@ -38,6 +40,8 @@ struct fetch {
     struct buf line;         /* what is not handed to the stream yet */
     struct fetch_binary binary;
     bool expunged;         /* the file of some message was gone */
+    bool damaged;          /* the annotations of some message cannot be read */
+    bool no_part;          /* an annotation was asked for of a part that some message does not have */
     bool unknown_encoding; /* some message has a part that cannot be decoded */
     bool done;             /* there are no more batches */
     unsigned lazy;         /* previews that were asked for LAZY and made */
@@ -53,6 +57,7 @@ static void fetch_cleanup(struct command *cmd)
     struct fetch *f = cmd->state;
 
     fetch_binary_end(&f->binary);
+    fetch_items_free(&f->items);
     message_batch_close(&f->batch);
     buf_free(&f->line);
     uid_set_free(&f->known);
@@ -237,6 +242,47 @@ static int put_preview(struct fetch *f, struct message *message, const struct fe
     return r;
 }
 
+/* RFC 5257 section 3.2.1: of parts that are not there nothing may be asked. */
+static int check_parts(struct fetch *f, struct message *message, const struct fetch_item *item)
+{
+    const char *part;
+    size_t i = 0;
+
+    while ((part = annotate_wants_part(item->annotations, &i)) != NULL) {
+        int r = annotate_has_part(message, part);
+
+        if (r < 0)
+            return r;
+        f->no_part = f->no_part || r == 0;
+    }
+    return 0;
+}
+
+/* Where there is nothing to tell the UID stands in its place, since an answer cannot be empty. */
+static int put_annotations(struct local_leg *l, struct fetch *f, struct message *message,
+                           const struct fetch_item *item)
+{
+    const struct view_message *m = &f->messages[f->next];
+    struct pool *pool = pool_new(0);
+    struct annotate_items items;
+    int r = check_parts(f, message, item);
+
+    if (r == 0)
+        r = annotate_read_view(l->view, m, pool, &items);
+    if (r == ERR_CORRUPT) { /* of the message all else is there */
+        f->damaged = true;
+        r = 0;
+    }
+    if (r == 0 && !annotate_wants_put(item->annotations, &items, l->leg.client->identity->userid, &f->line)) {
+        if (f->line.len > 0 && f->line.data[f->line.len - 1] == ' ')
+            buf_truncate(&f->line, f->line.len - 1);
+        else
+            buf_printf(&f->line, "UID %u", m->record.uid);
+    }
+    pool_free(&pool);
+    return r;
+}
+
 static int put_item(struct local_leg *l, struct fetch *f, const struct fetch_item *item)
 {
     const struct view_message *m = &f->messages[f->next];
@@ -274,6 +320,8 @@ static int put_item(struct local_leg *l, struct fetch *f, const struct fetch_ite
         return 0;
     case FETCH_PREVIEW:
         return put_preview(f, message, item);
+    case FETCH_ANNOTATION:
+        return put_annotations(l, f, message, item);
     case FETCH_CACHED:
         return put_cached(f, message, item);
     case FETCH_SECTION:
@@ -518,6 +566,10 @@ static enum step answer(struct command *cmd, const struct fetch *f)
 {
     if (f->expunged)
         return command_no(cmd, "EXPUNGEISSUED", "Some of the messages no longer exist");
+    if (f->no_part)
+        return command_bad(cmd, "Annotations of a part that a message does not have");
+    if (f->damaged)
+        return command_error(cmd, ERR_CORRUPT);
     if (f->unknown_encoding)
         return command_no(cmd, "UNKNOWN-CTE", "Some parts have an unknown encoding");
     return command_ok(cmd, NULL, "Completed");

@@ -19,11 +19,14 @@ enum fetch_kind {
     FETCH_THREADID,
     FETCH_SAVEDATE,
     FETCH_PREVIEW,
+    FETCH_ANNOTATION,
     FETCH_CACHED,  /* ENVELOPE, BODY, BODYSTRUCTURE */
     FETCH_SECTION, /* BODY[...], RFC822... */
     FETCH_BINARY,  /* BINARY[...] (RFC 3516) */
     FETCH_BINARY_SIZE
 };
+
+struct annotate_wants;
 
 struct fetch_item {
     struct fetch_item *next;
@@ -33,7 +36,8 @@ struct fetch_item {
     struct mail_section section;
     bool has_partial;
     uint64_t partial_start, partial_size;
-    bool lazy;          /* PREVIEW (LAZY) */
+    bool lazy; /* PREVIEW (LAZY) */
+    struct annotate_wants *annotations;
     bool cached_fields; /* a FIELDS section of the message itself whose names the cache has */
 };
 
@@ -53,8 +57,10 @@ struct fetch_items {
     bool partial_from_end;                /* counted from the last one */
 };
 
+void fetch_items_free(struct fetch_items *items);
+
 /* Reads the items or the macro behind the set, and the modifiers, to the end of the arguments (RFC 3501 6.4.5).  `peer`: a server of
- * the murder may ask for RFC822.PEEK (doc/protocols/cyrus-private.md).  0 or ERR_SYNTAX. */
+ * the murder may ask for RFC822.PEEK (doc/protocols/cyrus-private.md).  fetch_items_free() is called in any case.  0 or ERR_SYNTAX. */
 int fetch_parse(struct imap_args *args, bool peer, struct fetch_items *items);
 
 /* Reads a section-spec up to and with the "]".  0 or ERR_SYNTAX. */

@@ -1,11 +1,13 @@
 /* flags.c: flags as the client writes and reads them, and the STORE command. */
 #include <string.h>
 
+#include "imap/local/annotate.h"
 #include "imap/local/local-private.h"
 #include "imap/session/capability.h"
 #include "imap/store/flags.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
 /* In the order that answers show them. */
@@ -208,6 +210,17 @@ void local_put_fetch(const struct local_leg *l, const struct view_message *m, bo
         buf_printf(to, "UID %u ", m->record.uid);
 }
 
+/* What of its annotations is news; nothing where they cannot be read. */
+static void put_changed(struct local_leg *l, const struct view_message *m, struct buf *to)
+{
+    struct pool *pool = pool_new(0);
+    struct annotate_items items;
+
+    if (annotate_read_view(l->view, m, pool, &items) == 0)
+        annotate_put_changed(&items, l->leg.client->identity->userid, l->news->since, to);
+    pool_free(&pool);
+}
+
 void local_tell_message(struct local_leg *l, struct mailbox *mailbox, const struct view_message *m,
                         unsigned what)
 {
@@ -220,6 +233,8 @@ void local_tell_message(struct local_leg *l, struct mailbox *mailbox, const stru
         local_put_flags(mailbox, &m->record, local_tells_recent(l, m), &line);
         buf_puts(&line, ") ");
     }
+    if ((what & LOCAL_TELL_ANNOTATIONS) != 0)
+        put_changed(l, m, &line);
     if (modseq)
         local_put_modseq(l, m->record.modseq, &line);
     else
@@ -234,6 +249,8 @@ void local_tell_message(struct local_leg *l, struct mailbox *mailbox, const stru
 struct store_state {
     struct local_walk walk;
     struct flag_change change;
+    bool annotates; /* RFC 5257 4.5: these, and no flags */
+    struct annotate_list annotations;
     struct uid_set modified; /* UIDs that UNCHANGEDSINCE kept from being changed */
     bool silent;
     bool expunged;
@@ -277,17 +294,38 @@ static int parse_item(struct imap_args *args, enum flag_operation *operation_r, 
     return ERR_SYNTAX;
 }
 
-static int parse_store(struct command *cmd, const char **set_r, struct flag_change *change, bool *silent_r)
+/* "ANNOTATION (...)", which tells nothing of what it has changed: 1; 0: it is something else. */
+static int parse_annotation(struct imap_args *args, struct store_state *s)
 {
+    struct annotate_reader reader;
+
+    if (capability_is_suppressed(ANNOTATE_CAPABILITY) || !imap_args_word(args, "ANNOTATION"))
+        return 0;
+    s->annotates = s->silent = true;
+    annotate_reader_init(&reader, &s->annotations);
+    if (imap_args_space(args) < 0 || annotate_reader_next(&reader, args, false) < 0 ||
+        imap_args_end(args) < 0)
+        return ERR_SYNTAX;
+    return 1;
+}
+
+static int parse_store(struct command *cmd, const char **set_r, struct store_state *s)
+{
+    struct flag_change *change = &s->change;
+    bool *silent_r = &s->silent;
     struct imap_args args;
+    int r;
     const char *const *flags;
     size_t count;
 
     command_args(cmd, &args);
-    if (imap_args_seqset(&args, set_r) < 0 || imap_args_space(&args) < 0 ||
-        parse_modifiers(&args, change) < 0 || parse_item(&args, &change->operation, silent_r) < 0 ||
-        imap_args_space(&args) < 0 || imap_args_flags(&args, true, &flags, &count) < 0 ||
-        imap_args_end(&args) < 0) {
+    r = imap_args_seqset(&args, set_r) < 0 || imap_args_space(&args) < 0 || parse_modifiers(&args, change) < 0
+            ? ERR_SYNTAX
+            : parse_annotation(&args, s);
+    if (r == 1)
+        return 0;
+    if (r < 0 || parse_item(&args, &change->operation, silent_r) < 0 || imap_args_space(&args) < 0 ||
+        imap_args_flags(&args, true, &flags, &count) < 0 || imap_args_end(&args) < 0) {
         command_bad(cmd, "%s", imap_args_error(&args));
         return ERR_SYNTAX;
     }
@@ -376,6 +414,87 @@ static enum step tell_step(struct command *cmd)
     return STEP_MORE;
 }
 
+/* ---- STORE ANNOTATION ---- */
+
+/* Have all messages of the set the parts that are written about?  0, ERR_SYNTAX, or another error. */
+static int check_parts(struct local_leg *l, const struct store_state *s, struct pool *pool)
+{
+    struct local_walk walk = {.seqs = s->walk.seqs};
+    struct view_message messages[LOCAL_BATCH];
+    struct mailbox *mailbox;
+    uint32_t count = 1;
+    bool any = false;
+    int r = view_mailbox(l->view, &mailbox);
+
+    for (size_t i = 0; i < s->annotations.count; i++)
+        any = any || annotate_part(s->annotations.values[i].entry, pool) != NULL;
+    while (any && r == 0 && count > 0) {
+        r = local_walk_next(l, &walk, messages, &count);
+        for (uint32_t i = 0; r == 0 && i < count; i++) {
+            struct message *message;
+
+            message_open(mailbox, messages[i].number, &messages[i].record, &message);
+            for (size_t k = 0; r == 0 && k < s->annotations.count; k++) {
+                const char *part = annotate_part(s->annotations.values[k].entry, pool);
+
+                r = part == NULL ? 0 : annotate_has_part(message, part);
+                if (part != NULL && r >= 0)
+                    r = r == 1 ? 0 : ERR_SYNTAX;
+            }
+            message_close(&message);
+        }
+    }
+    return r;
+}
+
+static int change_annotations(struct command *cmd, const char *set, struct store_state *s)
+{
+    struct local_leg *l = local_of(cmd);
+    struct annotate_changes what = {.count = s->annotations.count,
+                                    .has_unchanged_since = s->change.has_unchanged_since,
+                                    .unchanged_since = s->change.unchanged_since};
+    struct flag_result result = {0};
+    struct annotate_change *changes;
+    struct uid_set uids;
+    int r =
+        annotate_changes_of(&s->annotations, l->leg.client->identity->userid, l->rights, cmd->pool, &changes);
+
+    what.changes = changes;
+    if (r == 0)
+        r = l->examined ? ERR_READONLY : check_parts(l, s, cmd->pool);
+    if (r < 0)
+        return r;
+    r = local_uids(l, cmd->pool, set, cmd->uid, &uids);
+    if (r == 0)
+        r = annotate_store(l->view, &uids, &what, &result);
+    if (r == 0) {
+        view_absorb(l->view, result.before, result.after);
+        s->expunged = result.expunged;
+    }
+    s->modified = result.modified;
+    uid_set_free(&uids);
+    return r;
+}
+
+static enum step store_annotations(struct command *cmd, const char *set)
+{
+    struct store_state *s = cmd->state;
+    int r = change_annotations(cmd, set, s);
+
+    if (r == ERR_SYNTAX)
+        return command_bad(cmd, "Annotations of a part that a message does not have");
+    if (annotate_code(r) != NULL)
+        return command_no(cmd, annotate_code(r), "An annotation is too big, or there are too many");
+    if (r < 0)
+        return command_error(cmd, r);
+    if (!local_enabled(local_of(cmd), ENABLED_CONDSTORE))
+        return store_done(cmd);
+    cmd->step = tell_step;
+    return tell_step(cmd);
+}
+
+/* ---- STORE of flags ---- */
+
 /* The change itself, for all messages at once. */
 static int change_flags(struct command *cmd, const char *set, struct store_state *s)
 {
@@ -410,21 +529,23 @@ enum step local_store(struct command *cmd)
     const char *set;
     int r;
 
-    if (parse_store(cmd, &set, &s->change, &s->silent) < 0)
+    if (parse_store(cmd, &set, s) < 0)
         return STEP_DONE;
     if (s->change.has_unchanged_since)
         enable_on(cmd->client, ENABLED_CONDSTORE);
     s->change.may_system = local_settable(l->rights);
     s->change.may_keywords = (l->rights & ACL_WRITE) != 0;
-    if (view_is_read_only(l->view))
+    if (!s->annotates && view_is_read_only(l->view))
         return command_error(cmd, ERR_READONLY);
-    if (!may_change(&s->change, l->rights))
+    if (!s->annotates && !may_change(&s->change, l->rights))
         return command_error(cmd, ERR_DENIED);
     cmd->state = s;
     cmd->cleanup = store_cleanup;
     r = local_seqs(l, cmd->pool, set, cmd->uid, &s->walk.seqs);
     if (r == ERR_SYNTAX)
         return command_bad(cmd, "Invalid message sequence number");
+    if (r == 0 && s->annotates)
+        return store_annotations(cmd, set);
     if (r == 0)
         r = change_flags(cmd, set, s);
     if (r == 0)

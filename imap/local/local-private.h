@@ -17,6 +17,7 @@
 struct local_news {
     struct pool *pool;
     struct view_news found;
+    uint64_t since; /* the mod-sequence up to which there were none */
     uint32_t next_expunge, next_flags;
     struct uid_set vanished; /* the expunged UIDs, for VANISHED */
     bool vanished_known;
@@ -31,6 +32,8 @@ struct local_leg {
     struct view *view;
     char id[MAILBOX_ID_SIZE];
     rights_t rights;                            /* of the user, as of the last look at the list */
+    bool examined;                              /* nothing may be changed, whatever the rights */
+    bool annotates;                             /* changes of annotations are told (RFC 5257 section 4.2) */
     bool in_deleted;                            /* it was in the DELETED hierarchy when selected */
     unsigned char flags_told[USER_FLAGS_BYTES]; /* keyword slots that FLAGS has named */
     struct local_news *news;                    /* NULL: all told */
@@ -47,6 +50,7 @@ struct select_params;
 enum local_tell {
     LOCAL_TELL_UID = 1,
     LOCAL_TELL_FLAGS = 2,
+    LOCAL_TELL_ANNOTATIONS = 4, /* the entries that are news */
 };
 
 static inline struct local_leg *local_of(struct command *cmd)

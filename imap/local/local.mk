@@ -1,6 +1,7 @@
 # imap/local: a leg over the store.
 noinst_LIBRARIES += imap/local/liblocal.a
 imap_local_liblocal_a_SOURCES = \
+	imap/local/annotate.c imap/local/annotate.h \
 	imap/local/annotation.c \
 	imap/local/append.c \
 	imap/local/copy.c \

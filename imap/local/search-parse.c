@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "imap/local/search.h"
+#include "imap/session/annotate-args.h"
 #include "imap/session/capability.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -9,10 +10,11 @@
 #include "lib/base/str.h"
 #include "lib/charset/convert.h"
 #include "lib/mail/date.h"
+#include "lib/name/wildcard.h"
 
 enum { DEPTH_MAX = 32, KEYS_MAX = 1000, OBJECTID_MAX = 255 };
 
-/* A node whose set is to be freed. */
+/* A node whose set, or pattern, is to be freed. */
 struct search_owned {
     struct search_owned *next;
     struct search_node *node;
@@ -104,18 +106,22 @@ static struct search_node *negate(struct search_program *p, struct search_node *
 }
 
 /* What is searched, as UTF-8. */
-static int read_text(struct search_program *p, const char **text_r)
+static int as_utf8(struct search_program *p, const char **text)
 {
     struct buf utf8 = BUF_INIT;
-    int r;
+    int r = charset_to_utf8(p->charset != NULL ? p->charset : "UTF-8", *text, strlen(*text), &utf8);
 
-    if (imap_args_space(p->args) < 0 || imap_args_astring(p->args, text_r) < 0)
-        return ERR_SYNTAX;
-    r = charset_to_utf8(p->charset != NULL ? p->charset : "UTF-8", *text_r, strlen(*text_r), &utf8);
     if (r == 0)
-        *text_r = pool_strdup(p->pool, buf_cstr(&utf8));
+        *text = pool_strdup(p->pool, buf_cstr(&utf8));
     buf_free(&utf8);
     return r == 0 ? 0 : fail(p, "Search text does not match its charset");
+}
+
+static int read_text(struct search_program *p, const char **text_r)
+{
+    if (imap_args_space(p->args) < 0 || imap_args_astring(p->args, text_r) < 0)
+        return ERR_SYNTAX;
+    return as_utf8(p, text_r);
 }
 
 static int read_day(struct search_program *p, int64_t *day_r)
@@ -334,6 +340,58 @@ static int parse_modseq(struct search_program *p, struct search_node **node_r)
     return imap_args_modseq(p->args, true, &(*node_r)->number);
 }
 
+/* ---- ANNOTATION entry attribute value (RFC 5257 section 4.8) ---- */
+
+static int read_pattern(struct search_program *p, struct search_node *n)
+{
+    const char *entry;
+
+    if (imap_args_space(p->args) < 0 || imap_args_list_mailbox(p->args, &entry) < 0)
+        return ERR_SYNTAX;
+    if (strpbrk(entry, "*%") == NULL && !annotate_is_entry(entry))
+        return fail(p, "Invalid annotation entry");
+    return wildcard_new('/', "", entry, &n->pattern) < 0 ? fail(p, "Annotation entry too long") : 0;
+}
+
+static int read_scope(struct search_program *p, struct search_node *n)
+{
+    const char *name;
+    bool both, is_private;
+
+    if (imap_args_space(p->args) < 0 || imap_args_astring(p->args, &name) < 0)
+        return ERR_SYNTAX;
+    both = strcmp(name, "value") == 0;
+    is_private = both || strcmp(name, "value.priv") == 0;
+    n->shared = both || strcmp(name, "value.shared") == 0;
+    n->user = is_private ? p->userid : NULL;
+    return is_private || n->shared ? 0 : fail(p, "Only values of annotations can be searched");
+}
+
+/* NIL: those that have no value there. */
+static int read_annotation_text(struct search_program *p, struct search_node *n)
+{
+    const char *text;
+    size_t len;
+
+    if (imap_args_space(p->args) < 0 || imap_args_nstring8(p->args, &text, &len) < 0)
+        return ERR_SYNTAX;
+    if (text != NULL && strlen(text) != len)
+        return fail(p, "NUL byte in search text");
+    n->text = text;
+    return text == NULL ? 0 : as_utf8(p, &n->text);
+}
+
+static int parse_annotation(struct search_program *p, struct search_node **node_r)
+{
+    struct search_node *n = new_set(p, SEARCH_ANNOTATION);
+    int r = read_pattern(p, n);
+
+    *node_r = n;
+    if (r == 0)
+        r = read_scope(p, n);
+    return r == 0 ? read_annotation_text(p, n) : r;
+}
+
 /* NEW is "(RECENT UNSEEN)". */
 static void make_new(struct search_program *p, struct search_node **node_r)
 {
@@ -357,6 +415,8 @@ static int parse_word(struct search_program *p, unsigned depth, struct search_no
         return parse_not(p, depth, node_r);
     if (str_ieq(name, "HEADER"))
         return parse_header(p, node_r);
+    if (str_ieq(name, "ANNOTATION") && !capability_is_suppressed(ANNOTATE_CAPABILITY))
+        return parse_annotation(p, node_r);
     if (str_ieq(name, "UID"))
         return imap_args_space(p->args) < 0 ? ERR_SYNTAX : parse_set(p, true, node_r);
     if (str_ieq(name, "MODSEQ") && !capability_is_suppressed("CONDSTORE"))
@@ -412,10 +472,16 @@ enum step search_bad(struct command *cmd, const struct search_program *p)
                                       : command_bad(cmd, "%s", imap_args_error(p->args));
 }
 
+static void search_node_free(struct search_node *n)
+{
+    uid_set_free(&n->set);
+    wildcard_free(&n->pattern);
+}
+
 void search_program_free(struct search_program *p)
 {
     for (struct search_owned *o = p->owned; o != NULL; o = o->next)
-        uid_set_free(&o->node->set);
+        search_node_free(o->node);
     p->owned = NULL;
 }
 

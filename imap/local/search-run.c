@@ -24,6 +24,7 @@ int search_run_parse(struct search_run *run, struct imap_args *args)
                                            .args = args,
                                            .view = run->view,
                                            .saved = run->saved,
+                                           .userid = run->userid,
                                            .uid_only = run->uid_only,
                                            .utf8 = run->utf8};
     if (r == 0)

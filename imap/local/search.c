@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
 enum { HITS_BATCH = 4096 };
@@ -134,6 +135,7 @@ enum step local_search(struct command *cmd)
                                  .pool = cmd->pool,
                                  .saved = &s->l->saved,
                                  .uid = cmd->uid,
+                                 .userid = cmd->client->identity->userid,
                                  .uid_only = local_enabled(s->l, ENABLED_UIDONLY),
                                  .utf8 = local_enabled(s->l, ENABLED_UTF8)};
     cmd->state = s;

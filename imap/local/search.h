@@ -20,6 +20,7 @@ struct search_program {
     struct search_owned *owned;  /* nodes whose sets are to be freed */
     struct view *view;           /* NULL: only the grammar counts */
     const struct uid_set *saved; /* what `$` is */
+    const char *userid;          /* whose private annotations count */
     struct pool *pool;
     struct imap_args *args;
     const char *charset; /* of the strings; NULL: UTF-8 */
@@ -77,6 +78,7 @@ struct search_run {
     struct view *view;           /* NULL: only the grammar is looked at */
     struct pool *pool;           /* of the program */
     const struct uid_set *saved; /* what `$` is; NULL: nothing */
+    const char *userid;          /* as in the program */
     bool uid;                    /* UIDs are told, not sequence numbers */
     bool uid_only, utf8;         /* as in the program */
 

@@ -1,6 +1,7 @@
 /* select.c: SELECT, EXAMINE, CLOSE, UNSELECT, and the news of the selected mailbox. */
 #include <string.h>
 
+#include "imap/local/annotate.h"
 #include "imap/local/local-private.h"
 #include "imap/session/capability.h"
 #include "imap/session/notify.h"
@@ -17,7 +18,7 @@
 #include "lib/stream/stream.h"
 
 /* Any of these makes a mailbox worth opening for writing (RFC 4314 5.2). */
-enum { RIGHTS_READ_WRITE = ACL_INSERT | ACL_EXPUNGE | ACL_SEEN | ACL_WRITE | ACL_DELETE_MSG };
+enum { RIGHTS_READ_WRITE = ACL_INSERT | ACL_EXPUNGE | ACL_SEEN | ACL_WRITE | ACL_DELETE_MSG | ACL_ANNOTATE };
 
 static void forget_news(struct local_leg *l)
 {
@@ -42,6 +43,7 @@ void local_drop_view(struct local_leg *l)
     memset(l->flags_told, 0, sizeof(l->flags_told));
     l->told_modseq = 0;
     l->tell_modseq = false;
+    l->examined = l->annotates = false;
 }
 
 void local_unselect(struct leg *leg)
@@ -99,6 +101,10 @@ static int tell_selected(struct local_leg *l)
                   view_uidnext(l->view));
     if (!capability_is_suppressed("CONDSTORE"))
         tell_highest(l);
+    if (!capability_is_suppressed(ANNOTATE_CAPABILITY) && l->examined)
+        stream_puts(out, "* OK [ANNOTATIONS READ-ONLY] Ok\r\n");
+    else if (!capability_is_suppressed(ANNOTATE_CAPABILITY))
+        stream_printf(out, "* OK [ANNOTATIONS %d] Ok\r\n", ANNOTATE_VALUE_MAX);
     if (!capability_is_suppressed("OBJECTID"))
         stream_printf(out, "* OK [MAILBOXID (%s)] Ok\r\n", l->id);
     return 0;
@@ -128,6 +134,8 @@ enum step local_select(struct command *cmd)
     read_only =
         cmd->def->id == COMMAND_EXAMINE || (m.rights & RIGHTS_READ_WRITE) == 0 || opt_switch(OPT_READONLY);
     r = open_view(l, &m, read_only);
+    l->examined = cmd->def->id == COMMAND_EXAMINE || opt_switch(OPT_READONLY);
+    l->annotates = params.annotate;
     if (r == 0)
         r = tell_selected(l);
     if (r < 0) {
@@ -199,6 +207,7 @@ static int find_news(struct local_leg *l, bool expunges)
     int r;
 
     news->pool = pool;
+    news->since = view_highest_modseq(l->view);
     r = view_refresh(l->view, expunges, pool, &news->found);
     if (r == 0 &&
         (news->found.expunged_count > 0 || news->found.exists_changed || news->found.flag_count > 0)) {
@@ -274,7 +283,9 @@ static int tell_news(struct local_leg *l)
     for (; r == 0 && n->next_flags < n->found.flag_count; n->next_flags++) {
         if (is_full(l))
             return ERR_AGAIN;
-        local_tell_message(l, mailbox, &n->found.flags[n->next_flags], LOCAL_TELL_UID | LOCAL_TELL_FLAGS);
+        local_tell_message(l, mailbox, &n->found.flags[n->next_flags],
+                           LOCAL_TELL_UID | LOCAL_TELL_FLAGS |
+                               (l->annotates ? (unsigned)LOCAL_TELL_ANNOTATIONS : 0));
     }
     forget_news(l);
     return 0;

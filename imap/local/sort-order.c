@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "imap/local/sort.h"
+#include "imap/session/annotate-args.h"
 #include "imap/session/capability.h"
+#include "imap/store/annotate.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/stepsort.h"
@@ -24,6 +26,7 @@ static const struct {
     const char *field; /* of a string; NULL: a number */
     const char *capability;
 } keys[] = {
+    [SORT_ANNOTATION] = {"ANNOTATION", SORT_ANNOTATION, NULL, ANNOTATE_CAPABILITY},
     [SORT_ARRIVAL] = {"ARRIVAL", SORT_ARRIVAL, NULL, NULL},
     [SORT_CC] = {"CC", SORT_CC, "Cc", NULL},
     [SORT_DATE] = {"DATE", SORT_DATE, NULL, NULL},
@@ -57,6 +60,22 @@ static int parse_key(struct imap_args *args, enum sort_key *key_r)
     return fail(args, "Unknown sort criterion");
 }
 
+/* "ANNOTATION" SP entry SP attribute, behind the word. */
+static int parse_annotation(struct imap_args *args, struct sort_criterion *c)
+{
+    const char *attribute;
+
+    if (imap_args_space(args) < 0 || imap_args_astring(args, &c->entry) < 0 || imap_args_space(args) < 0 ||
+        imap_args_astring(args, &attribute) < 0)
+        return ERR_SYNTAX;
+    if (!annotate_is_entry(c->entry))
+        return fail(args, "Invalid annotation entry");
+    c->is_private = strcmp(attribute, "value.priv") == 0;
+    return c->is_private || strcmp(attribute, "value.shared") == 0
+               ? 0
+               : fail(args, "Annotations are sorted by value.priv or value.shared");
+}
+
 int sort_parse(struct imap_args *args, struct sort_criteria *criteria)
 {
     *criteria = (struct sort_criteria){0};
@@ -71,6 +90,8 @@ int sort_parse(struct imap_args *args, struct sort_criteria *criteria)
             return ERR_SYNTAX;
         c->reverse = imap_args_word(args, "REVERSE");
         if ((c->reverse && imap_args_space(args) < 0) || parse_key(args, &c->key) < 0)
+            return ERR_SYNTAX;
+        if (c->key == SORT_ANNOTATION && parse_annotation(args, c) < 0)
             return ERR_SYNTAX;
         criteria->count++;
     } while (!imap_args_skip(args, ')'));
@@ -194,6 +215,30 @@ static int read_text(struct sorter *s, struct message *message, enum sort_key ke
     return 0;
 }
 
+/* The same of an annotation's value; one that cannot be read is as if it were absent. */
+static int read_annotation(struct sorter *s, const struct view_message *message,
+                           const struct sort_criterion *criterion)
+{
+    const char *owner = criterion->is_private ? s->criteria.userid : "";
+    const struct annotate_item *item;
+    struct annotate_items items;
+    struct pool *pool;
+
+    buf_reset(&s->folded);
+    if (message->record.annotation_size == 0)
+        return 0;
+    pool = pool_new(0);
+    item = annotate_read_view(s->criteria.view, message, pool, &items) == 0
+               ? annotate_find(&items, owner, criterion->entry)
+               : NULL;
+    if (item != NULL)
+        sort_fold(item->value, item->len, &s->folded);
+    if (s->folded.len > SORT_TEXT_MAX)
+        buf_truncate(&s->folded, SORT_TEXT_MAX);
+    pool_free(&pool);
+    return 0;
+}
+
 /* The first eight bytes as a number that compares as they do. */
 static uint64_t prefix_of(const char *s, size_t n)
 {
@@ -210,14 +255,14 @@ static uint64_t biased(int64_t n)
     return (uint64_t)n ^ UINT64_C(1) << 63;
 }
 
-static int make_value(struct sorter *s, const struct search_hit *hit, enum sort_key key,
+static int make_value(struct sorter *s, const struct search_hit *hit, const struct sort_criterion *criterion,
                       struct value *value_r)
 {
     const struct mailbox_record *record = &hit->seen->record;
     int r;
 
     *value_r = (struct value){0};
-    switch (key) {
+    switch (criterion->key) {
     case SORT_ARRIVAL:
         value_r->prefix = biased(record->internal_date);
         return 0;
@@ -230,7 +275,8 @@ static int make_value(struct sorter *s, const struct search_hit *hit, enum sort_
     default:
         break;
     }
-    r = read_text(s, hit->message, key);
+    r = criterion->key == SORT_ANNOTATION ? read_annotation(s, hit->seen, criterion)
+                                          : read_text(s, hit->message, criterion->key);
     if (r < 0)
         return r;
     value_r->prefix = prefix_of(buf_cstr(&s->folded), s->folded.len);
@@ -259,7 +305,7 @@ int sorter_add(struct sorter *s, const struct search_hit *hit, uint32_t number)
     make_room(s);
     s->numbers[s->count] = number;
     for (unsigned i = 0; r == 0 && i < s->criteria.count; i++)
-        r = make_value(s, hit, s->criteria.items[i].key, &s->values[s->count * s->criteria.count + i]);
+        r = make_value(s, hit, &s->criteria.items[i], &s->values[s->count * s->criteria.count + i]);
     stepsort_add(&s->order, (uint32_t)s->count++);
     return r;
 }

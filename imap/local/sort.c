@@ -7,6 +7,7 @@
 #include "imap/session/capability.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
 enum { SEARCH_BATCH = 4096, NUMBERS_BATCH = 4096 };
@@ -254,6 +255,7 @@ static int parse(struct command *cmd, struct sort_state *s, struct imap_args *ar
                                          .args = args,
                                          .view = s->l->view,
                                          .saved = &s->l->saved,
+                                         .userid = cmd->client->identity->userid,
                                          .uid_only = local_enabled(s->l, ENABLED_UIDONLY),
                                          .utf8 = local_enabled(s->l, ENABLED_UTF8)};
     if (r == 0)
@@ -288,6 +290,8 @@ enum step local_sort(struct command *cmd)
         r = search_begin(s->l->view, s->program.root, sort_wants(&s->criteria), &s->search);
     if (r < 0)
         return failed(cmd, r);
+    s->criteria.view = s->l->view;
+    s->criteria.userid = cmd->client->identity->userid;
     s->sorter = sorter_new(&s->criteria);
     cmd->step = search_some;
     return search_some(cmd);

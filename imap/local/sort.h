@@ -19,6 +19,7 @@ enum {
 };
 
 enum sort_key {
+    SORT_ANNOTATION, /* RFC 5257 section 4.9 */
     SORT_ARRIVAL,
     SORT_CC,
     SORT_DATE,
@@ -33,11 +34,15 @@ enum sort_key {
 struct sort_criterion {
     enum sort_key key;
     bool reverse;
+    const char *entry; /* ANNOTATION's: the value of this entry, */
+    bool is_private;   /* the user's own; else the shared one */
 };
 
 struct sort_criteria {
     struct sort_criterion items[SORT_CRITERIA_MAX];
     unsigned count;
+    struct view *view;  /* for annotations, to be set by the caller: where they are, */
+    const char *userid; /* and whose */
 };
 
 /* "(SUBJECT REVERSE DATE)".  0 or ERR_SYNTAX, the text in args. */

@@ -8,6 +8,7 @@
 #include "imap/session/capability.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/name/identity.h"
 #include "lib/base/str.h"
 #include "lib/mail/header.h"
 #include "lib/mail/text.h"
@@ -177,6 +178,7 @@ enum step local_thread(struct command *cmd)
                                          .args = &args,
                                          .view = s->l->view,
                                          .saved = &s->l->saved,
+                                         .userid = cmd->client->identity->userid,
                                          .uid_only = local_enabled(s->l, ENABLED_UIDONLY),
                                          .utf8 = local_enabled(s->l, ENABLED_UTF8)};
     r = parse_algorithm(&args, &s->algorithm);

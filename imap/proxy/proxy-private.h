@@ -113,6 +113,8 @@ enum reply proxy_relay(struct proxy_leg *p, struct stream *to, const char **text
 /* Reads one whole response of at most PROXY_LINE_MAX bytes into p->line, for what must be understood;
  * *response_r points into it.  REPLY_BLOCKED: the client's output is full, what comes may be for it. */
 enum reply proxy_collect(struct proxy_leg *p, struct imap_response *response_r);
+/* The same of at most `max` bytes. */
+enum reply proxy_collect_long(struct proxy_leg *p, size_t max, struct imap_response *response_r);
 /* stream_fill(), noting that the backend lives. */
 int proxy_fill(struct proxy_leg *p);
 /* Writes a piece of a response to the client, noting whether more of it must follow. */

@@ -299,6 +299,11 @@ static int skip_rest(struct proxy_leg *p)
 
 enum reply proxy_collect(struct proxy_leg *p, struct imap_response *response_r)
 {
+    return proxy_collect_long(p, PROXY_LINE_MAX, response_r);
+}
+
+enum reply proxy_collect_long(struct proxy_leg *p, size_t max, struct imap_response *response_r)
+{
     for (;;) {
         enum reply reply;
         int r;
@@ -311,7 +316,7 @@ enum reply proxy_collect(struct proxy_leg *p, struct imap_response *response_r)
             return REPLY_BLOCKED;
         r = skip_rest(p);
         if (r == 1)
-            r = imap_reader_collect(&p->reader, PROXY_LINE_MAX, &p->line);
+            r = imap_reader_collect(&p->reader, max, &p->line);
         if (r == 0 && (r = fill_in_turn(p)) > 0)
             continue;
         if (r < 0)

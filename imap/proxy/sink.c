@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "imap/proxy/proxy-private.h"
+#include "imap/session/annotate-args.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/str.h"
@@ -102,8 +103,28 @@ static int lacks_catenate(struct leg_sink *s)
     return ERR_REFUSED;
 }
 
+/* " ANNOTATION (...)" or nothing, appended.  0; ERR_REFUSED: the server cannot take a client's. */
+static int put_annotations(struct leg_sink *s, const struct leg_append *what, struct buf *to)
+{
+    const struct annotate_list *list = what->annotations;
+    size_t longest = 0;
+
+    if (list == NULL || list->count == 0)
+        return 0;
+    for (size_t i = 0; i < list->count; i++)
+        longest = list->values[i].len > longest ? list->values[i].len : longest;
+    if (backend_has(s->p->backend, ANNOTATE_CAPABILITY) && proxy_nonsync(s->p, longest)) {
+        annotate_list_put(list, to);
+        return 0;
+    }
+    s->cmd->failure =
+        pool_printf(s->cmd->pool, "[CANNOT] The server %s takes no such annotations", s->p->leg.server);
+    return what->strict ? ERR_REFUSED : 0;
+}
+
 int proxy_sink_message(struct leg_sink *s, const struct leg_append *what)
 {
+    struct buf annotations = BUF_INIT;
     struct stream *to = s->p->stream;
 
     if (to == NULL)
@@ -114,6 +135,9 @@ int proxy_sink_message(struct leg_sink *s, const struct leg_append *what)
         return ERR_UNSUPPORTED;
     if (what->catenated && !backend_has(s->p->backend, "CATENATE"))
         return lacks_catenate(s);
+    if (put_annotations(s, what, &annotations) < 0)
+        return ERR_REFUSED;
+    s->cmd->failure = NULL;
     end_message(s);
     if (!s->begun) {
         proxy_begin(s->p);
@@ -124,6 +148,8 @@ int proxy_sink_message(struct leg_sink *s, const struct leg_append *what)
         stream_printf(to, " (%s)", what->flags);
     if (what->internal_date != NULL)
         stream_printf(to, " \"%s\"", what->internal_date);
+    stream_write(to, annotations.data, annotations.len);
+    buf_free(&annotations);
     if (what->catenated)
         stream_puts(to, " CATENATE (");
     s->catenated = what->catenated;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "imap/proxy/proxy-private.h"
+#include "imap/session/annotate-args.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -13,7 +14,12 @@
 
 #define DATE_CHARS "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz :+-"
 
-enum { BATCH = 64, DATE_MAX = 32 };
+enum {
+    BATCH = 64,
+    BATCH_ANNOTATED = 16,            /* messages whose annotations may be many */
+    ANNOTATED_MAX = 4 * 1024 * 1024, /* bytes of what is told of one message */
+    DATE_MAX = 32
+};
 
 struct leg_source {
     struct proxy_leg *p;
@@ -60,6 +66,43 @@ static int read_date(struct imap_args *args, const char **date_r)
     return r;
 }
 
+/* A name and a value of an entry. */
+static int read_attribute(struct imap_args *args, const char *entry, struct annotate_list *list)
+{
+    struct annotate_value v = {.entry = entry};
+    const char *name;
+
+    if (imap_args_astring(args, &name) < 0 || imap_args_space(args) < 0 ||
+        imap_args_nstring8(args, &v.value, &v.len) < 0)
+        return ERR_SYNTAX;
+    v.is_private = strcmp(name, "value.priv") == 0;
+    if (v.value != NULL && list->count < ANNOTATE_ARGS_MAX && annotate_is_settable(entry) &&
+        (v.is_private || strcmp(name, "value.shared") == 0))
+        list->values[list->count++] = v;
+    return 0;
+}
+
+/* "(entry (attribute value ...) ...)" */
+static int read_annotations(struct imap_args *args, struct pool *pool, const struct annotate_list **list_r)
+{
+    struct annotate_list *list = pool_alloc(pool, sizeof(*list));
+    const char *entry;
+    int r = imap_args_char(args, '(');
+
+    list->values = pool_alloc(pool, ANNOTATE_ARGS_MAX * sizeof(*list->values));
+    while (r == 0 && !imap_args_skip(args, ')')) {
+        imap_args_skip(args, ' ');
+        if (imap_args_astring(args, &entry) < 0 || imap_args_space(args) < 0 || imap_args_char(args, '(') < 0)
+            return ERR_SYNTAX;
+        while (r == 0 && !imap_args_skip(args, ')')) {
+            imap_args_skip(args, ' ');
+            r = read_attribute(args, entry, list);
+        }
+    }
+    *list_r = list;
+    return r;
+}
+
 static int read_item(struct imap_args *args, struct pool *pool, const char *item, struct leg_message *m)
 {
     if (str_ieq(item, "UID"))
@@ -70,6 +113,8 @@ static int read_item(struct imap_args *args, struct pool *pool, const char *item
         return imap_args_number64(args, &m->size);
     if (str_ieq(item, "FLAGS"))
         return read_flags(args, pool, &m->flags);
+    if (str_ieq(item, "ANNOTATION") && pool != NULL)
+        return read_annotations(args, pool, &m->annotations);
     return imap_args_skip_value(args);
 }
 
@@ -116,7 +161,7 @@ static int ask(struct leg_source *s, bool (*take)(struct leg_source *s, const st
     r = stream_flush(p->stream);
     if (r < 0 && r != ERR_AGAIN)
         return proxy_fail(p, s->cmd, r);
-    while ((reply = proxy_collect(p, &response)) == REPLY_UNTAGGED) {
+    while ((reply = proxy_collect_long(p, ANNOTATED_MAX, &response)) == REPLY_UNTAGGED) {
         struct leg_message m;
 
         if (!is_fetch(&response) || read_fetch(s->batch_pool, &response, &m) < 0 || !take(s, &m))
@@ -172,17 +217,20 @@ int proxy_source_open(struct leg *leg, struct command *cmd, const char *set, boo
 static bool next_batch(struct leg_source *s)
 {
     struct buf text = BUF_INIT;
+    bool annotated = s->p->backend != NULL && backend_has(s->p->backend, ANNOTATE_CAPABILITY);
+    unsigned most = annotated ? BATCH_ANNOTATED : BATCH;
     struct seqset set;
     uint32_t uid;
 
     pool_reset(s->batch_pool);
     seqset_init(&set, s->batch_pool);
-    for (s->wanted = 0; s->wanted < BATCH && seqset_iter_next(&s->next, &uid); s->wanted++)
+    for (s->wanted = 0; s->wanted < most && seqset_iter_next(&s->next, &uid); s->wanted++)
         seqset_add(&set, uid);
     seqset_print(&set, &text);
     s->set = pool_strdup(s->batch_pool, buf_cstr(&text));
     buf_free(&text);
-    s->text = pool_printf(s->batch_pool, "UID FETCH %s (UID FLAGS INTERNALDATE RFC822.SIZE)", s->set);
+    s->text = pool_printf(s->batch_pool, "UID FETCH %s (UID FLAGS INTERNALDATE RFC822.SIZE%s)", s->set,
+                          annotated ? " ANNOTATION (* (value.priv value.shared))" : "");
     s->count = s->at = 0;
     return s->wanted > 0;
 }

@@ -115,6 +115,20 @@ static bool takes_word(struct imap_args *args, const char *word)
     return false;
 }
 
+/* RFC 5257 section 5, att-annotate, and the blank behind it.  1: a value is a literal. */
+static int read_annotations(struct append_syntax *s)
+{
+    int r = annotate_reader_next(&s->reader, &s->args, s->announced);
+
+    s->state = APPEND_IN_ANNOTATIONS;
+    return r == 0 ? imap_args_char(&s->args, ' ') : r;
+}
+
+int append_syntax_value(struct append_syntax *s, const char *data, size_t len)
+{
+    return annotate_reader_value(&s->reader, s->args.pool, data, len, &s->args.error);
+}
+
 /* The literal must be announced right here. */
 static int before_literal(struct append_syntax *s)
 {
@@ -125,12 +139,35 @@ static int before_literal(struct append_syntax *s)
     return s->announced ? 0 : fail(s, "Missing message literal");
 }
 
+static int begin_body(struct append_syntax *s);
+
+static int go_on_annotations(struct append_syntax *s)
+{
+    int r = read_annotations(s);
+
+    if (r == 1)
+        return APPEND_ITEM_VALUE;
+    return r < 0 ? ERR_SYNTAX : begin_body(s);
+}
+
 static int begin_message(struct append_syntax *s)
 {
     if (s->done && !s->announced && s->args.at == s->args.end)
         return APPEND_ITEM_DONE;
     if (read_options(s) < 0)
         return ERR_SYNTAX;
+    s->annotations = (struct annotate_list){0};
+    if (s->annotate && imap_args_word(&s->args, "ANNOTATION")) {
+        if (imap_args_char(&s->args, ' ') < 0)
+            return ERR_SYNTAX;
+        annotate_reader_init(&s->reader, &s->annotations);
+        return go_on_annotations(s);
+    }
+    return begin_body(s);
+}
+
+static int begin_body(struct append_syntax *s)
+{
     s->is_catenated = s->catenate && takes_word(&s->args, "CATENATE");
     if (s->is_catenated) {
         s->state = APPEND_BEFORE_PART;
@@ -185,6 +222,8 @@ int append_syntax_next(struct append_syntax *s)
     switch (s->state) {
     case APPEND_BETWEEN:
         return begin_message(s);
+    case APPEND_IN_ANNOTATIONS:
+        return go_on_annotations(s);
     case APPEND_BEFORE_BYTES:
         s->state = APPEND_BEHIND_BYTES;
         return APPEND_ITEM_LITERAL;

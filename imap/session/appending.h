@@ -23,10 +23,11 @@ struct appending {
     unsigned parts;         /* of messages that are put together, all of them */
     uint64_t size;          /* of this message as far as it is known here */
     bool is_empty;          /* nothing has come of it */
+    bool in_options;        /* the first message's are not read to their end: a literal is among them */
     bool in_header;         /* what comes is of its header, as far as is known here, */
     bool is_blank;          /* ... and of a line that is blank so far */
     bool has_8bit;          /* there is 8-bit text in the header, and this client may not send that */
-    struct buf url_literal; /* a URL that comes as a literal */
+    struct buf url_literal; /* a URL, or an annotation's value, that comes as a literal */
     struct imap_url url;
     const char *url_text; /* as the client wrote it */
     struct leg_piece piece;

@@ -2,6 +2,7 @@
  * as they come.  All messages enter, or none. */
 #include <string.h>
 
+#include "imap/session/annotate-args.h"
 #include "imap/session/appending.h"
 #include "imap/session/capability.h"
 #include "imap/session/commands.h"
@@ -200,8 +201,8 @@ static enum step begin_literal(struct command *cmd)
     return literal_step(cmd);
 }
 
-/* A URL that comes as a literal. */
-static enum step url_step(struct command *cmd)
+/* A literal that is no message, in a->url_literal: 0 when it is there. */
+static int collect(struct command *cmd)
 {
     struct appending *a = cmd->state;
     size_t n;
@@ -209,10 +210,50 @@ static enum step url_step(struct command *cmd)
 
     buf_append(&a->url_literal, data, n);
     command_literal_consume(cmd, n);
-    if (cmd->literal.left > 0) {
-        cmd->wants_input = true;
+    cmd->wants_input = cmd->literal.left > 0;
+    return cmd->wants_input ? ERR_AGAIN : 0;
+}
+
+/* The value of an annotation (RFC 5257). */
+static enum step value_step(struct command *cmd)
+{
+    struct appending *a = cmd->state;
+    const struct buf *value = &a->url_literal;
+    char *copy;
+
+    if (collect(cmd) == ERR_AGAIN)
         return STEP_WAIT;
-    }
+    if (!cmd->literal.binary && value->len > 0 && memchr(value->data, '\0', value->len) != NULL)
+        return appending_refuse(cmd, ERR_SYNTAX, "NUL byte in literal");
+    copy = pool_alloc(cmd->pool, value->len + 1);
+    if (value->len > 0)
+        memcpy(copy, value->data, value->len);
+    copy[value->len] = '\0';
+    if (append_syntax_value(&a->syntax, copy, value->len) < 0)
+        return appending_refuse(cmd, ERR_SYNTAX, imap_args_error(&a->syntax.args));
+    cmd->step = text_step;
+    return text_step(cmd);
+}
+
+static enum step begin_value(struct command *cmd)
+{
+    struct appending *a = cmd->state;
+
+    if (cmd->literal.size > ANNOTATE_LITERAL_MAX)
+        return appending_refuse(cmd, ERR_LIMIT, "[ANNOTATE TOOBIG] An annotation is too big");
+    buf_reset(&a->url_literal);
+    command_literal_accept(cmd);
+    cmd->step = value_step;
+    return value_step(cmd);
+}
+
+/* A URL that comes as a literal. */
+static enum step url_step(struct command *cmd)
+{
+    struct appending *a = cmd->state;
+
+    if (collect(cmd) == ERR_AGAIN)
+        return STEP_WAIT;
     if (memchr(a->url_literal.data, '\0', a->url_literal.len) != NULL)
         return appending_refuse(cmd, ERR_SYNTAX, "NUL byte in literal");
     a->url_text = pool_strdup(cmd->pool, buf_cstr(&a->url_literal));
@@ -301,7 +342,8 @@ static int begin_message(struct command *cmd, enum step *step_r)
         *step_r = appending_refuse(cmd, ERR_LIMIT, "[LIMIT] Too many messages at a time");
         return ERR_LIMIT;
     }
-    a->what = (struct leg_append){a->syntax.flags, a->syntax.date, true, a->syntax.is_catenated};
+    a->what = (struct leg_append){a->syntax.flags, a->syntax.date, true, a->syntax.is_catenated,
+                                  &a->syntax.annotations};
     a->size = 0;
     a->is_empty = a->in_header = a->is_blank = true;
     return 0;
@@ -324,6 +366,8 @@ enum step appending_next(struct command *cmd)
 
     for (;;) {
         switch (item = append_syntax_next(&a->syntax)) {
+        case APPEND_ITEM_VALUE:
+            return begin_value(cmd);
         case APPEND_ITEM_MESSAGE:
             if (begin_message(cmd, &step) < 0)
                 return step;
@@ -368,6 +412,10 @@ static enum step open_step(struct command *cmd)
 
 enum step appending_go_on(struct command *cmd)
 {
+    struct appending *a = cmd->state;
+
+    if (a->in_options)
+        return begin_value(cmd);
     cmd->step = message_step;
     return message_step(cmd);
 }
@@ -382,14 +430,20 @@ int appending_begin(struct command *cmd, const struct imap_args *args)
 {
     struct appending *a = cmd->state;
     enum step step;
+    int item;
 
     cmd->cleanup = append_cleanup;
     append_syntax_init(&a->syntax);
     a->syntax.catenate = !capability_is_suppressed("CATENATE");
     a->syntax.utf8 = !capability_is_suppressed("UTF8=ACCEPT");
+    a->syntax.annotate = !capability_is_suppressed(ANNOTATE_CAPABILITY);
     append_syntax_text(&a->syntax, args, cmd->literal.announced);
-    if (append_syntax_next(&a->syntax) >= 0) /* a message, if anything */
+    item = append_syntax_next(&a->syntax);
+    if (item == APPEND_ITEM_MESSAGE)
         return begin_message(cmd, &step);
+    a->in_options = item == APPEND_ITEM_VALUE;
+    if (a->in_options)
+        return 0;
     command_bad(cmd, "%s", imap_args_error(&a->syntax.args));
     return ERR_SYNTAX;
 }

@@ -4,6 +4,7 @@
  * only after every copy is safe. */
 #include <string.h>
 
+#include "imap/session/annotate-args.h"
 #include "imap/session/commands.h"
 #include "imap/session/route.h"
 #include "lib/base/error.h"
@@ -17,6 +18,7 @@ enum { TOGETHER_MAX = 1000 /* messages that are appended together: as many as ou
 struct copy {
     const char *set;
     const char *mailbox; /* the destination */
+    rights_t rights;     /* there, as the list has them */
     struct leg *from, *to;
     struct leg_source *source;
     struct leg_sink *sink;
@@ -224,11 +226,28 @@ static int begin_together(struct command *cmd, struct copy *cp)
     return cp->to->ops->sink_open(cp->to, cmd, cp->mailbox, &cp->sink);
 }
 
+/* Those that may be set there (RFC 5257 section 4.6): its server would refuse the message for others. */
+static struct annotate_list annotations_for(struct command *cmd, const struct copy *cp)
+{
+    const struct annotate_list *from = cp->message.annotations;
+    struct annotate_list list = {0};
+
+    if (from == NULL || from->count == 0)
+        return list;
+    list.values = pool_alloc(cmd->pool, from->count * sizeof(*list.values));
+    for (size_t i = 0; i < from->count; i++)
+        if ((cp->rights & (from->values[i].is_private ? ACL_READ : ACL_ANNOTATE)) != 0)
+            list.values[list.count++] = from->values[i];
+    return list;
+}
+
 /* The message joins those before it, or begins anew behind them. */
 static enum step message_step(struct command *cmd)
 {
     struct copy *cp = cmd->state;
-    struct leg_append what = {cp->message.flags, cp->message.internal_date, false, false};
+    struct annotate_list annotations = annotations_for(cmd, cp);
+    struct leg_append what = {
+        .flags = cp->message.flags, .internal_date = cp->message.internal_date, .annotations = &annotations};
     int r = cp->sink == NULL || cp->count == 0 ? begin_together(cmd, cp) : 0;
 
     if (r == 0)
@@ -283,8 +302,14 @@ static enum step locate_step(struct command *cmd)
 {
     struct copy *cp = cmd->state;
     struct client *c = cmd->client;
-    int r = route_mailbox(cmd, cp->mailbox, &cp->to);
+    struct mboxlist_record record;
+    int r = route_lookup(cmd, cp->mailbox, &record);
 
+    if (r == 0) {
+        cp->rights = client_rights(c, record.name, record.acl);
+        cp->to = route_leg(c, &record);
+        r = cp->to != NULL ? 0 : ERR_UNAVAILABLE;
+    }
     if (r == ERR_AGAIN)
         return STEP_WAIT;
     if (r == ERR_NOTFOUND)

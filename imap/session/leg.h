@@ -29,6 +29,7 @@
 #include "imap/session/command.h"
 #include "lib/imapwire/seqset.h"
 
+struct annotate_list;
 struct buf;
 struct leg_ops;
 struct mboxlist_record;
@@ -54,6 +55,7 @@ struct leg_message {
     const char *flags;         /* as in STORE, without brackets and without \Recent: "\Seen $lab" */
     const char *internal_date; /* RFC 3501 date-time, without quotes: "21-Nov-2026 20:31:38 +0000" */
     uint64_t size;             /* bytes of the message */
+    const struct annotate_list *annotations; /* shared ones, and the user's own (RFC 5257); NULL: none */
 };
 
 /* A message that is appended. */
@@ -62,6 +64,9 @@ struct leg_append {
     const char *internal_date; /* as above; NULL: none */
     bool strict;               /* a client sends it: NUL characters and bare newlines are refused */
     bool catenated;            /* it comes in any number of parts (RFC 4469); else in one */
+    const struct annotate_list
+        *annotations; /* in the command's pool; NULL: none.  strict: refused where they may not be
+                                                set, or the server has none; else left out */
 };
 
 /* Bytes of a message that is there: what a URL names (lib/imapwire/url.h). */

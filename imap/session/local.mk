@@ -1,6 +1,7 @@
 # imap/session: the IMAP front.
 noinst_LIBRARIES += imap/session/libsession.a
 imap_session_libsession_a_SOURCES = \
+	imap/session/annotate-args.c imap/session/annotate-args.h \
 	imap/session/append-syntax.c imap/session/append-syntax.h \
 	imap/session/capability.c imap/session/capability.h imap/session/capability.def \
 	imap/session/client.c imap/session/client.h \

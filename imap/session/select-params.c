@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "imap/session/annotate-args.h"
 #include "imap/session/capability.h"
 #include "lib/base/error.h"
 
@@ -68,6 +69,11 @@ static int read_param(struct imap_args *args, struct select_params *params)
     if (!params->qresync && !capability_is_suppressed("QRESYNC") && imap_args_word(args, "QRESYNC")) {
         params->qresync = true;
         return read_qresync(args, params);
+    }
+    if (!params->annotate && !capability_is_suppressed(ANNOTATE_CAPABILITY) &&
+        imap_args_word(args, "ANNOTATE")) {
+        params->annotate = true;
+        return 0;
     }
     return fail(args, "Invalid parameter");
 }

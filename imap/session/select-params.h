@@ -10,6 +10,7 @@
 struct select_params {
     bool condstore;
     bool qresync;
+    bool annotate; /* RFC 5257 section 4.2 */
     /* With qresync, what the client remembers: */
     uint32_t uidvalidity;
     uint64_t modseq;

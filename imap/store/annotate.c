@@ -26,10 +26,15 @@ int annotate_read_view(struct view *view, const struct view_message *message, st
         r = annotate_read(m, &message->record, pool, items_r);
     if (r != ERR_CORRUPT)
         return r;
+    *items_r = (struct annotate_items){0};
     r = mailbox_refresh(m);
     if (r == 0)
         r = view_read_uid(view, message->record.uid, &again);
-    return r == 0 ? annotate_read(m, &again.record, pool, items_r) : r;
+    if (r == 0)
+        r = annotate_read(m, &again.record, pool, items_r);
+    if (r < 0)
+        *items_r = (struct annotate_items){0};
+    return r;
 }
 
 /* A record that gets another place. */

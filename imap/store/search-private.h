@@ -54,6 +54,8 @@ struct candidate {
 /* HEADER, BODY, TEXT. */
 bool search_match_header(struct candidate *c, const struct search_node *n);
 bool search_match_text(struct candidate *c, const struct search_node *n);
+/* ANNOTATION; needs no message. */
+bool search_match_annotation(struct candidate *c, const struct search_node *n);
 void search_candidate_close(struct candidate *c);
 
 #endif

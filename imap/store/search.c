@@ -30,6 +30,8 @@ static unsigned cost(const struct search_node *n)
         return 3;
     case SEARCH_HEADER:
         return message_header_is_cached(n->name) ? 1 : 2;
+    case SEARCH_ANNOTATION:
+        return 1;
     default:
         break;
     }
@@ -91,7 +93,8 @@ static int prepare(struct search *s, struct search_node *n)
 {
     int r = n->op == SEARCH_KEYWORD ? find_keyword(s, n) : 0;
 
-    if (looks_into_messages(n->op))
+    s->reads = s->reads || n->op == SEARCH_ANNOTATION;
+    if (looks_into_messages(n->op) || (n->op == SEARCH_ANNOTATION && n->text != NULL))
         add_searcher(s, n);
     order_children(n);
     for (struct search_node *c = n->children; r == 0 && c != NULL; c = c->next)
@@ -322,6 +325,8 @@ static enum verdict judge(struct candidate *c, const struct search_node *n)
     case SEARCH_BODY:
     case SEARCH_TEXT:
         return c->message == NULL ? MAYBE : (search_match_text(c, n) ? YES : NO);
+    case SEARCH_ANNOTATION:
+        return search_match_annotation(c, n) ? YES : NO;
     default:
         return match_record(c->seen, n) ? YES : NO;
     }

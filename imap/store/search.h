@@ -15,6 +15,8 @@
 #include "imap/store/view.h"
 #include "lib/base/pool.h"
 
+struct wildcard;
+
 enum search_op {
     SEARCH_ALL,
     SEARCH_AND,  /* children */
@@ -39,6 +41,7 @@ enum search_op {
     SEARCH_SAVEDBEFORE, /* of the time when it came into the mailbox (RFC 8514), in UTC */
     SEARCH_SAVEDON,
     SEARCH_SAVEDSINCE,
+    SEARCH_ANNOTATION, /* RFC 5257 4.8: `pattern`, `user` and `shared` say of which; `text`: substring; NULL: none has a value */
     SEARCH_GUID,   /* `name`: its GUID_SIZE bytes; NULL: of no message */
     SEARCH_THREAD, /* `number`: its thread; 0: of no message */
     SEARCH_HEADER, /* `name`, `text` ("" : is there at all): substring of a field, decoded */
@@ -55,6 +58,9 @@ struct search_node {
     const char *name;
     const char *text; /* UTF-8, not folded: search does it */
     struct uid_set set;
+    struct wildcard *pattern; /* of entries */
+    const char *user;         /* private ones of this user count; NULL: none */
+    bool shared;              /* shared ones count */
 };
 
 struct search;
