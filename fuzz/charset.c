@@ -72,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     size--;
     try_decoder((enum decode_encoding)(data[0] % 3), text, size);
+    try_decoder(DECODE_UUENCODE, text, size);
     try_converter(charsets[data[0] / 4 % ARRAY_SIZE(charsets)], text, size);
     try_search(text, size);
     words_decode(text, size, &words);
