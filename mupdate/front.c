@@ -361,7 +361,7 @@ static const char *failure_text(int r)
 }
 
 /* False: in a group, it may still be undone. */
-static bool find(struct front *f, const char *tag, const char *name, bool last)
+static bool find(struct front *f, const char *tag, const char *name, bool last, bool stale)
 {
     struct pool *pool = pool_new(0);
     struct buf out = BUF_INIT;
@@ -372,7 +372,7 @@ static bool find(struct front *f, const char *tag, const char *name, bool last)
     if (r == 0)
         put_entry(&out, tag, &entry, false);
     if (r == 0 || r == ERR_NOTFOUND)
-        mupdate_put_line(&out, tag, "OK", "Search completed", NULL);
+        mupdate_put_line(&out, tag, "OK", stale ? "Search completed, maybe stale" : "Search completed", NULL);
     else if (settled)
         mupdate_put_line(&out, tag, "NO", failure_text(r), NULL);
     put(f, &out);
@@ -381,13 +381,13 @@ static bool find(struct front *f, const char *tag, const char *name, bool last)
     return settled;
 }
 
-/* A member of a group asks the elected one first how far it is. */
+/* In a group the elected member is asked first how far it is, and makes sure that it still is elected. */
 static void do_find(struct front *f, const struct mupdate_line *line)
 {
     const struct door *door = f->door;
-    bool ask = f->server->group != NULL && mupdate_group_follows(f->server->group);
+    bool ask = f->server->group != NULL;
 
-    if (!ask && find(f, line->tag, line->args[0], false))
+    if (!ask && find(f, line->tag, line->args[0], false, false))
         return;
     f->doing = FINDING;
     str_copy(f->tag, sizeof(f->tag), line->tag);
@@ -873,11 +873,11 @@ static bool find_step(struct front *f)
 {
     const struct door *door = f->door;
     bool late = clock_left(f->deadline) == 0;
+    int done = f->ticket != 0 ? door->barrier_done(door->barrier_context, f->ticket) : 1;
 
-    if (f->ticket != 0 && !late && door->barrier_done(door->barrier_context, f->ticket) == 0)
+    if (done == 0 && !late)
         return false;
-    f->ticket = 0;
-    if (!find(f, f->tag, f->name, late))
+    if (!find(f, f->tag, f->name, late, done <= 0))
         return false;
     free(f->name);
     f->name = NULL;

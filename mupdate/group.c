@@ -694,15 +694,6 @@ int mupdate_group_barrier_done(void *context, uint64_t ticket)
     return atomic_load(&g->missed) >= ticket ? ERR_UNAVAILABLE : 0;
 }
 
-bool mupdate_group_follows(void *context)
-{
-    struct mupdate_group *g = context;
-    struct db_group_state state;
-
-    db_group_state(names_env(g->names), &state);
-    return state.role == DB_GROUP_FOLLOWS;
-}
-
 /* ---- for administrators ---- */
 
 void mupdate_group_describe(void *context, const char *tag, struct buf *to)

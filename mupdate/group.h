@@ -53,9 +53,6 @@ bool mupdate_group_leads(void *group);
 uint64_t mupdate_group_barrier_ask(void *group);
 int mupdate_group_barrier_done(void *group, uint64_t ticket);
 
-/* Does somebody else write?  Then what is here may be behind, until a barrier. */
-bool mupdate_group_follows(void *group);
-
 /* The lines of XGROUP, each with the tag. */
 void mupdate_group_describe(void *group, const char *tag, struct buf *to);
 /* Takes a member out.  As db_group_remove(). */

@@ -686,7 +686,7 @@ int names_commit(struct names_txn **txnp)
     int r;
 
     MAGIC_CHECK(txn, TXN_MAGIC);
-    if (sequence == txn->began) { /* only refusals: what they are for must last */
+    if (sequence == txn->began && !names->group) { /* only refusals: what they are for must last */
         bool ahead = sequence > atomic_load(&names->published);
 
         names_abort(txnp);
