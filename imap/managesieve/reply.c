@@ -84,7 +84,7 @@ void managesieve_capabilities(struct managesieve_front *f)
 
     capability(s, "IMPLEMENTATION", "iatlas timsieved " PACKAGE_VERSION);
     capability(s, "VERSION", "1.0");
-    if (!authenticated)
+    if (!authenticated || l->ssf > 0) /* within a layer, so that the client can compare (RFC 5804 2.1) */
         capability(s, "SASL", login_mechanisms(l));
     capability(s, "SIEVE", scripts_extensions(pool));
     capability(s, "NOTIFY", SCRIPTS_NOTIFY_METHODS);
