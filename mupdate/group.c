@@ -496,16 +496,18 @@ static void keep_elected(struct mupdate_group *g, const struct db_group_state *s
 {
     struct names_position before = names_visible(g->names);
     bool may_write = names_may_write(g->names) && names_is_writer(g->names);
+    bool idle = clock_ms() - g->changed_at > IDLE_MS;
     int r = 0;
 
     if (!is_majority(state->up, state->count))
         return;
-    if (!may_write && leads_majority(g))
+    if (!may_write && leads_majority(g)) {
         r = names_is_writer(g->names) ? names_settle(g->names) : names_take_over(g->names);
-    else if (may_write && g->settled != before.sequence && clock_ms() - g->changed_at > IDLE_MS)
+    } else if (may_write && idle && g->settled != before.sequence) {
         r = names_settle(g->names);
-    if (r == 0 && may_write && clock_ms() - g->changed_at > IDLE_MS)
-        g->settled = before.sequence;
+        if (r == 0)
+            g->settled = before.sequence;
+    }
     if (r < 0)
         LOG(LOG_NOTICE, MUPDATE_GROUP_TERM, LOG_ERROR(r));
     if (r == ERR_CORRUPT)
