@@ -1,9 +1,13 @@
 """A replicated group of MUPDATE masters: three members, of which some are killed, paused and cut off."""
 
+import concurrent.futures
 import contextlib
+import itertools
 import json
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 
@@ -53,6 +57,7 @@ class Group:
         self.dir, self.network = str(directory), network
         self.addresses = [network.address() for _ in range(count)]
         self.nodes = [self.make(a) for a in self.addresses]
+        self.paused = []
 
     def make(self, address, addresses=None):
         members = " ".join("%s:%d" % (a, REPLICATION) for a in addresses or self.addresses)
@@ -80,32 +85,74 @@ class Group:
         return [n for n in self.nodes if n is not node]
 
     def settle(self):
-        """Until every member is with the others and one writes."""
-        writer = self.writer()
-        for node in self.others(writer):
-            eventually(lambda: status(node)[1] == "follows")
-        return writer
+        """The one that writes, once all others follow: of all at once, since somebody may be elected meanwhile."""
+
+        def writer():
+            does = [status(n)[1] for n in self.nodes]
+            return does.count("follows") == len(does) - 1 and "writes" in does and self.nodes[does.index("writes")]
+
+        return eventually(writer)
+
+    def pause(self, *nodes):
+        self.paused = [pid for n in nodes for pid in n.processes("mupdate")]
+        for pid in self.paused:
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self):
+        for pid in self.paused:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self.paused = []
+
+    def mend(self):
+        """After a test, whatever it has left."""
+        self.resume()
+        for node in self.nodes:
+            if not node.pids():
+                node.start()
+        return self.settle()
 
     def cleanup(self):
-        errors = []
-        for node in self.nodes:
-            for pid in node.pids():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
-        for node in self.nodes:
-            try:
-                node.cleanup()
-            except Exception as e:  # the others too
-                errors.append(e)
-        if errors:
-            raise errors[0]
+        self.resume()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for done in [pool.submit(node.cleanup) for node in self.nodes]:
+                done.result()
+
+
+@contextlib.contextmanager
+def running_group():
+    directory, network, made = tempfile.mkdtemp(prefix="ia-"), net.Network(), None
+    try:
+        made = Group(directory, network)
+        yield made.start()
+    finally:
+        if made:
+            made.cleanup()
+        network.close()
+        if not os.environ.get("IATLAS_KEEP"):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shared_group():
+    with running_group() as made:
+        yield made
 
 
 @pytest.fixture
-def group(workdir, network):
-    made = Group(workdir, network)
-    yield made.start()
-    made.cleanup()
+def group(shared_group):
+    yield shared_group
+    shared_group.mend()
+
+
+@pytest.fixture
+def own_group():
+    with running_group() as made:
+        yield made
+
+
+def names_of(client, prefix):
+    return [w[2] for w in client.ok("LIST") if w[2].startswith(prefix)]
 
 
 def test_any_member_takes_any_client(group):
@@ -124,7 +171,7 @@ def test_any_member_takes_any_client(group):
     for node in group.nodes:
         with client(node) as c:
             assert c.result("NOOP")[0] == "OK"
-            assert [w[2] for w in c.ok("LIST")] == ["user.a0", "user.a1", "user.a2"]
+            assert names_of(c, "user.a") == ["user.a0", "user.a1", "user.a2"]
     members, does, _ = status(writer)
     assert does == "writes" and sorted(m[0] for m in members.values()) == ["elected", "follows", "follows"]
 
@@ -132,8 +179,8 @@ def test_any_member_takes_any_client(group):
 class Writers:
     """Clients that RESERVE one name after the other, each at a member, and go to the next when it is away."""
 
-    def __init__(self, group, count=3):
-        self.group, self.stop = group, threading.Event()
+    def __init__(self, group, prefix, count=3):
+        self.group, self.prefix, self.stop = group, prefix, threading.Event()
         self.acknowledged, self.times, self.unknown = set(), [], set()
         self.threads = [threading.Thread(target=self._run, args=(i,)) for i in range(count)]
         for t in self.threads:
@@ -145,7 +192,7 @@ class Writers:
             try:
                 with Mupdate(self.group.nodes[at % len(self.group.nodes)].address, timeout=15).login() as c:
                     while not self.stop.is_set():
-                        name = "user.w%d.m%d" % (number, done)
+                        name = "%s%d.m%d" % (self.prefix, number, done)
                         done += 1
                         word, text = c.result('RESERVE "%s" "be%d!p"' % (name, number))
                         if word == "OK":
@@ -177,7 +224,7 @@ class Writers:
 def test_kill_of_the_writer(group):
     """No acknowledged change is lost, others go on, and the member comes back and catches up."""
     writer = group.settle()
-    writers = Writers(group)
+    writers = Writers(group, "user.k")
     writers.more()
     killed = time.monotonic()
     writer.kill()
@@ -198,20 +245,20 @@ def test_two_of_three_lost(group):
     """Without a quorum nothing is changed, and what is there is read; with it everything goes on."""
     writer = group.settle()
     with client(writer) as c:
-        assert c.result('RESERVE "user.a" "be1!p"')[0] == "OK"
+        assert c.result('RESERVE "user.t1" "be1!p"')[0] == "OK"
     lost = group.others(writer)
     for node in lost:
         node.kill()
     eventually(lambda: status(writer)[1] == "no quorum")
     with client(writer) as c:
-        word, text = c.result('RESERVE "user.b" "be1!p"')
+        word, text = c.result('RESERVE "user.t2" "be1!p"')
         assert word == "NO" and text.startswith("no quorum: ")
-        assert c.find("user.a") == ("RESERVE", "be1!p")
-        assert [w[2] for w in c.ok("LIST")] == ["user.a"]
+        assert c.find("user.t1") == ("RESERVE", "be1!p")
+        assert names_of(c, "user.t") == ["user.t1"]
     lost[0].start()
     eventually(lambda: any(status(n)[1] == "writes" for n in (writer, lost[0])))
     with client(writer) as c:
-        assert c.result('RESERVE "user.b" "be1!p"')[0] == "OK"
+        assert c.result('RESERVE "user.t2" "be1!p"')[0] == "OK"
 
 
 @pytest.mark.parametrize("which", ["the writer", "another"])
@@ -219,15 +266,12 @@ def test_pause_of_one(group, which):
     writer = group.settle()
     paused = writer if which == "the writer" else group.others(writer)[0]
     others = group.others(paused)
-    writers = Writers(group)
+    writers = Writers(group, "user.p-%s" % which[-1])
     writers.more()
-    pids = paused.processes("mupdate")
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    group.pause(paused)
     group.writer(others)
     writers.more()
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+    group.resume()
     eventually(lambda: status(paused)[1] == "follows")
     writers.more()
     writers.finish()
@@ -235,34 +279,46 @@ def test_pause_of_one(group, which):
         assert not writers.missing(node)
 
 
+def say(node, command):
+    """Over a connection of its own, in a thread: the future last line."""
+
+    def run():
+        with client(node) as c:
+            return c.result(command)
+
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    answer = pool.submit(run)
+    pool.shutdown(wait=False)
+    return answer
+
+
 def test_pause_of_two(group):
     """A connection stands, and nobody answers: the change's outcome is unknown, and nobody is shown it before it is settled."""
     writer = group.settle()
     with client(writer) as c:
-        assert c.result('RESERVE "user.a" "be1!p"')[0] == "OK"
+        assert c.result('RESERVE "user.q1" "be1!p"')[0] == "OK"
         eventually(lambda: is_quiet(writer))
-        pids = [pid for n in group.others(writer) for pid in n.processes("mupdate")]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            assert c.result('RESERVE "user.b" "be1!p"') == ("NO", "no quorum: outcome unknown")
-            assert c.result('RESERVE "user.c" "be1!p"')[1].startswith("no quorum: ")
-            assert c.find("user.a") == ("RESERVE", "be1!p")
-            assert c.result('FIND "user.b"') == ("NO", "no quorum: outcome unknown")
-            assert c.command("LIST")[-1][1:] == ("NO", "no quorum: outcome unknown")
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
-        group.settle()
-    with client(group.writer()) as c:
-        assert c.result('RESERVE "user.d" "be1!p"')[0] == "OK"
-        names = [w[2] for w in c.ok("LIST")]
-        assert names in (["user.a", "user.d"], ["user.a", "user.b", "user.d"])
-        assert (c.find("user.b") is not None) == ("user.b" in names)
+        group.pause(*group.others(writer))
+        assert c.result('RESERVE "user.q2" "be1!p"') == ("NO", "no quorum: outcome unknown")
+        waiting = [say(writer, command) for command in ('FIND "user.q2"', "LIST")]
+        change = say(writer, 'RESERVE "user.q3" "be1!p"')
+        assert c.find("user.q1") == ("RESERVE", "be1!p")
+        for answer in waiting:
+            assert answer.result(30) == ("NO", "no quorum: outcome unknown")
+        assert change.result(30)[1].startswith("no quorum: ")
+        group.resume()
+    # Those who come back may elect another one: until then nothing is refused for good.
+    later = ("user.r%d" % i for i in itertools.count())
+    eventually(lambda: say(writer, 'RESERVE "%s" "be1!p"' % next(later)).result(30)[0] == "OK")
+    with client(group.settle()) as c:
+        names = names_of(c, "user.q")
+        assert names in (["user.q1"], ["user.q1", "user.q2"])
+        assert (c.find("user.q2") is not None) == ("user.q2" in names)
 
 
-def test_a_member_is_added_and_one_removed(group):
+def test_a_member_is_added_and_one_removed(own_group):
     """A fourth joins with an empty database and has everything; one that is taken out takes part no more."""
+    group = own_group
     writer = group.settle()
     with client(writer) as c:
         assert c.result('ACTIVATE "user.a" "be1!p" "anyone\tlrs\t"')[0] == "OK"
@@ -292,7 +348,7 @@ def test_a_member_is_added_and_one_removed(group):
 
 def test_slave_of_several(group, workdir):
     """A slave takes the next member when its own is gone, goes on from where it was, and a position is good at any of them."""
-    writer = group.settle()
+    group.settle()
     conf = {
         "mupdate_server": " ".join(group.addresses),
         "mupdate_port": net.MUPDATE,
@@ -305,10 +361,8 @@ def test_slave_of_several(group, workdir):
     slave = Node(os.path.join(str(workdir), "fe"), group.network.address(), conf, start={})
     slave.services["mupdate"] = 'cmd="mupdate" listen="%s:%d" prefork=1' % (slave.address, net.MUPDATE)
     slave.add_user("cyrus", "murder")
-    group.nodes.append(slave)
-    slave.start()
-    group.nodes.remove(slave)
     try:
+        slave.start()
         eventually(lambda: "mupdate.slave-synced" in slave.log())
         with client(slave) as c:
             for node in list(group.nodes[:2]):
@@ -320,7 +374,6 @@ def test_slave_of_several(group, workdir):
                     group.writer(group.nodes[1:])
                     eventually(lambda: "mupdate.slave-resumed" in slave.log())
         assert slave.log().count("mupdate.slave-synced") == 1
-        assert writer is not None
     finally:
         slave.cleanup()
 
