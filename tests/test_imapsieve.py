@@ -1,5 +1,6 @@
 """Scripts that run for what IMAP does to messages (RFC 6785): on one server, and over the servers of a murder."""
 
+import os
 import re
 
 import pytest
@@ -114,8 +115,56 @@ def test_events(place):
         assert subjects(d, "box") == ["one", "two", "two"]
 
 
+def test_flags_of_new_messages(place):
+    """What a script changes of a new message's flags is an event (RFC 6785 2.2.3): one, and not for what nothing keeps."""
+    u = make_user(place, "box", "log", "other")
+    script = """
+        require ["imapsieve", "environment", "variables", "editheader", "fileinto", "imap4flags", "copy"];
+        if environment :matches "imap.cause" "*" { set "t" "${1}"; }
+        if environment :matches "imap.changedflags" "*" { set "t" "${t} [${1}]"; }
+        if string :is "${t}" "FLAG [kw \\\\Flagged]" { addflag "again"; }
+        elsif header "subject" "gone" { discard; }
+        elsif environment "imap.cause" ["APPEND", "COPY"] { addflag "kw"; removeflag "\\\\Flagged"; }
+        deleteheader "subject";
+        addheader "Subject" "${t}";
+        fileinto :copy "log";
+    """
+    scripts.put(place, u, script, name="tell", active=False)
+    with imap(place, u) as c, imap(place, u) as d:
+        c.ok('SETMETADATA box (%s "tell")' % ENTRY)
+        append(c, "box", message("gone"))
+        append(c, "box", message("one"), r"(\Flagged) ")
+        for i in range(300):
+            append(c, "other", message("many"))
+        c.select("other")
+        c.ok("COPY 1:* box")
+        wanted = ["APPEND []"] * 2 + [r"FLAG [kw \Flagged]"] + ["COPY []"] * 300 + ["FLAG [kw]"] * 300
+        wait_for(lambda: len(subjects(d, "log")) >= len(wanted))
+        c.ok("SETMETADATA box (%s NIL)" % ENTRY)
+        assert sorted(subjects(d, "log")) == sorted(wanted)
+        assert flags(d, "box") == {"gone": {r"\Deleted"}, "one": {"kw", "again"}, "many": {"kw"}}
+
+
+def test_broken_file(place):
+    """A message whose file has become too short has no script, and does no harm."""
+    u = make_user(place, "box")
+    scripts.put(place, u, 'require ["imap4flags"]; addflag "ran";', name="mark", active=False)
+    with imap(place, u) as c:
+        mark = b"only here " + u.encode()
+        append(c, "box", message("broken", body=mark.decode() + "\r\n" + "x" * 100 + "\r\n" * 4000))
+        files = [os.path.join(d, f) for d, _, fs in os.walk(place.path("spool")) for f in fs]
+        (file,) = [f for f in files if mark in open(f, "rb").read() and os.path.getsize(f) > 8000]
+        os.truncate(file, 50)
+        append(c, "box", message("whole"))
+        c.ok('SETMETADATA box (%s "mark")' % ENTRY)
+        c.select("box")
+        c.ok(r"STORE 1:* +FLAGS (\Answered)")
+        wait_for(lambda: b"ran" in c.command("FETCH 2 FLAGS").untagged[-1])
+        assert b"ran" not in c.command("FETCH 1 FLAGS").untagged[-1]
+
+
 def test_actions(place):
-    """What is not kept is marked; flags are set, and are no event again."""
+    """What is not kept is marked; flags are set."""
     u = make_user(place, "box", "filed")
     script = """
         require ["imapsieve", "fileinto", "imap4flags", "environment", "copy", "enotify"];

@@ -41,7 +41,7 @@ def test_capabilities(site, user):
         assert before["IMPLEMENTATION"].startswith("iatlas") and before["VERSION"] == "1.0"
         assert "PLAIN" not in before["SASL"].split() and "STARTTLS" in before and "OWNER" not in before
         assert {"fileinto", "vacation", "include"} <= set(before["SIEVE"].split())
-        assert before["EXTLISTS"] == "tag" and {"extlists", "mboxmetadata", "servermetadata"} <= set(before["SIEVE"].split())
+        assert before["EXTLISTS"] == "tag urn:ietf:params:sieve:addrbook" and {"extlists", "mboxmetadata", "servermetadata"} <= set(before["SIEVE"].split())
         assert not {"spamtest", "virustest"} & set(before["SIEVE"].split())
         assert before["NOTIFY"] == "mailto" and int(before["MAXREDIRECTS"]) > 0
         assert c.capabilities() == before

@@ -443,8 +443,11 @@ def test_lists(place):
         require ["extlists", "fileinto", "envelope", "variables"];
         if not valid_ext_list [":addrbook:default", "tag:example.org,2026:staff"] { discard; stop; }
         if valid_ext_list ":addrbook:missing" { discard; stop; }
+        if not valid_ext_list ["URN:ietf:params:sieve:addrbook:default", ":addrbook:DEFAULT"] { discard; stop; }
         if header :list "subject" "tag:example.org,2026:staff" { fileinto "known"; }
-        elsif address :list "from" ":addrbook:default" { fileinto "friends"; }
+        elsif address :list "from" "urn:ietf:params:sieve:addrbook:Default" {
+            if string "${0}" "ann@example.org" { fileinto "friends"; }
+        }
         elsif envelope :list "from" [":addrbook:default", "tag:example.org,2026:staff"] { fileinto "staff"; }
         """,
     )

@@ -112,9 +112,9 @@ struct local_flags *local_flags_note(struct local_leg *l, const struct seqset *s
     return f;
 }
 
-/* The names of the flags that differ, in the pool; "": none. */
+/* The names of the flags that differ, in the pool, or what they were of the message before; "": none. */
 static const char *difference(struct pool *pool, struct mailbox *mailbox, const struct before *before,
-                              const struct mailbox_record *after)
+                              const struct mailbox_record *after, const char *last)
 {
     struct mailbox_record changed = *after;
     struct buf words = BUF_INIT;
@@ -124,7 +124,7 @@ static const char *difference(struct pool *pool, struct mailbox *mailbox, const 
     for (size_t i = 0; i < USER_FLAGS_BYTES; i++)
         changed.user[i] ^= before->user[i];
     local_put_flags(mailbox, &changed, false, &words);
-    kept = pool_strdup(pool, buf_cstr(&words));
+    kept = strcmp(buf_cstr(&words), last) == 0 ? last : pool_strdup(pool, buf_cstr(&words));
     buf_free(&words);
     return kept;
 }
@@ -147,7 +147,8 @@ void local_flags_tell(struct local_leg *l, struct local_flags **flags)
         messages[n].uid = f->messages[i].uid;
         if (view_read_uid(l->view, messages[n].uid, &now) < 0)
             continue;
-        messages[n].flags = difference(pool, mailbox, &f->messages[i], &now.record);
+        messages[n].flags =
+            difference(pool, mailbox, &f->messages[i], &now.record, n > 0 ? messages[n - 1].flags : "");
         n += *messages[n].flags != '\0';
     }
     submit_flags(l, messages, n);

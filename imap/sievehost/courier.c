@@ -26,6 +26,8 @@ struct courier {
     unsigned queued;
     struct held *held;
     unsigned threads, idle;
+    pthread_t last; /* of the threads that have ended, which has joined the one before it */
+    bool have_last;
     bool stopping;
 };
 
@@ -94,11 +96,16 @@ static void release(struct courier *c, struct held *h)
 
 void courier_place_add(struct courier_task *task, const char *name, unsigned max)
 {
+    courier_place_share(task, name, max, 0);
+}
+
+void courier_place_share(struct courier_task *task, const char *name, unsigned max, unsigned waiting)
+{
     for (unsigned i = 0; i < task->place_count; i++)
         if (strcmp(task->places[i].name, name) == 0)
             return;
     if (task->place_count < COURIER_PLACES_MAX)
-        task->places[task->place_count++] = (struct courier_place){name, max};
+        task->places[task->place_count++] = (struct courier_place){name, max, waiting};
 }
 
 /* ---- threads ---- */
@@ -157,13 +164,21 @@ static void *work(void *context)
 {
     struct courier *c = context;
     struct courier_task *task;
+    pthread_t before;
+    bool have_before;
 
     pthread_mutex_lock(&c->mutex);
     while ((task = wait_for_work(c)) != NULL)
         run(c, task);
     c->threads--;
+    before = c->last;
+    have_before = c->have_last;
+    c->last = pthread_self();
+    c->have_last = true;
     pthread_cond_broadcast(&c->ended);
     pthread_mutex_unlock(&c->mutex);
+    if (have_before)
+        pthread_join(before, NULL);
     return NULL;
 }
 
@@ -177,7 +192,6 @@ static void add_thread(struct courier *c)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, STACK);
     if (pthread_create(&thread, &attr, work, c) == 0)
         c->threads++;
@@ -195,10 +209,34 @@ static unsigned count_ready(struct courier *c)
     return n;
 }
 
+/* With the mutex held: how many in the queue have to do with a place. */
+static unsigned count_waiting(struct courier *c, const char *name)
+{
+    unsigned n = 0;
+
+    for (const struct courier_task *t = c->first; t != NULL; t = t->next)
+        for (unsigned i = 0; i < t->place_count; i++)
+            n += strcmp(t->places[i].name, name) == 0;
+    return n;
+}
+
+static bool has_room(struct courier *c, const struct courier_task *task)
+{
+    if (c->queued >= COURIER_QUEUE_MAX)
+        return false;
+    for (unsigned i = 0; i < task->place_count; i++) {
+        const struct courier_place *p = &task->places[i];
+
+        if (p->waiting > 0 && count_waiting(c, p->name) >= p->waiting)
+            return false;
+    }
+    return true;
+}
+
 int courier_submit(struct courier *c, struct courier_task *task)
 {
     pthread_mutex_lock(&c->mutex);
-    if (c->queued >= COURIER_QUEUE_MAX) {
+    if (!has_room(c, task)) {
         pthread_mutex_unlock(&c->mutex);
         return ERR_BUSY;
     }
@@ -229,6 +267,8 @@ void courier_free(struct courier **courier)
     while (c->threads > 0)
         pthread_cond_wait(&c->ended, &c->mutex);
     pthread_mutex_unlock(&c->mutex);
+    if (c->have_last) /* what libraries keep for a thread is gone before the process ends */
+        pthread_join(c->last, NULL);
     pthread_cond_destroy(&c->work);
     pthread_cond_destroy(&c->ended);
     pthread_mutex_destroy(&c->mutex);

@@ -18,7 +18,8 @@ enum {
 
 struct courier_place {
     const char *name;
-    unsigned max; /* tasks there that run at once, at least 1 */
+    unsigned max;     /* tasks there that run at once, at least 1 */
+    unsigned waiting; /* that are in the queue for it; 0: as many as the queue takes */
 };
 
 struct courier_task {
@@ -31,12 +32,14 @@ struct courier_task {
 struct courier *courier_new(void);
 
 /* Has run() called, once, by one of the threads; the task is the caller's, who must not touch it before.  Where the system
- * has no thread to give, run() is called here.  0; ERR_BUSY: the queue is full, and it will not be run.  A task may submit
- * itself again. */
+ * has no thread to give, run() is called here.  0; ERR_BUSY: the queue is full, or one of the task's places has as many in it
+ * as may wait there; it will not be run.  A task may submit itself again. */
 int courier_submit(struct courier *courier, struct courier_task *task);
 
 /* Adds a place, if it is not there already and there is room. */
 void courier_place_add(struct courier_task *task, const char *name, unsigned max);
+/* Likewise, of which no more than `waiting` tasks are let into the queue: one user's work leaves room to others'. */
+void courier_place_share(struct courier_task *task, const char *name, unsigned max, unsigned waiting);
 
 /* Waits until everything that was submitted is done, ends the threads.  *courier may be NULL. */
 void courier_free(struct courier **courier);

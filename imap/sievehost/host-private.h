@@ -3,6 +3,7 @@
 #define IMAP_SIEVEHOST_HOST_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "imap/mboxop/mboxop.h"
 #include "imap/sievehost/courier.h"
@@ -20,6 +21,7 @@ struct sievehost {
     const struct name_config *names;
     struct memory *memory;
     struct courier *courier;
+    atomic_size_t event_messages; /* of IMAP's events that wait or run */
 };
 
 #define SIEVE_JOB_MAGIC 0x53694a6fu

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "imap/sievehost/compiled.h"
 #include "imap/sievehost/host-private.h"
@@ -31,9 +32,16 @@ struct task {
     struct imapsieve_event event;
 };
 
+/* New messages whose flags scripts have changed, for an event of their own. */
+struct changes {
+    struct imapsieve_message *messages; /* room for all of the event's */
+    size_t count;
+};
+
 /* A mailbox whose script runs. */
 struct scene {
     const struct task *task;
+    struct changes *changes;
     struct mboxlist_record record;
     const char *script, *owner; /* the script's name; as whom it acts */
     bool global;
@@ -242,6 +250,54 @@ static const char *join(struct pool *pool, const char *const *words)
     return kept;
 }
 
+/* The flags that one of two has and the other has not, as words in the pool. */
+static const char *changed_words(struct pool *pool, const char *before, const char *after, bool but_deleted)
+{
+    struct str_list old = str_split(pool, before, " "), new = str_split(pool, after, " ");
+    const char **words = pool_alloc(pool, (old.count + new.count + 1) * sizeof(*words));
+    size_t n = 0;
+
+    for (size_t i = 0; i < new.count; i++)
+        if (!has_word(&old, new.items[i]) && !(but_deleted && str_ieq(new.items[i], "\\Deleted")))
+            words[n++] = new.items[i];
+    for (size_t i = 0; i < old.count; i++)
+        if (!has_word(&new, old.items[i]))
+            words[n++] = old.items[i];
+    return join(pool, words);
+}
+
+/* What a script has changed of a new message's flags is a change of flags, which its scripts may want to see; what they
+ * change then is none, or it would go on for ever (RFC 6785 2.2.3). */
+static void note_changes(const struct scene *scene, struct sieve_recipient *r, uint32_t uid, bool but_deleted)
+{
+    struct changes *all = scene->changes;
+    struct imapsieve_message *next = all->messages + all->count;
+    const char *words, *last = all->count > 0 ? next[-1].flags : "";
+    struct view_message m;
+    struct mailbox *mailbox;
+
+    if (strcmp(scene->task->event.cause, "FLAG") == 0 || view_mailbox(scene->view, &mailbox) < 0 ||
+        view_read_uid(scene->view, uid, &m) < 0)
+        return;
+    words = changed_words(r->pool, r->job->event->flags, words_of(r->pool, mailbox, &m.record), but_deleted);
+    if (*words == '\0')
+        return;
+    next->uid = uid;
+    next->flags = strcmp(words, last) == 0 ? last : pool_strdup(scene->task->pool, words);
+    all->count++;
+}
+
+static void tell_changes(const struct scene *scene)
+{
+    struct imapsieve_event event = scene->task->event;
+
+    event.cause = "FLAG";
+    event.messages = scene->changes->messages;
+    event.count = scene->changes->count;
+    if (event.count > 0)
+        imapsieve_submit(scene->task->host, &event);
+}
+
 /* Files, and gives the message its flags: \\Deleted when nothing keeps it (RFC 6785 2.2.4). */
 static void finish(const struct scene *scene, struct sieve_recipient *r, uint32_t uid)
 {
@@ -261,23 +317,27 @@ static void finish(const struct scene *scene, struct sieve_recipient *r, uint32_
     if (error < 0)
         LOG(LOG_WARNING, SIEVE_TROUBLE, LOG_STR(USER, r->userid), LOG_STR(NAME, "flags"),
             LOG_STR(VALUE, scene->record.name), LOG_STR(MSGID, ""), LOG_ERROR(error), LOG_STR(TEXT, ""));
+    else
+        note_changes(scene, r, uid, !kept && !failed);
     sieve_recipient_settle(r);
 }
 
 /* ---- a message ---- */
 
+/* A file that is shorter than it should be must not be touched behind its end. */
 static int map_message(const struct scene *scene, const struct view_message *m, const char **data_r)
 {
     struct mailbox *mailbox;
     struct message *message = NULL;
     void *data = MAP_FAILED;
+    struct stat st;
     int fd, r = view_mailbox(scene->view, &mailbox);
 
     if (r < 0)
         return r;
     message_open(mailbox, m->number, &m->record, &message);
     fd = message_fd(message);
-    if (fd >= 0)
+    if (fd >= 0 && fstat(fd, &st) == 0 && (uint64_t)st.st_size >= m->record.size)
         data = mmap(NULL, m->record.size, PROT_READ, MAP_PRIVATE, fd, 0);
     message_close(&message);
     *data_r = data;
@@ -398,7 +458,9 @@ static void run_messages(const struct scene *scene)
 
 static void run_event(const struct task *task)
 {
-    struct scene scene = {.task = task};
+    struct changes changes = {.messages =
+                                  pool_alloc(task->pool, task->event.count * sizeof(*changes.messages))};
+    struct scene scene = {.task = task, .changes = &changes};
     struct buf owner = BUF_INIT;
 
     if (mboxlist_lookup_id(task->host->list, task->event.id, task->pool, &scene.record) < 0 ||
@@ -415,6 +477,7 @@ static void run_event(const struct task *task)
     if (scene.script != NULL && open_view(&scene) == 0)
         run_messages(&scene);
     view_close(&scene.view);
+    tell_changes(&scene);
 }
 
 static void run_task(struct courier_task *courier_task)
@@ -425,6 +488,7 @@ static void run_task(struct courier_task *courier_task)
     log_set_session(task->event.session);
     run_event(task);
     log_set_session(NULL);
+    atomic_fetch_sub(&task->host->event_messages, task->event.count);
     pool_free(&pool);
 }
 
@@ -457,18 +521,27 @@ static struct task *task_new(struct sievehost *host, const struct imapsieve_even
 }
 
 /* Others' events are to find threads, too. */
-enum { OF_MAILBOX = 1, OF_USER = 4, OF_ALL = 32 };
+enum { OF_MAILBOX = 1, OF_USER = 4, OF_ALL = 32, OF_USER_WAITING = COURIER_QUEUE_MAX / 4 };
 
 void imapsieve_submit(struct sievehost *host, const struct imapsieve_event *event)
 {
-    struct task *task = task_new(host, event);
-    struct pool *pool = task->pool; /* the task lives in it */
+    struct task *task;
+    struct pool *pool;
 
+    if (atomic_fetch_add(&host->event_messages, event->count) + event->count > IMAPSIEVE_MESSAGES_MAX) {
+        atomic_fetch_sub(&host->event_messages, event->count);
+        log_lost(event, event->count);
+        return;
+    }
+    task = task_new(host, event);
+    pool = task->pool; /* the task lives in it */
     courier_place_add(&task->task, pool_printf(pool, "events of %s", task->event.id), OF_MAILBOX);
-    courier_place_add(&task->task, pool_printf(pool, "events by %s", task->event.userid), OF_USER);
+    courier_place_share(&task->task, pool_printf(pool, "events by %s", task->event.userid), OF_USER,
+                        OF_USER_WAITING);
     courier_place_add(&task->task, "events", OF_ALL);
     if (courier_submit(host->courier, &task->task) == 0)
         return;
+    atomic_fetch_sub(&host->event_messages, event->count);
     log_lost(event, event->count);
     pool_free(&pool);
 }

@@ -4,7 +4,10 @@
  * and acts as he; a shared mailbox's is a global one and acts as who has caused the event; the server's is a global one.
  *
  * The command does not wait for it: threads of the process (courier.h) run scripts soon after, those of a mailbox one after
- * the other.  When too much waits already, the log tells that an event has had no script.  What a script does is no event. */
+ * the other.  When too much waits already, the log tells that an event has had no script.
+ *
+ * What a script does is no event, but for flags that it gives to a new message: these are a change of flags, for which the
+ * script runs once more (RFC 6785 2.2.3). */
 #ifndef IMAP_SIEVEHOST_IMAPSIEVE_H
 #define IMAP_SIEVEHOST_IMAPSIEVE_H
 
@@ -19,7 +22,8 @@
 struct sievehost;
 
 enum {
-    IMAPSIEVE_EVENT_MS = 120 * 1000 /* for all messages of an event; of those beyond only the log tells */
+    IMAPSIEVE_EVENT_MS = 120 * 1000, /* for all messages of an event; of those beyond only the log tells */
+    IMAPSIEVE_MESSAGES_MAX = 1000000 /* of all events of the process that wait; likewise */
 };
 
 struct imapsieve_message {

@@ -55,7 +55,7 @@ bool language_allows(const char *extension)
 
 const char *scripts_list_schemes(void)
 {
-    return language_allows("extlists") ? "tag" : NULL;
+    return language_allows("extlists") ? "tag urn:ietf:params:sieve:addrbook" : NULL;
 }
 
 const char *scripts_extensions(struct pool *pool)

@@ -1,5 +1,5 @@
-/* lists.c: lists that stand outside of scripts (RFC 6134), as files (doc/formats/sieve-scripts.md): `:addrbook:NAME` is the
- * owner's own, a tag: URI the server's. */
+/* lists.c: lists that stand outside of scripts (RFC 6134), as files (doc/formats/sieve-scripts.md): `:addrbook:NAME`, which is
+ * short for `urn:ietf:params:sieve:addrbook:NAME`, is the owner's own, a tag: URI the server's. */
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -21,20 +21,27 @@ enum {
     FILE_HERE = 64 * 1024, /* larger ones are not read by a worker */
 };
 
-#define ADDRBOOK ":addrbook:"
+#define URN          "urn:ietf:params:sieve"
+#define ADDRBOOK     ":addrbook:"
+#define DEFAULT_LIST "default"
 
 /* The file of a list; ERR_NOTFOUND: no list can be called so. */
 static int file_of(const struct sieve_recipient *r, const char *name, struct buf *path)
 {
     const struct name_config *names = r->job->host->names;
-    bool own = str_has_prefix(name, ADDRBOOK);
+    bool own;
     int result;
 
-    if (strlen(name) > NAME_MAX_BYTES || (!own && !str_ieq_n(name, "tag:", 4)))
+    if (str_has_iprefix(name, URN ADDRBOOK))
+        name += strlen(URN);
+    own = str_has_iprefix(name, ADDRBOOK);
+    if (strlen(name) > NAME_MAX_BYTES || (!own && !str_has_iprefix(name, "tag:")))
         return ERR_NOTFOUND;
     name += own ? strlen(ADDRBOOK) : 0;
     if (*name == '\0')
         return ERR_NOTFOUND;
+    if (own && str_ieq(name, DEFAULT_LIST))
+        name = DEFAULT_LIST;
     result = (own ? scriptdir_user : scriptdir_global)(names, r->userid, path);
     if (result < 0)
         return result == ERR_BADNAME ? ERR_NOTFOUND : result;

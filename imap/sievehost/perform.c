@@ -569,7 +569,7 @@ bool recipient_has_to_wait(struct sieve_recipient *r)
 
 /* How many actions of all messages may wait at one place: a server or a domain that hangs shall leave threads to the
  * others, and a user who sends on all his mail to the other users. */
-enum { AT_MAIL = 48, AT_DOMAIN = 16, AT_SERVER = 16, OF_USER = 8 };
+enum { AT_MAIL = 48, AT_DOMAIN = 16, AT_SERVER = 16, OF_USER = 8, OF_USER_WAITING = COURIER_QUEUE_MAX / 4 };
 
 static void add_place(struct sieve_recipient *r, const struct sieve_action *action)
 {
@@ -599,7 +599,8 @@ void recipient_add_places(struct sieve_recipient *r)
         waits = true;
     }
     if (waits)
-        courier_place_add(&r->job->task, pool_printf(r->pool, "user %s", r->userid), OF_USER);
+        courier_place_share(&r->job->task, pool_printf(r->pool, "user %s", r->userid), OF_USER,
+                            OF_USER_WAITING);
 }
 
 static const char *object_of(const struct sieve_recipient *r, const struct sieve_action *action)

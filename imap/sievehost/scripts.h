@@ -70,7 +70,7 @@ int scripts_rename(struct scripts *scripts, const char *from, const char *to);
  * ManageSieve's SIEVE capability; in the pool. */
 const char *scripts_extensions(struct pool *pool);
 
-/* The URI schemes that names of lists may have (RFC 6134), for ManageSieve's EXTLISTS capability; NULL: scripts may use none. */
+/* How names of lists may begin (RFC 6134): schemes and namespaces of URIs, for ManageSieve's EXTLISTS capability; NULL: scripts may use none. */
 const char *scripts_list_schemes(void);
 
 /* What notify may be told to use: ManageSieve's NOTIFY capability. */

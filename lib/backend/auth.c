@@ -63,6 +63,13 @@ static void credentials(const struct backend *b, struct sasl_client_config *c)
     c->username = k->authzid;
 }
 
+/* The password for a mail server, which may be anybody's, goes over the network by TLS alone. */
+static bool may_be_heard(const struct backend *b, const char *peer)
+{
+    return b->config.protocol == BACKEND_SMTP && !b->tls && b->host[0] != '/' && peer != NULL &&
+           !str_has_prefix(peer, "127.") && strcmp(peer, "::1") != 0;
+}
+
 static int make_client(struct backend *b)
 {
     struct endpoint local, peer;
@@ -75,6 +82,7 @@ static int make_client(struct backend *b)
     c.local_port = local.number;
     c.peer_port = peer.number;
     c.tls_bits = (unsigned)stream_tls_bits(b->stream);
+    c.no_plaintext = may_be_heard(b, peer.host);
     credentials(b, &c);
     if (c.username != NULL && c.authname != NULL && strcmp(c.username, c.authname) == 0)
         c.username = NULL;
@@ -109,7 +117,8 @@ int backend_auth_begin(struct backend *b)
     b->sasl_status = r;
     b->has_initial = false;
     if (r == ERR_UNSUPPORTED) {
-        backend_fail(b, r, "no SASL mechanism in common (it offers \"%s\")", buf_cstr(&mechs));
+        backend_fail(b, r, "no SASL mechanism in common%s (it offers \"%s\")",
+                     b->config.protocol == BACKEND_SMTP && !b->tls ? " without TLS" : "", buf_cstr(&mechs));
     } else if (r < 0) {
         backend_fail(b, r, "%s", sasl_cli_error(b->sasl));
     } else if (out != NULL && !b->ops->initial_response(b)) {

@@ -191,7 +191,8 @@ static int open_conn(struct sasl_client *c)
     if (sasl_client_new(k->service, k->server, sasl_address(local, k->local, k->local_port),
                         sasl_address(peer, k->peer, k->peer_port), c->callbacks, 0, &c->conn) != SASL_OK)
         return ERR_CONFIG;
-    r = sasl_set_properties(c->conn, k->tls, k->tls_bits, SASL_SEC_NOANONYMOUS);
+    r = sasl_set_properties(c->conn, k->tls, k->tls_bits,
+                            SASL_SEC_NOANONYMOUS | (k->no_plaintext ? SASL_SEC_NOPLAINTEXT : 0));
     if (r == 0 && k->external &&
         sasl_setprop(c->conn, SASL_AUTH_EXTERNAL, k->authname != NULL ? k->authname : "") != SASL_OK)
         r = ERR_CONFIG;

@@ -24,6 +24,7 @@ struct sasl_client_config {
     const char *realm;    /* or NULL */
     const char *password; /* or NULL: mechanisms that need none */
     bool external;        /* we showed a certificate: EXTERNAL is possible */
+    bool no_plaintext;    /* no mechanism that shows the password to who listens */
 };
 
 /* Strings are copied; the password is wiped when freed.  0, or ERR_CONFIG. */

@@ -433,6 +433,8 @@ static int match_in_list(struct match *m, const struct sieve_string *value, cons
     const struct sieve_host *host = m->run->host;
     int r = host->in_list != NULL ? host->in_list(host->context, list->data, value) : 0;
 
+    if (r > 0)
+        run_set_matches(m->run, value, 1); /* ${0} */
     return r < 0 ? run_error(m->run, m->node, r, "the list \"%s\" cannot be read", list->data) : r;
 }
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cunit/unit.h"
 #include "lib/base/error.h"
@@ -143,6 +144,72 @@ static void test_full(void)
         free(tasks[i]);
 }
 
+static pthread_key_t key;
+static unsigned clean_ends;
+
+static void clean(void *value)
+{
+    (void)value;
+    usleep(20 * 1000);
+    pthread_mutex_lock(&mutex);
+    clean_ends++;
+    pthread_mutex_unlock(&mutex);
+}
+
+static void run_keyed(struct courier_task *task)
+{
+    pthread_setspecific(key, task);
+    run_slow(task);
+}
+
+/* What a thread has of its own is gone when the courier is. */
+static void test_ends(void)
+{
+    struct courier *c = courier_new();
+    struct task *tasks[8];
+
+    memset(&seen, 0, sizeof(seen));
+    clean_ends = 0;
+    CU_ASSERT_EQUAL_FATAL(pthread_key_create(&key, clean), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(tasks); i++) {
+        tasks[i] = make(run_keyed, NULL, 0);
+        CU_ASSERT_EQUAL(courier_submit(c, &tasks[i]->base), 0);
+    }
+    wait_until(&seen.running, ARRAY_SIZE(tasks));
+    set_open();
+    courier_free(&c);
+    CU_ASSERT_EQUAL(clean_ends, ARRAY_SIZE(tasks));
+    pthread_key_delete(key);
+    for (size_t i = 0; i < ARRAY_SIZE(tasks); i++)
+        free(tasks[i]);
+}
+
+/* A place has its share of the queue, and no more. */
+static void test_share(void)
+{
+    enum { SHARE = 5 };
+    struct courier *c = courier_new();
+    struct task *tasks[SHARE + 3], *other = make(run_slow, "other", 1);
+    size_t n = ARRAY_SIZE(tasks);
+
+    memset(&seen, 0, sizeof(seen));
+    for (size_t i = 0; i < n; i++) {
+        tasks[i] = make(run_slow, NULL, 0);
+        courier_place_share(&tasks[i]->base, "slow", 1, SHARE);
+    }
+    CU_ASSERT_EQUAL(courier_submit(c, &tasks[0]->base), 0);
+    wait_until(&seen.running, 1);
+    for (size_t i = 1; i < n; i++)
+        CU_ASSERT_EQUAL(courier_submit(c, &tasks[i]->base), i <= SHARE ? 0 : ERR_BUSY);
+    CU_ASSERT_EQUAL(courier_submit(c, &other->base), 0);
+    set_open();
+    courier_free(&c);
+    CU_ASSERT_EQUAL(seen.done, SHARE + 2);
+    for (size_t i = 0; i < n; i++)
+        free(tasks[i]);
+    free(other);
+}
+
 static void test_place_list(void)
 {
     static char names[COURIER_PLACES_MAX + 5][8];
@@ -160,6 +227,8 @@ static void test_place_list(void)
 static const struct unit_case cases[] = {{"places", test_places},
                                          {"order", test_order},
                                          {"a full queue", test_full},
+                                         {"a place's share", test_share},
+                                         {"how threads end", test_ends},
                                          {"a task's places", test_place_list},
                                          {NULL, NULL}};
 extern const struct unit_suite sievehost_courier_suite;

@@ -127,6 +127,27 @@ static int exchange(struct sasl_server *server, struct sasl_client *client, cons
     return s;
 }
 
+/* Where others may listen a password is not shown. */
+static void test_no_plaintext(void)
+{
+    static const struct {
+        const char *offered, *mech;
+    } rows[] = {{"PLAIN", NULL}, {"LOGIN PLAIN", NULL}, {"PLAIN CRAM-MD5 LOGIN", "CRAM-MD5"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct sasl_client *client = new_client(
+            &(struct sasl_client_config){.authname = "fred", .password = "secret", .no_plaintext = true});
+        const char *mech, *out;
+        size_t n;
+        int r = sasl_cli_start(client, rows[i].offered, NULL, &mech, &out, &n);
+
+        CU_ASSERT_EQUAL(r, rows[i].mech == NULL ? ERR_UNSUPPORTED : SASL_STATUS_CONTINUE);
+        if (rows[i].mech != NULL)
+            CU_ASSERT_STRING_EQUAL_FATAL(mech, rows[i].mech);
+        sasl_cli_free(&client);
+    }
+}
+
 static void test_mechanisms(void)
 {
     static const struct {
@@ -579,6 +600,7 @@ static void test_threads(void)
 
 static const struct unit_case cases[] = {
     {"mechanisms", test_mechanisms},
+    {"no plain text", test_no_plaintext},
     {"again after a failure", test_again},
     {"offer", test_offer},
     {"passwords in clear refused", test_plaintext_refused},
