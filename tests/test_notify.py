@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import shutil
+import socket
 import tempfile
 
 import pytest
@@ -206,6 +207,27 @@ def test_selected(place, fred):
     c.append("INBOX", message("six"))
     _, before = w.until(rb"^\* 6 FETCH")
     assert not [b for b in before if b"Answered" in b]
+
+
+def test_fetch_is_whole_in_idle(place, fred):
+    """What is new while a message is on its way to a client that idles and reads slowly comes behind that message."""
+    w, c = open_two(place, fred)
+    w.c.ok("SELECT INBOX")
+    w.c.ok("NOTIFY SET (selected (MessageNew (BODY.PEEK[]) MessageExpunge))")
+    w.c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    tag = w.c.start("IDLE")
+    w.until(rb"^\+ ")
+    c.append("INBOX", message("big", body=("y" * 70 + "\r\n") * 100000))
+    w.until(rb"^\* 1 EXISTS")
+    w.c.send("DONE\r\n")
+    c.append("INBOX", message("small"))
+    r = w.c.finish(tag)
+    m = r.one(rb"(?s)^\* 1 FETCH \(UID 1 BODY\[\] \{\d+\}")
+    assert m.string.count(b"y" * 70) == 100000 and b"EXISTS" not in m.string and m.string.endswith(b"\r\n)")
+    if not r.find(rb"^\* 2 EXISTS"):
+        w.until(rb"^\* 2 EXISTS")
+    if not r.find(rb"(?s)^\* 2 FETCH .*Subject: small"):
+        w.until(rb"^\* 2 FETCH .*Subject: small")
 
 
 def test_vanished_between_commands(place, fred):

@@ -235,7 +235,8 @@ void proxy_begin(struct proxy_leg *p)
     proxy_abandon(p);
     if ((p->leg.client->enabled & ~p->enabled) != 0)
         say_enabled(p);
-    if (!p->selected && p->notify_number != notify_number(p->leg.client))
+    /* one that only reads bytes wants no news: a message fetched for the client might be taken for what it asked for */
+    if (!p->selected && !p->reading && p->notify_number != notify_number(p->leg.client))
         proxy_say_notify(p);
     p->open = ++p->tag;
     stream_printf(p->stream, "P%u ", p->open);

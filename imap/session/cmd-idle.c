@@ -47,10 +47,10 @@ static enum step idle_step(struct command *cmd)
         client_bye(c, NULL, "Server is shutting down");
         return STEP_DONE;
     }
-    r = stream_line(c->stream, DONE_LINE_MAX, &line, &n);
+    r = notify_is_telling(c) ? 0 : stream_line(c->stream, DONE_LINE_MAX, &line, &n);
     if (r != 0)
         return stop(cmd, r == 1 && n == 4 && str_ieq_n(line, "DONE", 4));
-    if (c->selected != NULL) {
+    if (c->selected != NULL && !notify_is_telling(c)) {
         c->selected->ops->idle_run(c->selected, cmd);
         /* The answer waits for DONE; a client that idles should not wait for mail that will not come. */
         if (c->selected_lost)

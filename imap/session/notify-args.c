@@ -16,14 +16,21 @@ static int fail(struct imap_args *args, const char *text)
 
 /* ---- fetch-att *(SP fetch-att), in brackets ---- */
 
-/* A string within it, quoted: it is to be read again, and may not hold a line's end then. */
+static bool is_printable(const char *s)
+{
+    while (*s >= ' ' && *s <= '~')
+        s++;
+    return *s == '\0';
+}
+
+/* A string within it, quoted: it is to be read again, by other servers too, and may not become a literal. */
 static int copy_string(struct imap_args *args, struct buf *to)
 {
     const char *s;
 
     if (imap_args_string(args, &s) < 0)
         return ERR_SYNTAX;
-    if (!str_is_ascii(s, strlen(s)) || strpbrk(s, "\r\n") != NULL)
+    if (!is_printable(s) || to->len + strlen(s) > NOTIFY_FETCH_MAX)
         return fail(args, "Invalid string in a list of items");
     imap_put_string(to, s, strlen(s));
     return 0;

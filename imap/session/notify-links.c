@@ -15,6 +15,10 @@
 
 enum { RETRY_MS = 1000, RETRY_MAX_MS = 60 * 1000 };
 
+/* Servers that are told at a time.  A command of the client's may begin meanwhile and wait for the selected mailbox's server
+ * and SPREAD_AT_ONCE others: all of them need a slot. */
+enum { LINKS_AT_ONCE = 2 };
+
 /* ---- what a server is told ---- */
 
 static void put_event(struct buf *to, const char *name)
@@ -233,7 +237,6 @@ static int ask_part(struct command *cmd, struct spread_part *part, void *context
         if (r < 0)
             return r;
         if (link != NULL) {
-            link->due = false;
             if (status || n->settling)
                 for (size_t i = 0; i < n->count; i++)
                     n->watched[i].fresh = n->watched[i].fresh && n->watched[i].leg != part->leg;
@@ -257,12 +260,25 @@ static void note_failure(struct notify *n, const struct spread_part *part)
     link->retry_at = clock_deadline(link->delay);
 }
 
+/* Who becomes due again meanwhile is told once more. */
 static void begin(struct notify *n)
 {
     drop_others(n);
+    n->spread.at_once = LINKS_AT_ONCE;
     for (size_t i = 0; i < n->link_count; i++)
-        if (n->links[i].due && clock_left(n->links[i].retry_at) == 0)
+        if (n->links[i].due && clock_left(n->links[i].retry_at) == 0) {
+            n->links[i].due = false;
             spread_part(&n->spread, n->links[i].leg);
+        }
+}
+
+/* What it says now is its answer. */
+static bool is_being_told(const struct notify *n, const struct leg *leg)
+{
+    for (size_t i = 0; n->linking && i < n->spread.count; i++)
+        if (n->spread.parts[i].leg == leg)
+            return !n->spread.parts[i].done;
+    return false;
 }
 
 /* The selected mailbox's server last: when it has taken it, nothing can be refused any more. */
@@ -329,11 +345,27 @@ int64_t notify_links_deadline(const struct notify *n)
 
 /* ---- listening ---- */
 
+static int hear(struct notify *n, const struct notify_link *link)
+{
+    const struct client *c = n->client;
+    bool before = c->mid_response;
+    int r;
+
+    if ((link->due && link->leg != n->speaker) || link->leg == c->selected || is_being_told(n, link->leg))
+        return 0;
+    r = link->leg->ops->hear(link->leg);
+    if (!c->mid_response)
+        n->speaker = NULL;
+    else if (!before)
+        n->speaker = link->leg;
+    return r;
+}
+
 bool notify_links_hear(struct notify *n)
 {
     for (size_t i = 0; i < n->link_count; i++) {
         struct notify_link *link = &n->links[i];
-        int r = link->due || link->leg == n->client->selected ? 0 : link->leg->ops->hear(link->leg);
+        int r = hear(n, link);
 
         if (r == ERR_AGAIN)
             return true;

@@ -56,6 +56,7 @@ struct notify {
     bool selected_due;    /* the selected mailbox's server is to be told, wherever that is */
     struct spread spread; /* of servers that are being told, */
     bool linking;         /* now */
+    struct leg *speaker;  /* a server that is in the middle of a response; NULL */
 
     bool overflowed; /* one of them watches no more */
     bool stale;      /* which mailboxes are watched is to be found out anew */

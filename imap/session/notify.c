@@ -258,8 +258,10 @@ bool notify_step(struct client *c)
 {
     struct notify *n = c->notify;
 
-    if (n == NULL || c->mid_response)
+    if (n == NULL)
         return false;
+    if (c->mid_response) /* the rest of it, if it is of what is watched */
+        return notify_links_hear(n) || !c->mid_response;
     if (n->sub != NULL && run_sub(n))
         return true;
     if (n->sub != NULL && !n->linking)
@@ -294,6 +296,13 @@ bool notify_is_busy(const struct client *c)
     const struct notify *n = c->notify;
 
     return n != NULL && (c->mid_response || (n->sub != NULL && !n->linking));
+}
+
+bool notify_is_telling(const struct client *c)
+{
+    const struct notify *n = c->notify;
+
+    return n != NULL && ((n->sub != NULL && !n->linking) || (c->mid_response && n->speaker != NULL));
 }
 
 /* ---- own doings ---- */

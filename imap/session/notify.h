@@ -37,6 +37,10 @@ int64_t notify_deadline(const struct client *c);
 /* Is it in the middle of something, so that no command may begin? */
 bool notify_is_busy(const struct client *c);
 
+/* Is what it tells itself half told, so that nothing may come in between: neither IDLE's end nor what is new in the selected
+ * mailbox? */
+bool notify_is_telling(const struct client *c);
+
 /* A command of the client's own is about to be answered: what it did itself is no news (section 5). */
 void notify_absorb(struct client *c, struct command *cmd);
 

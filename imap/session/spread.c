@@ -59,9 +59,9 @@ int spread_run(struct spread *s, struct command *cmd,
                int (*ask)(struct command *cmd, struct spread_part *part, void *context), void *context)
 {
     int64_t wake_at = CLOCK_NEVER;
-    unsigned running = 0;
+    unsigned running = 0, most = s->at_once != 0 ? s->at_once : SPREAD_AT_ONCE;
 
-    for (size_t i = 0; i < s->count && running < SPREAD_AT_ONCE; i++)
+    for (size_t i = 0; i < s->count && running < most; i++)
         if (!s->parts[i].done && run_part(cmd, &s->parts[i], &wake_at, ask, context) == ERR_AGAIN)
             running++;
     cmd->wake_at = wake_at;

@@ -22,6 +22,7 @@ struct spread_part {
 struct spread {
     struct spread_part *parts; /* malloc'ed */
     size_t count, room;
+    unsigned at_once; /* parts that are asked at a time; 0: SPREAD_AT_ONCE */
 };
 
 /* The part of a leg, added if there is none; valid until the next call. */

@@ -73,6 +73,11 @@ static const struct {
     {"SET (personal (MailboxName ))", ERR_SYNTAX, NULL},
     {"SET (personal MailboxName)", ERR_SYNTAX, NULL},
     {"SET (personal (NONE MailboxName))", ERR_UNSUPPORTED, NULL},
+    {"SET (selected (MessageNew (BODY[HEADER.FIELDS ({1}\r\n~)]) MessageExpunge))", 0,
+     " 0:3 (BODY[HEADER.FIELDS (\"~\")])"},
+    {"SET (selected (MessageNew (BODY[HEADER.FIELDS ({1}\r\n\x01)]) MessageExpunge))", ERR_SYNTAX, NULL},
+    {"SET (selected (MessageNew (BODY[HEADER.FIELDS ({1}\r\n\x7f)]) MessageExpunge))", ERR_SYNTAX, NULL},
+    {"SET (selected (MessageNew (BODY[HEADER.FIELDS ({1}\r\n\n)]) MessageExpunge))", ERR_SYNTAX, NULL},
     {"SET (personal (MessageNew))", ERR_SYNTAX, NULL},
     {"SET (personal (MessageExpunge))", ERR_SYNTAX, NULL},
     {"SET (personal (FlagChange))", ERR_SYNTAX, NULL},
@@ -160,6 +165,12 @@ static void test_bounds(void)
         buf_puts(&text, "SET (selected (MessageNew (");
         repeat(&text, "FLAGS", NOTIFY_FETCH_MAX / 6 - 1 + 10 * more);
         buf_puts(&text, ") MessageExpunge))");
+        CU_ASSERT_EQUAL(parse(text.data, text.len, &shown), more == 0 ? 0 : ERR_SYNTAX);
+        buf_reset(&text);
+        buf_puts(&text, "SET (selected (MessageNew (BODY[HEADER.FIELDS (\"");
+        for (size_t i = 0; i < (more == 0 ? NOTIFY_FETCH_MAX - 40 : 2 * NOTIFY_FETCH_MAX); i++)
+            buf_putc(&text, 'x');
+        buf_puts(&text, "\")]) MessageExpunge))");
         CU_ASSERT_EQUAL(parse(text.data, text.len, &shown), more == 0 ? 0 : ERR_SYNTAX);
     }
     buf_free(&text);
