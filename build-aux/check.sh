@@ -21,17 +21,20 @@ end_to_end() {
     IATLAS_BUILD=$PWD/$1 /usr/bin/python3 -m pytest tests -q -rs --timeout=300 -o cache_dir="$PWD/build/check/$1.cache" "${@:2}"
 }
 
-# check_end_to_end TREE ARGUMENTS...: two tests at a time.  Up to three that fail are run again, alone: who passes then is unsteady and
-# named at the end, to be mended, but does not hide what the others have to say.  What a sanitizer reports is never run again.
+# check_end_to_end TREE COUNT ARGUMENTS...: COUNT tests at a time.  Up to three that fail are run again, alone: who passes then is
+# unsteady and named at the end, to be mended, but does not hide what the others have to say.  What a sanitizer reports is never
+# run again.
 check_end_to_end() {
-    local log=build/check/$1.end-to-end.log failed=build/check/$1.cache/v/cache/lastfailed
-    rm -rf "build/check/$1.cache"
-    end_to_end "$@" -n 2 2>&1 | tee "$log" && return
+    local tree=$1 count=$2
+    local log=build/check/$tree.end-to-end.log failed=build/check/$tree.cache/v/cache/lastfailed
+    shift 2
+    rm -rf "build/check/$tree.cache"
+    end_to_end "$tree" "$@" -n "$count" 2>&1 | tee "$log" && return
     [ -f "$failed" ] && [ "$(grep -c ': true' "$failed")" -le 3 ] || die "end-to-end tests failed: $log"
     ! grep -qE '(Address|Leak|Thread)Sanitizer|runtime error:|^bug: ' "$log" || die "a sanitizer or an assertion has reported: $log"
     unsteady+=("$(sed -n 's/^ *"\(.*\)": true,*/\1/p' "$failed")")
     step "those that failed, alone"
-    end_to_end "$@" --last-failed --last-failed-no-failures none || die "end-to-end tests failed: $log"
+    end_to_end "$tree" "$@" --last-failed --last-failed-no-failures none || die "end-to-end tests failed: $log"
 }
 
 check() {
@@ -48,11 +51,11 @@ check() {
     timed build-tsan configure_and_make build-tsan --enable-werror --enable-sanitizers=thread CFLAGS="-O1 -g" -- all
     timed unit-tsan make -s -j2 -C build-tsan check
     step "end-to-end tests"
-    check_end_to_end build
+    check_end_to_end build 3
     step "end-to-end tests, address and undefined sanitizers"
-    check_end_to_end build-asan -m "not slow and not peer"
+    check_end_to_end build-asan 2 -m "not slow and not peer"
     step "end-to-end tests, thread sanitizer"
-    check_end_to_end build-tsan -m "not slow and not peer"
+    check_end_to_end build-tsan 2 -m "not slow and not peer"
     [ ${#unsteady[@]} = 0 ] || printf '\nUNSTEADY: failed beside others, passed alone:\n%s\n' "${unsteady[@]}"
     say "all checks passed"
 }

@@ -69,7 +69,7 @@ def test_select(c):
     c.ok("CREATE Drafts (USE (\\Drafts))")
     r = c.ok("SELECT INBOX")
     kinds = [re.match(rb"\* (?:\d+ |OK \[)?(\w+)", u).group(1).decode() for u in r.untagged]
-    assert sorted(kinds) == sorted("FLAGS PERMANENTFLAGS EXISTS UIDVALIDITY UIDNEXT HIGHESTMODSEQ MAILBOXID LIST".split())
+    assert sorted(kinds) == sorted("FLAGS PERMANENTFLAGS EXISTS UIDVALIDITY UIDNEXT HIGHESTMODSEQ MAILBOXID ANNOTATIONS LIST".split())
     assert r.one(rb"^\* LIST .*").group(0) == b'* LIST (\\HasNoChildren) "/" INBOX'
     r = c.ok("SELECT Drafts")
     assert r.untagged[0].startswith(b"* OK [CLOSED]")
