@@ -384,7 +384,7 @@ def test_configuration_that_cannot_be(workdir, network):
         ("%s:3906 127.0.0.2:3906" % address, "3 to 7 members"),
         ("127.0.0.2 127.0.0.3 127.0.0.4", "none of the members is this machine"),
     ):
-        node = Node(os.path.join(str(workdir), why[:4]), address, {"mupdate_group": members}, start={})
+        node = Node(os.path.join(str(workdir), why.split()[0]), address, {"mupdate_group": members}, start={})
         node.services["mupdate"] = 'cmd="mupdate -m" listen="%s:%d" prefork=1' % (address, net.MUPDATE)
         node.launch()
         eventually(lambda: why in node.log() + node.stderr())
