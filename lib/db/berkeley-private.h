@@ -14,8 +14,8 @@ struct berkeley_env {
     struct db_env base;
     DB_ENV *bdb;
     DB *db[DB_TABLES_MAX];
-    bool opened;      /* all of them; changes under the lock for writing */
-    atomic_bool dead; /* what they were has been replaced by the elected member's */
+    atomic_bool opened; /* all of them; changes under the lock for writing */
+    atomic_bool dead;   /* what they were has been replaced by the elected member's */
     int owner_fd;
     pthread_rwlock_t lock;
     struct group *group; /* NULL: it is nobody's copy */

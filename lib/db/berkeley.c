@@ -169,7 +169,7 @@ static void close_tables(struct berkeley_env *env)
         if (env->db[i] != NULL)
             env->db[i]->close(env->db[i], DB_NOSYNC);
     memset(env->db, 0, sizeof(env->db));
-    env->opened = false;
+    atomic_store(&env->opened, false);
 }
 
 /* In a group within a transaction: what has none sleeps for five seconds whenever the group makes up its mind. */
@@ -184,7 +184,7 @@ static int open_tables(struct berkeley_env *env, bool create)
         txn->abort(txn);
     else if (txn != NULL)
         rc = txn->commit(txn, DB_TXN_NOSYNC);
-    env->opened = rc == 0;
+    atomic_store(&env->opened, rc == 0);
     return rc;
 }
 
@@ -287,12 +287,12 @@ static int reopen_tables(struct berkeley_env *env)
 {
     int rc = 0;
 
-    if (env->opened && !atomic_load(&env->dead))
+    if (atomic_load(&env->opened) && !atomic_load(&env->dead))
         return 0;
     pthread_rwlock_wrlock(&env->lock);
     if (atomic_exchange(&env->dead, false))
         close_tables(env);
-    if (!env->opened)
+    if (!atomic_load(&env->opened))
         rc = open_tables(env, group_is_elected(env->group, env->bdb));
     if (rc != 0)
         close_tables(env);
@@ -317,7 +317,7 @@ static int berkeley_begin(struct db_env *base, bool write, struct db_txn **txn_r
         if (env->group != NULL) /* as above; what it has read it does not keep locked */
             rc = env->bdb->txn_begin(env->bdb, NULL, &txn->bdb, DB_READ_COMMITTED);
     }
-    if (rc == 0 && !env->opened) /* closed between the two locks */
+    if (rc == 0 && !atomic_load(&env->opened)) /* closed between the two locks */
         rc = DB_REP_LOCKOUT;
     if (rc != 0) {
         if (txn->bdb != NULL)
