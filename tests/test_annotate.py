@@ -92,6 +92,12 @@ def test_examples(c):
     assert told(c, 1, "(/* value.shared)") is None
     assert told(c, 2, "(/altsubject (value.shared size))") == '(/altsubject (value.shared NIL size.priv "0" size.shared "0"))'
     assert c.ok("FETCH 2 (ANNOTATION (/* value))").untagged == [b"* 2 FETCH (UID 2)"]
+    # a pattern in a command that is refused, or in what NOTIFY fetches, leaves nothing behind
+    c.bad("FETCH 1 (ANNOTATION (/* value) NOTHING)")
+    c.bad("FETCH 1 (ANNOTATION (/* value)) (PARTIAL 1:2)")
+    c.ok("NOTIFY SET (selected (MessageNew (ANNOTATION (/* value)) MessageExpunge))")
+    c.bad("NOTIFY SET (selected (MessageNew (ANNOTATION (/* value) NOTHING) MessageExpunge))")
+    c.ok("NOTIFY NONE")
     assert c.ok("FETCH 2 (UID ANNOTATION (/* value) RFC822.SIZE)").find(rb"^\* 2 FETCH \(UID 2 RFC822.SIZE \d+\)$")
     assert c.ok("UID FETCH 2 (ANNOTATION (* value))").untagged == [b"* 2 FETCH (UID 2)"]
     assert b"ANNOTATION" in c.ok("UID FETCH 1 (BODY.PEEK[] ANNOTATION (* value) RFC822.SIZE)").untagged[0]

@@ -666,6 +666,8 @@ enum step local_fetch(struct command *cmd)
     const char *set, *why;
     int r;
 
+    cmd->state = f;
+    cmd->cleanup = fetch_cleanup;
     command_args(cmd, &args);
     if (imap_args_seqset(&args, &set) < 0 || imap_args_space(&args) < 0 ||
         fetch_parse(&args, cmd->client->is_peer, &f->items) < 0)
@@ -675,8 +677,6 @@ enum step local_fetch(struct command *cmd)
         return command_bad(cmd, "%s", why);
     if (f->items.modseq)
         enable_on(cmd->client, ENABLED_CONDSTORE);
-    cmd->state = f;
-    cmd->cleanup = fetch_cleanup;
     r = local_seqs(l, cmd->pool, set, cmd->uid, &f->walk.seqs);
     if (r == ERR_SYNTAX)
         return command_bad(cmd, "Invalid message sequence number");

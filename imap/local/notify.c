@@ -41,6 +41,7 @@ int local_fetch_check(struct leg *leg, const char *items)
     imap_args_init(&args, pool, items, strlen(items));
     memset(&parsed, 0, sizeof(parsed));
     r = fetch_parse(&args, leg->client->is_peer, &parsed);
+    fetch_items_free(&parsed);
     pool_free(&pool);
     return r;
 }
