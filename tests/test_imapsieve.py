@@ -268,6 +268,31 @@ def test_delivery_is_no_event(place):
         wait_for(lambda: flags(c, "INBOX") == {"delivered": {"delivery"}, "appended": {"event"}})
 
 
+@pytest.mark.slow
+def test_stop(make_server, tmp_path):
+    """Events that wait do not keep a process that ends: those that have had no script are told, all of them."""
+    sendmail = tmp_path / "sendmail"
+    sendmail.write_text("#!/bin/sh\ncat > /dev/null\nsleep 0.5\n")
+    sendmail.chmod(0o755)
+    server = make_server(conf={"sievedir": str(tmp_path / "scripts"), "sendmail": str(sendmail)})
+    u = "fred"
+    server.add_user(u)
+    scripts.put(server, u, 'require ["imap4flags", "copy"]; redirect :copy "a@else.where"; addflag "ran";', name="do", active=False)
+    with imap(server) as c:
+        c.ok("CREATE user/" + u)
+    with imap(server, u) as c:
+        c.ok('SETMETADATA INBOX (%s "do")' % ENTRY)
+        for _ in range(60):
+            append(c, "INBOX", message("m"))
+    server.stop()
+    lost = sum(map(int, re.findall(r"sieve\.events .*?count=(\d+)", server.log())))
+    server.start()
+    with imap(server, u) as c:
+        c.select("INBOX")
+        ran = len(c.command("SEARCH KEYWORD ran").untagged[0].split()) - 2
+    assert ran < 40 and lost == 60  # what has run has changed a flag, whose event comes behind the others
+
+
 def test_off(make_server):
     server = make_server(conf={"sieve_extensions": "fileinto"})
     with imap(server) as c:

@@ -22,6 +22,7 @@ struct sievehost {
     struct memory *memory;
     struct courier *courier;
     atomic_size_t event_messages; /* of IMAP's events that wait or run */
+    _Atomic int64_t events_end;   /* when no more scripts begin for these; 0: not yet known */
 };
 
 #define SIEVE_JOB_MAGIC 0x53694a6fu

@@ -441,13 +441,25 @@ static void log_lost(const struct imapsieve_event *event, size_t count)
         LOG_INT(COUNT, count));
 }
 
+static bool is_over(const struct sievehost *host)
+{
+    int64_t end = atomic_load(&host->events_end);
+
+    return end != 0 && clock_left(end) == 0;
+}
+
+void imapsieve_stop(struct sievehost *host)
+{
+    atomic_store(&host->events_end, clock_deadline(IMAPSIEVE_STOP_MS));
+}
+
 static void run_messages(const struct scene *scene)
 {
     const struct imapsieve_event *event = &scene->task->event;
     int64_t deadline = clock_deadline(IMAPSIEVE_EVENT_MS);
 
     for (size_t i = 0; i < event->count; i++) {
-        if (clock_left(deadline) == 0) {
+        if (clock_left(deadline) == 0 || is_over(scene->task->host)) {
             log_lost(event, event->count - i);
             break;
         }

@@ -22,8 +22,9 @@
 struct sievehost;
 
 enum {
-    IMAPSIEVE_EVENT_MS = 120 * 1000, /* for all messages of an event; of those beyond only the log tells */
-    IMAPSIEVE_MESSAGES_MAX = 1000000 /* of all events of the process that wait; likewise */
+    IMAPSIEVE_EVENT_MS = 120 * 1000,  /* for all messages of an event; of those beyond only the log tells */
+    IMAPSIEVE_MESSAGES_MAX = 1000000, /* of all events of the process that wait; likewise */
+    IMAPSIEVE_STOP_MS = 3000 /* what is left when the process has been ending for so long; likewise */
 };
 
 struct imapsieve_message {
@@ -46,6 +47,9 @@ bool imapsieve_is_on(void);
 
 /* Is there a script for the mailbox of that id? */
 bool imapsieve_is_set(struct mboxlist *list, const char *id);
+
+/* The process ends: events that wait have IMAPSIEVE_STOP_MS from now. */
+void imapsieve_stop(struct sievehost *host);
 
 /* An event: strings and messages are copied. */
 void imapsieve_submit(struct sievehost *host, const struct imapsieve_event *event);

@@ -4,6 +4,7 @@
 
 #include "imap/sievehost/compiled.h"
 #include "imap/sievehost/host-private.h"
+#include "imap/sievehost/imapsieve.h"
 #include "imap/sievehost/memory.h"
 #include "imap/store/stage.h"
 #include "imap/store/store.h"
@@ -39,6 +40,7 @@ void sievehost_close(struct sievehost **host)
 {
     if (*host == NULL)
         return;
+    imapsieve_stop(*host);
     courier_free(&(*host)->courier);
     memory_close(&(*host)->memory);
     compiled_forget();
