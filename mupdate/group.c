@@ -441,18 +441,30 @@ void mupdate_group_write(void *context, struct write_job *jobs)
 
 /* ---- for the others ---- */
 
+/* Under the mutex.  A new one takes the place of who has been silent for longest. */
+static struct follower *follower_of(struct mupdate_group *g, const char *name)
+{
+    struct follower *f = g->follower;
+
+    for (unsigned i = 0; i < g->followers; i++) {
+        if (strcmp(g->follower[i].name, name) == 0)
+            return &g->follower[i];
+        if (g->follower[i].round < f->round)
+            f = &g->follower[i];
+    }
+    if (g->followers < DB_GROUP_MAX)
+        f = &g->follower[g->followers++];
+    str_copy(f->name, sizeof(f->name), name);
+    return f;
+}
+
 void mupdate_group_note_follower(void *context, const char *name, uint64_t round)
 {
     struct mupdate_group *g = context;
-    unsigned i = 0;
 
     pthread_mutex_lock(&g->mutex);
-    while (i < g->followers && strcmp(g->follower[i].name, name) != 0)
-        i++;
-    if (round <= g->round && i < DB_GROUP_MAX) {
-        if (i == g->followers)
-            str_copy(g->follower[g->followers++].name, sizeof(g->follower[i].name), name);
-        g->follower[i].round = round;
+    if (round <= g->round) {
+        follower_of(g, name)->round = round;
         pthread_cond_broadcast(&g->changed);
     }
     pthread_mutex_unlock(&g->mutex);
