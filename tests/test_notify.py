@@ -613,6 +613,25 @@ def test_commands_meanwhile(place, fred):
         assert m.string.count(b"%d" % n * 70) == 8000
 
 
+def test_new_mailbox_in_idle(place, fred):
+    """A mailbox that is made where the client idles: IDLE goes on, and the mailbox is watched afterwards at the latest."""
+    w, c = open_two(place, fred)
+    new = "(MessageNew MessageExpunge)"
+    w.c.ok("SELECT INBOX")
+    w.c.ok("NOTIFY SET (selected %s) (personal (MailboxName MessageNew MessageExpunge))" % new)
+    tag = w.c.start("IDLE")
+    w.hear(rb"^\+ ")
+    c.ok("CREATE one")
+    w.until(rb'^\* LIST .* "/" one$')
+    c.append("INBOX", message())
+    w.until(rb"^\* 1 EXISTS")
+    w.c.send("DONE\r\n")
+    assert w.c.finish(tag).status == "OK"
+    w.c.ok("FETCH 1 UID")
+    c.append("one", message())
+    w.until(rb"^\* STATUS one \(MESSAGES 1 ")
+
+
 @pytest.mark.slow
 def test_a_server_that_goes_away(murder, place, fred):
     """What happened while it was away is told when it is back; the others' mailboxes are watched meanwhile."""

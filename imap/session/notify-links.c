@@ -225,6 +225,19 @@ static int ask_fresh(struct command *cmd, struct notify *n, struct spread_part *
                : 0;
 }
 
+/* A server where the client idles takes nothing but DONE. */
+static bool is_idling(const struct notify *n, const struct leg *leg)
+{
+    const struct client *c = n->client;
+
+    return c->command != NULL && c->command->def->id == COMMAND_IDLE && leg == c->selected;
+}
+
+static bool is_due(const struct notify *n, const struct notify_link *link)
+{
+    return link->due && !is_idling(n, link->leg);
+}
+
 static int ask_part(struct command *cmd, struct spread_part *part, void *context)
 {
     struct notify *n = context;
@@ -232,6 +245,11 @@ static int ask_part(struct command *cmd, struct spread_part *part, void *context
     bool status = link != NULL && (n->settling ? n->request.status : link->lost);
     int r;
 
+    if (is_idling(n, part->leg)) {
+        if (link != NULL)
+            link->due = true;
+        return 0;
+    }
     if (part->batch.count == 0) {
         r = part->leg->ops->notify(part->leg, cmd, status);
         if (r < 0)
@@ -266,7 +284,7 @@ static void begin(struct notify *n)
     drop_others(n);
     n->spread.at_once = LINKS_AT_ONCE;
     for (size_t i = 0; i < n->link_count; i++)
-        if (n->links[i].due && clock_left(n->links[i].retry_at) == 0) {
+        if (is_due(n, &n->links[i]) && clock_left(n->links[i].retry_at) == 0) {
             n->links[i].due = false;
             spread_part(&n->spread, n->links[i].leg);
         }
@@ -287,6 +305,8 @@ static int tell_selected(struct notify *n, struct command *cmd)
     struct leg *leg = n->client->selected;
     int r = 0;
 
+    if (is_idling(n, leg))
+        return 0;
     if (n->selected_due && leg != NULL && leg->ops->notify != NULL && find_link(n, leg) == NULL)
         r = leg->ops->notify(leg, cmd, false);
     if (r != ERR_AGAIN)
@@ -325,10 +345,10 @@ void notify_links_stop(struct notify *n)
 
 bool notify_links_due(const struct notify *n)
 {
-    if (n->selected_due)
+    if (n->selected_due && !is_idling(n, n->client->selected))
         return true;
     for (size_t i = 0; i < n->link_count; i++)
-        if (n->links[i].due && clock_left(n->links[i].retry_at) == 0)
+        if (is_due(n, &n->links[i]) && clock_left(n->links[i].retry_at) == 0)
             return true;
     return false;
 }
@@ -338,7 +358,7 @@ int64_t notify_links_deadline(const struct notify *n)
     int64_t at = CLOCK_NEVER;
 
     for (size_t i = 0; i < n->link_count; i++)
-        if (n->links[i].due && n->links[i].retry_at < at)
+        if (is_due(n, &n->links[i]) && n->links[i].retry_at < at)
             at = n->links[i].retry_at;
     return at;
 }
