@@ -65,7 +65,8 @@ struct mupdate_group {
     bool short_of_members;   /* as it stands in the log */
     void (*broken)(void *context);
     bool given_up;
-    uint64_t settled; /* the keeper's: what all copies were told to be settled, in the database */
+    uint64_t seen;    /* the keeper's: what was visible when it looked last */
+    uint64_t settled; /* likewise: what all copies were told to be settled, in the database */
     _Atomic uint64_t asked, answered, missed;
     uint64_t round;     /* of asking whether we are followed */
     unsigned followers; /* those that have been heard of since we were elected */
@@ -547,8 +548,11 @@ static void log_state(struct mupdate_group *g, const struct db_group_state *stat
 static void keep(struct mupdate_group *g)
 {
     struct db_group_state state;
-    uint64_t before = names_visible(g->names).sequence;
+    uint64_t visible = names_visible(g->names).sequence;
 
+    if (visible != g->seen)
+        g->changed_at = clock_ms();
+    g->seen = visible;
     db_group_state(names_env(g->names), &state);
     if (state.role == DB_GROUP_ELECTED) {
         keep_elected(g, &state);
@@ -557,8 +561,6 @@ static void keep(struct mupdate_group *g)
         if (names_refresh(g->names) == ERR_CORRUPT)
             give_up(g);
     }
-    if (names_visible(g->names).sequence != before)
-        g->changed_at = clock_ms();
     log_state(g, &state);
     if (state.role == DB_GROUP_FOLLOWS || is_writer(g, &state)) {
         pthread_mutex_lock(&g->mutex);
