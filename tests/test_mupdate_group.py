@@ -209,7 +209,10 @@ class Writers:
         wanted = len(self.times) + count
         eventually(lambda: len(self.times) >= wanted)
 
-    def finish(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
         self.stop.set()
         for t in self.threads:
             t.join()
@@ -229,18 +232,17 @@ def test_kill_of_the_writer(group):
             c.ok("XMEMBER")
             for i in range(9):
                 c.ok('XFOLLOW "gone%d:1" "0" "0" "0"' % i)
-    writers = Writers(group, "user.k")
-    writers.more()
-    killed = time.monotonic()
-    writer.kill()
-    others = group.others(writer)
-    group.writer(others)
-    writers.more()
-    first = next(t for t in writers.times if t > killed + 0.2)
-    writer.start()
-    eventually(lambda: status(writer)[1] == "follows")
-    writers.more()
-    writers.finish()
+    with Writers(group, "user.k") as writers:
+        writers.more()
+        killed = time.monotonic()
+        writer.kill()
+        others = group.others(writer)
+        group.writer(others)
+        writers.more()
+        first = next(t for t in writers.times if t > killed + 0.2)
+        writer.start()
+        eventually(lambda: status(writer)[1] == "follows")
+        writers.more()
     print("writes again after %.1f s; %d acknowledged, %d unknown" % (first - killed, len(writers.acknowledged), len(writers.unknown)))
     for node in group.nodes:
         assert not writers.missing(node)
@@ -271,15 +273,14 @@ def test_pause_of_one(group, which):
     writer = group.settle()
     paused = writer if which == "the writer" else group.others(writer)[0]
     others = group.others(paused)
-    writers = Writers(group, "user.p-%s" % which[-1])
-    writers.more()
-    group.pause(paused)
-    group.writer(others)
-    writers.more()
-    group.resume()
-    eventually(lambda: status(paused)[1] == "follows")
-    writers.more()
-    writers.finish()
+    with Writers(group, "user.p-%s" % which[-1]) as writers:
+        writers.more()
+        group.pause(paused)
+        group.writer(others)
+        writers.more()
+        group.resume()
+        eventually(lambda: status(paused)[1] == "follows")
+        writers.more()
     for node in group.nodes:
         assert not writers.missing(node)
 
