@@ -32,6 +32,7 @@ dist_man_MANS = \
 	man/reconstruct.8 \
 	man/sieve-test.8 \
 	man/sievec.8 \
+	man/sieved.8 \
 	man/sivtest.1 \
 	man/squatter.8 \
 	man/synctest.1 \

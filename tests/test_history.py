@@ -221,7 +221,8 @@ def test_played(seed):
 @pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 @pytest.mark.timeout(5 * SECONDS + 300)
 def test_one_master():
-    storm(1, lambda addresses, i: {})
+    kinds = ("RESERVE done", "RESERVE refused", "ACTIVATE done", "ACTIVATE refused", "DELETE done", "FIND done")
+    storm(1, lambda addresses, i: {}, dict.fromkeys(kinds, 10))
 
 
 def member(addresses, i):
@@ -233,11 +234,13 @@ def member(addresses, i):
 @pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 @pytest.mark.timeout(5 * SECONDS + 300)
 def test_group_of_three():
-    storm(3, member, least=0)
+    # A fault a second leaves little time with a quorum, some seconds of a run none; that writes go on is test_mupdate_group.py's.
+    storm(3, member, {"RESERVE done": 1, "FIND done": 20})
 
 
-def storm(count, conf, least=10):
-    """`count` members with imapd.conf lines conf(addresses, i), in rounds of at most 20 seconds."""
+def storm(count, conf, least):
+    """`count` members with imapd.conf lines conf(addresses, i), in rounds of at most 20 seconds; at least so many answers of each of
+    the kinds of `least`."""
     directory = tempfile.mkdtemp(prefix="ia-")
     members = of_members(directory, count, conf)
     total, rounds = collections.Counter(), math.ceil(SECONDS / 20)
@@ -252,8 +255,8 @@ def storm(count, conf, least=10):
         if not os.environ.get("IATLAS_KEEP"):
             shutil.rmtree(directory, ignore_errors=True)
     print("\n".join("%7d %s" % (n, what) for what, n in sorted(total.items())), flush=True)
-    for what in ("RESERVE done", "RESERVE refused", "ACTIVATE done", "ACTIVATE refused", "DELETE done", "FIND done"):
-        assert total["clerk: " + what] > least, what
+    for what, n in least.items():
+        assert total["clerk: " + what] >= n, what
     assert total["faults"] > 0
 
 

@@ -532,8 +532,12 @@ def test_tools(place, tmp_path):
     assert run.stdout == 'fileinto (line 2) "work"\nredirect (line 3) to a@b.c\n'
     assert place.home.command("sieve-test", str(script), str(mail)).stdout == "redirect (line 3) to a@b.c\n"
     assert place.home.command("masssievec", str(tmp_path)).returncode == 0
+    shown = place.home.command("sieved", str(script)).stdout
+    assert shown == 'require ["fileinto", "mailbox"];\nif mailboxexists "work" {\n    fileinto "work";\n}\nredirect "a@b.c";\n'
+    (tmp_path / "x.bc").write_bytes(b"CyrSBytecode\0\0\0\x01")
+    assert "byte code" in place.home.command("sieved", str(tmp_path / "x.bc"), check=False).stderr
     script.write_text("keep;\nkep;\n")
-    for argv in (["sievec", str(script)], ["sieve-test", str(script), str(mail)], ["masssievec", str(tmp_path)]):
+    for argv in (["sievec", str(script)], ["sieved", str(script)], ["sieve-test", str(script), str(mail)], ["masssievec", str(tmp_path)]):
         run = place.home.command(*argv, check=False)
         assert run.returncode == 65 and "line 2: " in run.stderr, argv
     assert place.home.command("sievec", check=False).returncode == 64

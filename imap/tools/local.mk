@@ -33,11 +33,13 @@ sbin_PROGRAMS += imap/tools/ipurge
 imap_tools_ipurge_SOURCES = imap/tools/ipurge.c $(TOOL_SOURCES)
 imap_tools_ipurge_LDADD = $(MBOXOP_LIBS)
 
-sbin_PROGRAMS += imap/tools/masssievec imap/tools/sieve-test imap/tools/sievec
+sbin_PROGRAMS += imap/tools/masssievec imap/tools/sieve-test imap/tools/sievec imap/tools/sieved
 imap_tools_masssievec_SOURCES = imap/tools/sievec.c $(TOOL_SOURCES)
 imap_tools_masssievec_LDADD = $(SIEVEHOST_LIBS)
 imap_tools_sievec_SOURCES = imap/tools/sievec.c $(TOOL_SOURCES)
 imap_tools_sievec_LDADD = $(SIEVEHOST_LIBS)
+imap_tools_sieved_SOURCES = imap/tools/sieved.c $(TOOL_SOURCES)
+imap_tools_sieved_LDADD = $(SIEVEHOST_LIBS)
 imap_tools_sieve_test_SOURCES = imap/tools/sieve-test.c $(TOOL_SOURCES)
 imap_tools_sieve_test_LDADD = $(SIEVEHOST_LIBS)
 

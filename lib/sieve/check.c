@@ -211,6 +211,7 @@ static void take_tag_value(struct checker *c, struct sieve_node *node, const str
     }
     arg->next = value->next;
     arg->number = value->number;
+    arg->takes_number = value->kind == ARG_NUMBER;
     arg->strings = value->strings;
     check_strings(c, arg);
 }

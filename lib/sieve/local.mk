@@ -12,6 +12,7 @@ lib_sieve_libsieve_a_SOURCES = \
 	lib/sieve/lexer.c lib/sieve/lexer-private.h \
 	lib/sieve/match.c lib/sieve/match-private.h \
 	lib/sieve/parser.c \
+	lib/sieve/print.c \
 	lib/sieve/run.c lib/sieve/run-private.h \
 	lib/sieve/script-private.h \
 	lib/sieve/sieve.h \

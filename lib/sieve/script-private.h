@@ -30,6 +30,7 @@ struct sieve_arg {
     unsigned line;
     const char *tag;
     uint64_t number;
+    bool takes_number;            /* a tag: `number` came behind it */
     struct sieve_strings strings; /* ARG_STRING: one */
     int value;                    /* a tag's, by its definition */
     void **compiled;              /* one for each string, by the match type (regex); NULL */

@@ -48,6 +48,10 @@ int sieve_compile_allowed(const char *text, size_t n, bool (*allows)(const char 
                           struct buf *errors, struct sieve_script **script_r);
 void sieve_script_free(struct sieve_script **script); /* *script may be NULL */
 
+/* Appends the script as it was understood, as a script that means the same: no comments, one command a line, encoded
+ * characters decoded. */
+void sieve_script_print(const struct sieve_script *script, struct buf *to);
+
 /* The names of all extensions, as ManageSieve's SIEVE capability lists them: separated by blanks. */
 const char *sieve_extensions(void);
 /* Is this one of them? */
