@@ -1,7 +1,7 @@
 # Fuzz harnesses: fuzz/README.md.
-FUZZ_NAMES = backend charset conf imapd imapwire lmtp lmtpd mail mupdate mupdated names proxy-response sieve sievehost smtp store stream timsieved
+FUZZ_NAMES = backend charset conf imapd imapwire lmtp lmtpd mail mupdate mupdated names proxy-header proxy-response sieve sievehost smtp store stream timsieved
 EXTRA_PROGRAMS = fuzz/fuzz-backend fuzz/fuzz-charset fuzz/fuzz-conf fuzz/fuzz-imapd fuzz/fuzz-imapwire fuzz/fuzz-lmtp fuzz/fuzz-lmtpd fuzz/fuzz-mail \
-	fuzz/fuzz-mupdate fuzz/fuzz-mupdated fuzz/fuzz-names fuzz/fuzz-proxy-response fuzz/fuzz-sieve fuzz/fuzz-sievehost fuzz/fuzz-smtp fuzz/fuzz-store fuzz/fuzz-stream fuzz/fuzz-timsieved
+	fuzz/fuzz-mupdate fuzz/fuzz-mupdated fuzz/fuzz-names fuzz/fuzz-proxy-header fuzz/fuzz-proxy-response fuzz/fuzz-sieve fuzz/fuzz-sievehost fuzz/fuzz-smtp fuzz/fuzz-store fuzz/fuzz-stream fuzz/fuzz-timsieved
 EXTRA_DIST += fuzz/README.md fuzz/dict $(FUZZ_NAMES:%=fuzz/corpus/%)
 
 check_PROGRAMS += fuzz/replay-mail
@@ -27,6 +27,14 @@ fuzz_replay_names_LDADD = $(NAME_LIBS)
 fuzz_fuzz_names_SOURCES = fuzz/names.c
 fuzz_fuzz_names_LDFLAGS = -fsanitize=fuzzer
 fuzz_fuzz_names_LDADD = $(NAME_LIBS)
+
+check_PROGRAMS += fuzz/replay-proxy-header
+fuzz_replay_proxy_header_SOURCES = fuzz/replay.c fuzz/proxy-header.c
+fuzz_replay_proxy_header_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"fuzz/corpus/proxy-header"'
+fuzz_replay_proxy_header_LDADD = $(LOGIN_LIBS)
+fuzz_fuzz_proxy_header_SOURCES = fuzz/proxy-header.c
+fuzz_fuzz_proxy_header_LDFLAGS = -fsanitize=fuzzer
+fuzz_fuzz_proxy_header_LDADD = $(LOGIN_LIBS)
 
 check_PROGRAMS += fuzz/replay-imapwire
 fuzz_replay_imapwire_SOURCES = fuzz/replay.c fuzz/imapwire.c
