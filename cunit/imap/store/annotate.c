@@ -300,6 +300,7 @@ static void test_life(void)
     struct append_result appended;
     struct relocation *relocation;
     struct annotate_change c = change("", "/comment", "born with");
+    char *text = fixture_text(4);
     uint64_t kept;
 
     fixture_begin(&f);
@@ -309,7 +310,8 @@ static void test_life(void)
     m = fixture_mailbox(&f, FIXTURE_ID);
     CU_ASSERT_EQUAL(fixture_append(m, 1, 3, 0), 1);
     append_begin(m, NULL, &append);
-    stage = fixture_stage(&f, "one", fixture_text(4));
+    stage = fixture_stage(&f, "one", text);
+    free(text);
     CU_ASSERT_EQUAL(
         append_add(append, &stage, &(struct append_message){.annotations = &c, .annotation_count = 1}), 0);
     CU_ASSERT_EQUAL(append_commit(&append, QUOTA_IGNORE, &appended), 0);
