@@ -12,15 +12,16 @@
 #include "lib/base/config.h"
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 #include "lib/base/str.h"
 
 enum { KEEP_S = 24 * 3600, NOTE_MAX = 512, NAME_MAX_BYTES = 240, SCANNED_MAX = 4096 };
 
-/* The note's path, or false: no server of another machine (a socket's path), or no file's name. */
+/* The note's path, or false: nowhere to write it, no server of another machine (a socket's path), or no file's name. */
 static bool note_path(struct buf *path, const char *service, const char *server)
 {
-    if (server[0] == '\0' || server[0] == '.' || strchr(server, '/') != NULL ||
-        strlen(service) + strlen(server) > NAME_MAX_BYTES)
+    if (opt_string(OPT_CONFIGDIRECTORY) == NULL || server[0] == '\0' || server[0] == '.' ||
+        strchr(server, '/') != NULL || strlen(service) + strlen(server) > NAME_MAX_BYTES)
         return false;
     config_path(path, "away/%s@%s", service, server);
     return true;
