@@ -82,15 +82,16 @@ def test_imtest_mechanisms(murder, user, workdir, tls):
 
 @pytest.mark.parametrize("least, most", LAYERS)
 def test_imtest_layers(murder, user, workdir, least, most):
-    """Much data through DIGEST-MD5's layers, both ways."""
+    """Much data through DIGEST-MD5's layers, both ways.  The LOGOUT is imtest's own at the end of its script: what it would send behind
+    another one finds a closed connection, and the reset may take answers away that are still on their way."""
     lines = ["%07d" % i for i in range(20000)]
     body = message("layered", "\r\n".join(lines) + "\r\n").decode()
-    script = "a APPEND INBOX {%d+}\r\n%s\r\nb SELECT INBOX\r\nc FETCH 1 BODY.PEEK[TEXT]\r\nd LOGOUT\r\n" % (len(body), body)
+    script = "a APPEND INBOX {%d+}\r\n%s\r\nb SELECT INBOX\r\nc FETCH 1 BODY.PEEK[TEXT]\r\n" % (len(body), body)
     out = run("imtest", "-m", "DIGEST-MD5", "-k", str(least), "-l", str(most), *at(murder.fe[0], net.IMAP), user=user,
               script=script, folder=workdir)  # fmt: skip
     ssf = int(re.search(r"Security strength factor: (\d+)", out).group(1))
     assert least <= ssf <= most and (most < 2 or ssf >= 128)
-    assert "a OK" in out and "d OK" in out
+    assert "a OK" in out and "c OK" in out
     assert re.findall(r"^\d{7}$", out.split("b OK")[1], re.M) == lines  # before it, what was sent is shown
 
 
