@@ -19,9 +19,9 @@
 #include "lib/base/mem.h"
 #include "lib/base/pool.h"
 #include "lib/base/str.h"
-#include "lib/mupdate/wire.h"
 #include "lib/name/identity.h"
 #include "lib/stream/stream.h"
+#include "mupdate/front-private.h"
 
 enum {
     FRONT_MAGIC = 0x7bda7e0f,
@@ -34,44 +34,6 @@ enum {
     NEVER_ANSWERED_MS = 60 * 1000 /* a barrier that waits longer ends the session */
 };
 
-enum doing { IDLE, LISTING, STARTING_UPDATE, WAITING, WRITING, COMPRESSING, FINDING, FOLLOWING };
-
-struct front {
-    unsigned magic;
-    struct login *login;
-    const struct door *door;
-    struct server *server;
-    bool read_only;
-    struct mupdate_parser *parser;
-    struct hub_place *place;
-    struct lane_place lane;
-    enum doing doing;
-    char tag[MUPDATE_ATOM_MAX + 1]; /* of what it does */
-    struct cursor *cursor;          /* LISTING, STARTING_UPDATE */
-    char *prefix;                   /* LIST's; NULL: all */
-    char **hosts;                   /* UPDATE's; NULL: all */
-    size_t n_hosts;
-    bool subscribed; /* an UPDATE is on */
-    bool positions;  /* it is an XUPDATE */
-    bool detailed;   /* rows have the details: XUPDATE, DETAILS */
-    char update_tag[MUPDATE_ATOM_MAX + 1];
-    uint64_t sent; /* changes up to here were written */
-    uint64_t ticket;
-    uint64_t wanted; /* WAITING, past the ticket: answer when sent has reached it; 0: the ticket is not due */
-    bool away;       /* the authority cannot be asked */
-    char *name;      /* FINDING */
-    bool member;     /* the client is another member of the group */
-    bool where;      /* WAITING: for XWHERE */
-    uint64_t round;  /* FOLLOWING: what the member knows */
-    struct names_position known;
-    bool had_all; /* the last read took, most likely, all that there was */
-    int64_t deadline;
-    struct write_job *job;           /* commands not yet done; WRITING: the writer has it */
-    bool go_ahead;                   /* to be said behind its answers */
-    const struct mupdate_line *held; /* a line that has been read, for afterwards; with its result */
-    int held_result;
-};
-
 static struct front *front_of(struct login *l)
 {
     struct front *f = l->front;
@@ -82,17 +44,17 @@ static struct front *front_of(struct login *l)
 
 /* ---- words ---- */
 
-static void put(struct front *f, const struct buf *text)
+void front_put(struct front *f, const struct buf *text)
 {
     stream_write(f->login->stream, text->data, text->len);
 }
 
-static void answer(struct front *f, const char *tag, const char *word, const char *text)
+void front_answer(struct front *f, const char *tag, const char *word, const char *text)
 {
     struct buf out = BUF_INIT;
 
     mupdate_put_line(&out, tag, word, text, NULL);
-    put(f, &out);
+    front_put(f, &out);
     buf_free(&out);
 }
 
@@ -114,7 +76,7 @@ static void banner(struct login *l)
     buf_puts(&out, "* COMPRESS \"DEFLATE\"\r\n* PARTIAL-UPDATE\r\n* X-RESUME\r\n* X-DETAILS\r\n");
     mupdate_put_line(&out, "*", "OK MUPDATE", config_servername(), PACKAGE_NAME, PACKAGE_VERSION,
                      f->server->role, NULL);
-    put(f, &out);
+    front_put(f, &out);
     buf_free(&out);
 }
 
@@ -189,7 +151,7 @@ static void answer_writes(struct front *f)
     if (f->go_ahead)
         buf_puts(&out, "+ go ahead\r\n");
     f->go_ahead = false;
-    put(f, &out);
+    front_put(f, &out);
     buf_free(&out);
     write_job_free(&f->job);
     f->doing = IDLE;
@@ -261,7 +223,7 @@ static void begin_authenticate(struct login *l, const struct mupdate_line *line)
     const char *initial = line->count > 1 ? line->args[1] : NULL;
 
     if (line->count < 1 || line->count > 2)
-        answer(front_of(l), line->tag, "BAD", "Usage: AUTHENTICATE mechanism [initial response]");
+        front_answer(front_of(l), line->tag, "BAD", "Usage: AUTHENTICATE mechanism [initial response]");
     else
         login_authenticate(l, line->args[0], initial != NULL && initial[0] == '\0' ? "=" : initial);
 }
@@ -269,7 +231,7 @@ static void begin_authenticate(struct login *l, const struct mupdate_line *line)
 static void preauth_bad(struct login *l, const char *tag, const char *text)
 {
     login_note_bad(l);
-    answer(front_of(l), tag, "BAD", text);
+    front_answer(front_of(l), tag, "BAD", text);
 }
 
 static enum engine_verdict preauth_line(struct login *l, const struct mupdate_line *line)
@@ -280,12 +242,12 @@ static enum engine_verdict preauth_line(struct login *l, const struct mupdate_li
     if (str_ieq(line->word, "AUTHENTICATE")) {
         begin_authenticate(l, line);
     } else if (str_ieq(line->word, "STARTTLS") && login_may_starttls(l)) {
-        answer(f, line->tag, "OK", "Begin TLS negotiation now");
+        front_answer(f, line->tag, "OK", "Begin TLS negotiation now");
         login_starttls(l);
     } else if (str_ieq(line->word, "STARTTLS")) {
-        answer(f, line->tag, login_is_tls(l) ? "NO" : "BAD", "STARTTLS is not available");
+        front_answer(f, line->tag, login_is_tls(l) ? "NO" : "BAD", "STARTTLS is not available");
     } else if (str_ieq(line->word, "LOGOUT")) {
-        answer(f, line->tag, "OK", "bye-bye");
+        front_answer(f, line->tag, "OK", "bye-bye");
         return login_close(l);
     } else {
         preauth_bad(l, line->tag, "Please login first");
@@ -332,14 +294,14 @@ static void front_result(struct login *l, const struct login_result *result)
 
     switch (result->code) {
     case LOGIN_OK:
-        answer(f, f->tag, "OK", "Authenticated");
+        front_answer(f, f->tag, "OK", "Authenticated");
         break;
     case LOGIN_CANCELLED:
     case LOGIN_BAD:
-        answer(f, f->tag, "BAD", result->text);
+        front_answer(f, f->tag, "BAD", result->text);
         break;
     default:
-        answer(f, f->tag, "NO", result->text);
+        front_answer(f, f->tag, "NO", result->text);
     }
 }
 
@@ -375,7 +337,7 @@ static bool find(struct front *f, const char *tag, const char *name, bool last, 
         mupdate_put_line(&out, tag, "OK", stale ? "Search completed, maybe stale" : "Search completed", NULL);
     else if (settled)
         mupdate_put_line(&out, tag, "NO", failure_text(r), NULL);
-    put(f, &out);
+    front_put(f, &out);
     buf_free(&out);
     pool_free(&pool);
     return settled;
@@ -428,7 +390,7 @@ static void do_conflicts(struct front *f, const struct mupdate_line *line)
     for (size_t i = 0; i < count; i++)
         put_conflict(f, line->tag, &list[i], pool, &out);
     mupdate_put_line(&out, line->tag, "OK", "that is all", NULL);
-    put(f, &out);
+    front_put(f, &out);
     buf_free(&out);
     pool_free(&pool);
 }
@@ -501,7 +463,7 @@ static void do_xupdate(struct front *f, const struct mupdate_line *line)
 
     if (str_parse_u64(line->args[0], strlen(line->args[0]), &epoch) < 0 ||
         str_parse_u64(line->args[1], strlen(line->args[1]), &sequence) < 0) {
-        answer(f, line->tag, "BAD", "Usage: XUPDATE epoch sequence");
+        front_answer(f, line->tag, "BAD", "Usage: XUPDATE epoch sequence");
         return;
     }
     free_hosts(f);
@@ -512,7 +474,7 @@ static void do_xupdate(struct front *f, const struct mupdate_line *line)
         str_copy(f->update_tag, sizeof(f->update_tag), line->tag);
         f->sent = sequence;
         f->subscribed = true;
-        answer(f, line->tag, "OK", "streaming starts");
+        front_answer(f, line->tag, "OK", "streaming starts");
     } else {
         begin_update(f, line->tag);
         put_position(f, line->tag, "XLIST", f->sent);
@@ -523,16 +485,16 @@ static void do_xupdate(struct front *f, const struct mupdate_line *line)
 static void do_compress(struct front *f, const struct mupdate_line *line)
 {
     if (!str_ieq(line->args[0], "DEFLATE")) {
-        answer(f, line->tag, "NO", "no such compression");
+        front_answer(f, line->tag, "NO", "no such compression");
     } else if (stream_is_deflate(f->login->stream)) {
-        answer(f, line->tag, "NO", "compression is on already");
+        front_answer(f, line->tag, "NO", "compression is on already");
     } else {
-        answer(f, line->tag, "OK", "DEFLATE active");
+        front_answer(f, line->tag, "OK", "DEFLATE active");
         f->doing = COMPRESSING;
     }
 }
 
-static void do_noop(struct front *f, const struct mupdate_line *line)
+void front_noop(struct front *f, const struct mupdate_line *line)
 {
     const struct door *door = f->door;
 
@@ -542,125 +504,6 @@ static void do_noop(struct front *f, const struct mupdate_line *line)
     f->ticket = door->barrier_ask != NULL ? door->barrier_ask(door->barrier_context) : 0;
     f->wanted = 0;
     f->deadline = clock_deadline(NEVER_ANSWERED_MS);
-}
-
-/* ---- of another member ---- */
-
-static void put_numbers(struct front *f, const char *tag, const char *word, const uint64_t *numbers,
-                        unsigned count)
-{
-    struct buf out = BUF_INIT;
-
-    buf_printf(&out, "%s %s", tag, word);
-    for (unsigned i = 0; i < count; i++)
-        buf_printf(&out, " \"%" PRIu64 "\"", numbers[i]);
-    buf_puts(&out, "\r\n");
-    put(f, &out);
-    buf_free(&out);
-}
-
-/* Is there a group, and is this another member's session (or does it become one)? */
-static bool is_member(struct front *f, const struct mupdate_line *line)
-{
-    if (f->server->group != NULL && !f->door->local && (f->member || str_ieq(line->word, "XMEMBER")))
-        return true;
-    answer(f, line->tag, "BAD", "for members of a group");
-    return false;
-}
-
-/* What it wants changed is not sent on. */
-static void do_xmember(struct front *f, const struct mupdate_line *line)
-{
-    if (!is_member(f, line))
-        return;
-    f->member = true;
-    answer(f, line->tag, "OK", "done");
-}
-
-static void put_visible(struct front *f, const char *tag)
-{
-    struct names_position at, known = {0, 0};
-    uint64_t round;
-
-    mupdate_group_news(f->server->group, 0, &known, &round, &at);
-    put_numbers(f, tag, "OK", (const uint64_t[]){at.term, at.sequence}, 2);
-}
-
-static void do_xvisible(struct front *f, const struct mupdate_line *line)
-{
-    if (is_member(f, line))
-        put_visible(f, line->tag);
-}
-
-/* A NOOP that tells how far we are. */
-static void do_xwhere(struct front *f, const struct mupdate_line *line)
-{
-    if (!is_member(f, line))
-        return;
-    if (!mupdate_group_leads(f->server->group)) {
-        answer(f, line->tag, "NO", MUPDATE_NO_QUORUM "not elected");
-        return;
-    }
-    f->where = true;
-    do_noop(f, line);
-}
-
-static void do_xfollow(struct front *f, const struct mupdate_line *line)
-{
-    uint64_t *const numbers[] = {&f->round, &f->known.term, &f->known.sequence};
-    bool ok = true;
-
-    if (!is_member(f, line))
-        return;
-    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
-        ok = ok && str_parse_u64(line->args[1 + i], strlen(line->args[1 + i]), numbers[i]) == 0;
-    if (!ok) {
-        answer(f, line->tag, "BAD", "Usage: XFOLLOW member round term sequence");
-        return;
-    }
-    mupdate_group_note_follower(f->server->group, line->args[0], f->round);
-    f->doing = FOLLOWING;
-    str_copy(f->tag, sizeof(f->tag), line->tag);
-    f->deadline = clock_deadline(MUPDATE_GROUP_FOLLOW_MS);
-    hub_listen(f->place, true);
-}
-
-/* Answers when there is something new, or after a while.  False: wait. */
-static bool follow_step(struct front *f)
-{
-    struct names_position at;
-    uint64_t round;
-
-    if (!mupdate_group_news(f->server->group, f->round, &f->known, &round, &at) &&
-        clock_left(f->deadline) != 0)
-        return false;
-    put_numbers(f, f->tag, "OK", (const uint64_t[]){round, at.term, at.sequence},
-                mupdate_group_leads(f->server->group) ? 3 : 1);
-    hub_listen(f->place, f->subscribed);
-    f->doing = IDLE;
-    return true;
-}
-
-/* ---- of a group's administrator ---- */
-
-static void do_xgroup(struct front *f, const struct mupdate_line *line)
-{
-    struct buf out = BUF_INIT;
-    int r = 0;
-
-    if (f->server->group == NULL || (line->count > 0 && !str_ieq(line->args[0], "REMOVE")) ||
-        line->count == 1) {
-        answer(f, line->tag, "BAD",
-               f->server->group == NULL ? "no member of a group" : "Usage: XGROUP [REMOVE member]");
-        return;
-    }
-    if (line->count > 0)
-        r = mupdate_group_remove(f->server->group, line->args[1]);
-    else
-        mupdate_group_describe(f->server->group, line->tag, &out);
-    mupdate_put_line(&out, line->tag, r < 0 ? "NO" : "OK", r < 0 ? error_text(r) : "done", NULL);
-    put(f, &out);
-    buf_free(&out);
 }
 
 enum command_kind { WRITE, READ, ALWAYS }; /* ALWAYS: behind an UPDATE too */
@@ -681,12 +524,12 @@ static const struct command {
     {"DETAILS", 0, 1, READ, 0, do_list},
     {"FIND", 1, 1, READ, 0, do_find},
     {"LIST", 0, 1, READ, 0, do_list},
-    {"NOOP", 0, 0, ALWAYS, 0, do_noop},
-    {"XFOLLOW", 4, 4, READ, 0, do_xfollow},
-    {"XGROUP", 0, 2, READ, 0, do_xgroup},
-    {"XMEMBER", 0, 0, READ, 0, do_xmember},
-    {"XVISIBLE", 0, 0, READ, 0, do_xvisible},
-    {"XWHERE", 0, 0, READ, 0, do_xwhere},
+    {"NOOP", 0, 0, ALWAYS, 0, front_noop},
+    {"XFOLLOW", 4, 4, READ, 0, front_xfollow},
+    {"XGROUP", 0, 2, READ, 0, front_xgroup},
+    {"XMEMBER", 0, 0, READ, 0, front_xmember},
+    {"XVISIBLE", 0, 0, READ, 0, front_xvisible},
+    {"XWHERE", 0, 0, READ, 0, front_xwhere},
     {"UPDATE", 0, MUPDATE_ARGS_MAX, READ, 0, do_update},
     {"XUPDATE", 2, 2, READ, 0, do_xupdate},
 };
@@ -731,11 +574,11 @@ static bool do_line(struct front *f, const struct mupdate_line *line)
     const char *why = refusal(f, c, line);
 
     if (str_ieq(line->word, "LOGOUT")) {
-        answer(f, line->tag, "OK", "bye-bye");
+        front_answer(f, line->tag, "OK", "bye-bye");
         return false;
     }
     if (why != NULL)
-        answer(f, line->tag, "BAD", why);
+        front_answer(f, line->tag, "BAD", why);
     else if (c->kind == WRITE)
         add_write(f, c->verb, line);
     else
@@ -784,9 +627,9 @@ static void end_list(struct front *f, int r)
 {
     f->server->source->ops->list_end(&f->cursor);
     if (r < 0)
-        answer(f, f->tag, "NO", failure_text(r));
+        front_answer(f, f->tag, "NO", failure_text(r));
     else
-        answer(f, f->tag, "OK", f->doing == LISTING ? "list complete" : "streaming starts");
+        front_answer(f, f->tag, "OK", f->doing == LISTING ? "list complete" : "streaming starts");
     f->subscribed = r == 0 && f->doing == STARTING_UPDATE;
     hub_listen(f->place, f->subscribed);
     f->doing = IDLE;
@@ -798,7 +641,7 @@ static bool list_step(struct front *f)
     struct emission e = {.front = f, .tag = f->tag};
     int r = f->server->source->ops->list_next(f->cursor, BATCH_ENTRIES, emit_listed, &e);
 
-    put(f, &e.out);
+    front_put(f, &e.out);
     buf_free(&e.out);
     if (r == ERR_AGAIN) {
         if (f->deadline == CLOCK_NEVER)
@@ -825,7 +668,7 @@ static int changes_step(struct front *f)
     int r = f->server->source->ops->changes(f->server->source, &f->sent, BATCH_ENTRIES, emit_change, &e);
 
     if (r == 0)
-        put(f, &e.out);
+        front_put(f, &e.out);
     else
         buf_reset(&e.out);
     if (r == 0 && f->positions)
@@ -852,14 +695,14 @@ static bool barrier_step(struct front *f)
     /* a frontend's process must know; who follows us over the network has what there is to have, unless it could ask
      * another member */
     if (f->where && f->away)
-        answer(f, f->tag, "NO", MUPDATE_NO_QUORUM "what is here may be old");
+        front_answer(f, f->tag, "NO", MUPDATE_NO_QUORUM "what is here may be old");
     else if (f->where)
-        put_visible(f, f->tag);
+        front_put_visible(f, f->tag);
     else if (f->away && (door->local || (f->server->group != NULL && f->positions)))
-        answer(f, f->tag, "NO",
-               door->local ? "the master is away" : MUPDATE_NO_QUORUM "what is here may be old");
+        front_answer(f, f->tag, "NO",
+                     door->local ? "the master is away" : MUPDATE_NO_QUORUM "what is here may be old");
     else
-        answer(f, f->tag, "OK", "Noop done");
+        front_answer(f, f->tag, "OK", "Noop done");
     f->where = false;
     hub_listen(f->place, f->subscribed);
     f->doing = IDLE;
@@ -911,7 +754,7 @@ static enum step take_line(struct front *f, const struct mupdate_line *line, int
     if (r == ERR_TOOBIG)
         return STEP_TOO_LONG;
     if (r == ERR_SYNTAX)
-        answer(f, line->tag, "BAD", "Need Command");
+        front_answer(f, line->tag, "BAD", "Need Command");
     else if (!do_line(f, line))
         return STEP_LOGOUT;
     return STEP_ON;
@@ -991,7 +834,7 @@ static enum step step(struct front *f)
     if (f->doing == FINDING)
         return find_step(f) ? STEP_ON : STEP_SOON;
     if (f->doing == FOLLOWING)
-        return follow_step(f) ? STEP_ON : STEP_EVENT;
+        return front_follow_step(f) ? STEP_ON : STEP_EVENT;
     if (f->doing == COMPRESSING)
         return compress_step(f);
     if (f->doing == WRITING)
@@ -1049,7 +892,7 @@ static void front_bye(struct login *l, const char *text)
     struct front *f = front_of(l);
 
     finish_writes(f);
-    answer(f, "*", "BYE", text);
+    front_answer(f, "*", "BYE", text);
 }
 
 static void front_close(struct login *l)

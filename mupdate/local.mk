@@ -3,7 +3,8 @@ noinst_LIBRARIES += mupdate/libserver.a
 mupdate_libserver_a_SOURCES = \
 	mupdate/conflicts.c mupdate/conflicts.h \
 	mupdate/follow.c mupdate/follow.h \
-	mupdate/front.c mupdate/front.h \
+	mupdate/front.c mupdate/front.h mupdate/front-private.h \
+	mupdate/front-group.c \
 	mupdate/group.c mupdate/group.h \
 	mupdate/hub.c mupdate/hub.h \
 	mupdate/lanes.c mupdate/lanes.h \

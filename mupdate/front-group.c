@@ -1,0 +1,125 @@
+/* front-group.c: what members of a group say to one another, and its administrator to any of them. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/base/str.h"
+#include "mupdate/front-private.h"
+
+static void put_numbers(struct front *f, const char *tag, const char *word, const uint64_t *numbers,
+                        unsigned count)
+{
+    struct buf out = BUF_INIT;
+
+    buf_printf(&out, "%s %s", tag, word);
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(&out, " \"%" PRIu64 "\"", numbers[i]);
+    buf_puts(&out, "\r\n");
+    front_put(f, &out);
+    buf_free(&out);
+}
+
+/* Is there a group, and is this another member's session (or does it become one)? */
+static bool is_member(struct front *f, const struct mupdate_line *line)
+{
+    if (f->server->group != NULL && !f->door->local && (f->member || str_ieq(line->word, "XMEMBER")))
+        return true;
+    front_answer(f, line->tag, "BAD", "for members of a group");
+    return false;
+}
+
+/* What it wants changed is not sent on. */
+void front_xmember(struct front *f, const struct mupdate_line *line)
+{
+    if (!is_member(f, line))
+        return;
+    f->member = true;
+    front_answer(f, line->tag, "OK", "done");
+}
+
+void front_put_visible(struct front *f, const char *tag)
+{
+    struct names_position at, known = {0, 0};
+    uint64_t round;
+
+    mupdate_group_news(f->server->group, 0, &known, &round, &at);
+    put_numbers(f, tag, "OK", (const uint64_t[]){at.term, at.sequence}, 2);
+}
+
+void front_xvisible(struct front *f, const struct mupdate_line *line)
+{
+    if (is_member(f, line))
+        front_put_visible(f, line->tag);
+}
+
+/* A NOOP that tells how far we are. */
+void front_xwhere(struct front *f, const struct mupdate_line *line)
+{
+    if (!is_member(f, line))
+        return;
+    if (!mupdate_group_leads(f->server->group)) {
+        front_answer(f, line->tag, "NO", MUPDATE_NO_QUORUM "not elected");
+        return;
+    }
+    f->where = true;
+    front_noop(f, line);
+}
+
+void front_xfollow(struct front *f, const struct mupdate_line *line)
+{
+    uint64_t *const numbers[] = {&f->round, &f->known.term, &f->known.sequence};
+    bool ok = true;
+
+    if (!is_member(f, line))
+        return;
+    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
+        ok = ok && str_parse_u64(line->args[1 + i], strlen(line->args[1 + i]), numbers[i]) == 0;
+    if (!ok) {
+        front_answer(f, line->tag, "BAD", "Usage: XFOLLOW member round term sequence");
+        return;
+    }
+    mupdate_group_note_follower(f->server->group, line->args[0], f->round);
+    f->doing = FOLLOWING;
+    str_copy(f->tag, sizeof(f->tag), line->tag);
+    f->deadline = clock_deadline(MUPDATE_GROUP_FOLLOW_MS);
+    hub_listen(f->place, true);
+}
+
+bool front_follow_step(struct front *f)
+{
+    struct names_position at;
+    uint64_t round;
+
+    if (!mupdate_group_news(f->server->group, f->round, &f->known, &round, &at) &&
+        clock_left(f->deadline) != 0)
+        return false;
+    put_numbers(f, f->tag, "OK", (const uint64_t[]){round, at.term, at.sequence},
+                mupdate_group_leads(f->server->group) ? 3 : 1);
+    hub_listen(f->place, f->subscribed);
+    f->doing = IDLE;
+    return true;
+}
+
+/* ---- of a group's administrator ---- */
+
+void front_xgroup(struct front *f, const struct mupdate_line *line)
+{
+    struct buf out = BUF_INIT;
+    int r = 0;
+
+    if (f->server->group == NULL || (line->count > 0 && !str_ieq(line->args[0], "REMOVE")) ||
+        line->count == 1) {
+        front_answer(f, line->tag, "BAD",
+                     f->server->group == NULL ? "no member of a group" : "Usage: XGROUP [REMOVE member]");
+        return;
+    }
+    if (line->count > 0)
+        r = mupdate_group_remove(f->server->group, line->args[1]);
+    else
+        mupdate_group_describe(f->server->group, line->tag, &out);
+    mupdate_put_line(&out, line->tag, r < 0 ? "NO" : "OK", r < 0 ? error_text(r) : "done", NULL);
+    front_put(f, &out);
+    buf_free(&out);
+}
