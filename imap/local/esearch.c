@@ -98,14 +98,9 @@ static int open_view(struct local_leg *l, struct command *cmd, struct local_esea
     struct mailbox_reader reader;
     struct local_mailbox m;
     struct mailbox *mailbox;
-    int r = local_lookup_with(cmd, internal, ACL_READ, &m);
+    int r = local_open_to_read(l, cmd, internal, &m, &mailbox, &reader);
 
-    if (r == 0)
-        r = local_open(l, &m, &mailbox);
-    if (r < 0)
-        return r;
-    reader = local_reader(l, m.record.name, mailbox_header(mailbox));
-    return view_of(&mailbox, &reader, true, &e->view);
+    return r < 0 ? r : view_of(&mailbox, &reader, true, &e->view);
 }
 
 /* The mailbox's turn.  0, or an error; one that is gone or closed to the user is left out. */

@@ -177,6 +177,18 @@ struct mailbox_reader local_reader(const struct local_leg *l, const char *intern
     return (struct mailbox_reader){userid};
 }
 
+int local_open_to_read(struct local_leg *l, struct command *cmd, const char *internal,
+                       struct local_mailbox *m, struct mailbox **mailbox_r, struct mailbox_reader *reader_r)
+{
+    int r = local_lookup_with(cmd, internal, ACL_READ, m);
+
+    if (r == 0)
+        r = local_open(l, m, mailbox_r);
+    if (r == 0)
+        *reader_r = local_reader(l, m->record.name, mailbox_header(*mailbox_r));
+    return r;
+}
+
 uint32_t local_settable(rights_t rights)
 {
     uint32_t system = 0;

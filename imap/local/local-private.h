@@ -96,6 +96,10 @@ int local_open(struct local_leg *l, const struct local_mailbox *m, struct mailbo
 struct mailbox_reader local_reader(const struct local_leg *l, const char *internal,
                                    const struct mailbox_header *header);
 
+/* All three for one that is only looked at, with the right r. */
+int local_open_to_read(struct local_leg *l, struct command *cmd, const char *internal,
+                       struct local_mailbox *m, struct mailbox **mailbox_r, struct mailbox_reader *reader_r);
+
 /* The system flags (RECORD_* bits) that rights allow to set (RFC 4314 section 4). */
 uint32_t local_settable(rights_t rights);
 

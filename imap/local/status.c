@@ -100,13 +100,10 @@ static int status_of(struct command *cmd, struct local_leg *l, const char *inter
     struct mailbox_reader reader;
     struct local_mailbox m;
     struct mailbox *mailbox;
-    int r = local_lookup_with(cmd, internal, ACL_READ, &m);
+    int r = local_open_to_read(l, cmd, internal, &m, &mailbox, &reader);
 
-    if (r == 0)
-        r = local_open(l, &m, &mailbox);
     if (r < 0)
         return r;
-    reader = local_reader(l, m.record.name, mailbox_header(mailbox));
     r = mailbox_status(mailbox, &reader, &known.status);
     if (r == 0 && (wanted & 1u << STATUS_DELETED_STORAGE) != 0)
         r = mailbox_deleted_storage(mailbox, &known.deleted_storage);
