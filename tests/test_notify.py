@@ -523,7 +523,13 @@ def test_overflow(place, fred):
     tags = [c.start("CREATE m%d" % n) for n in range(999)]
     for tag in tags:
         assert c.finish(tag).status == "OK"
+    # some hundreds are taken in several steps, by name or not: the last of them is watched as the first is
+    w.c.ok("NOTIFY SET (mailboxes (%s) (MessageNew MessageExpunge))" % " ".join("m%d" % n for n in range(450)))
+    c.append("m449", message())
+    w.hear(rb"^\* STATUS m449 \(MESSAGES 1 ")
     w.c.ok("NOTIFY SET (personal (MessageNew MessageExpunge))")  # with INBOX a thousand
+    c.append("m998", message())
+    w.hear(rb"^\* STATUS m998 \(MESSAGES 1 ")
     c.ok("CREATE more")
     w.hear(rb"^\* OK \[NOTIFICATIONOVERFLOW\] ")
     c.append("m5", message())

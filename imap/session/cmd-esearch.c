@@ -134,14 +134,13 @@ static int add_mailbox(struct esearch *e, struct leg *leg, const char *internal)
     return 0;
 }
 
-static int take_mailbox(struct command *cmd, const struct mboxlist_record *record, void *context)
+static int take_mailbox(struct client *c, const struct mboxlist_record *record, void *context)
 {
     struct esearch *e = context;
-    const struct client *c = cmd->client;
 
     if (e->selected && strcmp(record->name, c->selected_name) == 0)
         return 0;
-    return add_mailbox(e, route_leg(cmd->client, record), record->name);
+    return add_mailbox(e, route_leg(c, record), record->name);
 }
 
 static enum step walk_step(struct command *cmd)

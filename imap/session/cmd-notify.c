@@ -7,7 +7,6 @@
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
 #include "lib/imapwire/args.h"
-#include "lib/name/namespace.h"
 
 static enum step overflow(struct command *cmd)
 {
@@ -15,55 +14,19 @@ static enum step overflow(struct command *cmd)
                       (int)NOTIFY_MAILBOXES_MAX);
 }
 
-/* ---- what was asked for, in the session's own terms ---- */
-
-/* One name: internal, or of SUBTREE the external one in the form that LIST would give it.  Names that can be none mean
- * nothing (section 3.1). */
-static const char *take_name(struct notify *n, const struct notify_group *group, const char *given)
+/* What the groups come to. */
+static void take_groups(struct notify *n)
 {
-    const char *internal, *result = NULL;
-    struct buf external = BUF_INIT;
+    for (size_t i = 0; i < n->request.group_count; i++) {
+        const struct notify_group *group = &n->request.groups[i];
 
-    if (client_name_in(n->client, n->pool, given, &internal) < 0)
-        return group->where == NOTIFY_SUBTREE && *given != '\0' ? pool_strdup(n->pool, given) : NULL;
-    if (group->where != NOTIFY_SUBTREE)
-        return internal;
-    if (namespace_to_external(n->client->ns, internal, &external) == 0)
-        result = pool_strdup(n->pool, buf_cstr(&external));
-    buf_free(&external);
-    return result;
-}
-
-static void take_group(struct notify *n, const struct notify_group *given)
-{
-    struct notify_group *group = &n->request.groups[n->request.group_count++];
-
-    *group = *given;
-    group->names = pool_alloc(n->pool, (given->name_count + 1) * sizeof(*group->names));
-    group->name_count = 0;
-    for (size_t i = 0; i < given->name_count; i++) {
-        const char *name = take_name(n, given, given->names[i]);
-
-        if (name != NULL)
-            group->names[group->name_count++] = name;
+        if (!notify_group_is_selected(group)) {
+            n->events |= group->events;
+            continue;
+        }
+        n->selected = group->events;
+        n->delayed = group->where.kind == SOURCE_SELECTED_DELAYED;
     }
-    if (group->where != NOTIFY_SELECTED && group->where != NOTIFY_SELECTED_DELAYED) {
-        n->events |= group->events;
-        return;
-    }
-    n->selected = group->events;
-    n->delayed = group->where == NOTIFY_SELECTED_DELAYED;
-}
-
-static void take_request(struct notify *n, const struct notify_request *request)
-{
-    n->request.none = request->none;
-    n->request.status = request->status;
-    n->request.groups = pool_alloc(n->pool, (request->group_count + 1) * sizeof(*n->request.groups));
-    for (size_t i = 0; i < request->group_count; i++)
-        take_group(n, &request->groups[i]);
-    if (request->fetch != NULL)
-        n->request.fetch = pool_strdup(n->pool, request->fetch);
 }
 
 /* ---- NOTIFY SET ---- */
@@ -148,16 +111,26 @@ static enum step install(struct command *cmd)
     return link_step(cmd);
 }
 
+static enum step evaluate_step(struct command *cmd)
+{
+    int r = notify_evaluate(((struct setting *)cmd->state)->n, true);
+
+    if (r > 0)
+        return STEP_MORE;
+    if (r == ERR_LIMIT)
+        return overflow(cmd);
+    return r < 0 ? command_error(cmd, r) : install(cmd);
+}
+
 static enum step set_step(struct command *cmd)
 {
     struct notify *n = ((struct setting *)cmd->state)->n;
     int r = notify_hub_join(cmd->client, &n->seat);
 
-    if (r == 0)
-        r = notify_evaluate(n, true);
-    if (r == ERR_LIMIT)
-        return overflow(cmd);
-    return r < 0 ? command_error(cmd, r) : install(cmd);
+    if (r < 0)
+        return command_error(cmd, r);
+    cmd->step = evaluate_step;
+    return evaluate_step(cmd);
 }
 
 static void take_subscription(const char *internal, void *context)
@@ -187,7 +160,7 @@ static enum step subscriptions_step(struct command *cmd)
 static bool needs_subscriptions(const struct notify *n)
 {
     for (size_t i = 0; i < n->request.group_count; i++)
-        if (n->request.groups[i].where == NOTIFY_SUBSCRIBED)
+        if (n->request.groups[i].where.kind == SOURCE_SUBSCRIBED)
             return true;
     return (n->events & (NOTIFY_MAILBOX_NAME | NOTIFY_SUBSCRIPTION)) != 0;
 }
@@ -202,28 +175,28 @@ static bool is_fetchable(struct command *cmd, const char *items)
 
 enum step cmd_notify(struct command *cmd)
 {
-    struct notify_request request;
+    struct setting *set = pool_alloc(cmd->pool, sizeof(*set));
     struct imap_args args;
-    struct setting *set;
     struct notify *n;
     int r;
 
+    cmd->state = set;
+    cmd->cleanup = notify_cleanup;
+    set->n = n = notify_new(cmd->client);
     command_args(cmd, &args);
-    r = notify_args_parse(&args, &request);
+    args.pool = n->pool; /* what is read lives as long as it counts */
+    r = notify_args_parse(cmd->client, &args, &n->request);
     if (r == ERR_SYNTAX)
         return command_bad(cmd, "%s", imap_args_error(&args));
     if (r == ERR_UNSUPPORTED)
         return command_no(cmd, "BADEVENT (" NOTIFY_EVENT_NAMES ")", "Unsupported event");
     if (r == ERR_LIMIT)
         return overflow(cmd);
-    if (!is_fetchable(cmd, request.fetch))
+    if (!is_fetchable(cmd, n->request.fetch))
         return command_bad(cmd, "Invalid items to fetch");
-    cmd->state = set = pool_alloc(cmd->pool, sizeof(*set));
-    set->n = n = notify_new(cmd->client);
-    cmd->cleanup = notify_cleanup;
-    take_request(n, &request);
-    if (request.none)
+    if (n->request.none)
         return install(cmd);
+    take_groups(n);
     cmd->step = needs_subscriptions(n) ? subscriptions_step : set_step;
     return cmd->step(cmd);
 }

@@ -95,9 +95,9 @@ static unsigned event_of(const char *name)
     return NOTIFY_UNSUPPORTED;
 }
 
-static bool is_selected(const struct notify_group *group)
+bool notify_group_is_selected(const struct notify_group *group)
 {
-    return group->where == NOTIFY_SELECTED || group->where == NOTIFY_SELECTED_DELAYED;
+    return group->where.kind == SOURCE_SELECTED || group->where.kind == SOURCE_SELECTED_DELAYED;
 }
 
 /* *annotations: AnnotationChange is among them, which demands the same as FlagChange. */
@@ -114,7 +114,7 @@ static int read_event(struct imap_args *args, struct notify_request *request, st
     *annotations = *annotations || str_ieq(name, "AnnotationChange");
     if (event != NOTIFY_MESSAGE_NEW || args->end - args->at < 2 || memcmp(args->at, " (", 2) != 0)
         return 0;
-    if (!is_selected(group))
+    if (!notify_group_is_selected(group))
         return fail(args, "Items to fetch are for the selected mailbox only");
     imap_args_skip(args, ' ');
     return read_fetch(args, &request->fetch);
@@ -131,7 +131,8 @@ static int check_events(struct imap_args *args, const struct notify_group *group
         return fail(args, "MessageNew and MessageExpunge go together");
     if (flags && !new)
         return fail(args, "FlagChange and AnnotationChange need MessageNew and MessageExpunge");
-    if (is_selected(group) && (group->events & ~(unsigned)(NOTIFY_MESSAGES | NOTIFY_UNSUPPORTED)) != 0)
+    if (notify_group_is_selected(group) &&
+        (group->events & ~(unsigned)(NOTIFY_MESSAGES | NOTIFY_UNSUPPORTED)) != 0)
         return fail(args, "Only events of messages are for the selected mailbox");
     return 0;
 }
@@ -153,67 +154,15 @@ static int read_events(struct imap_args *args, struct notify_request *request, s
     return r < 0 ? r : check_events(args, group, annotations);
 }
 
-/* ---- mailboxes ---- */
-
-static const struct {
-    const char *word;
-    enum notify_where where;
-} wheres[] = {
-    {"SELECTED", NOTIFY_SELECTED},     {"SELECTED-DELAYED", NOTIFY_SELECTED_DELAYED},
-    {"INBOXES", NOTIFY_PERSONAL},      {"PERSONAL", NOTIFY_PERSONAL},
-    {"SUBSCRIBED", NOTIFY_SUBSCRIBED}, {"SUBTREE", NOTIFY_SUBTREE},
-    {"MAILBOXES", NOTIFY_MAILBOXES},
-};
-
-static int read_where(struct imap_args *args, enum notify_where *where_r)
-{
-    const char *word;
-
-    if (imap_args_atom(args, &word) < 0)
-        return ERR_SYNTAX;
-    for (size_t i = 0; i < ARRAY_SIZE(wheres); i++)
-        if (str_ieq(word, wheres[i].word)) {
-            *where_r = wheres[i].where;
-            return 0;
-        }
-    return fail(args, "Unknown mailbox specifier");
-}
-
-/* One name, or several in brackets.  Those beyond `room` are read and counted, and not kept. */
-static int read_names(struct imap_args *args, struct notify_group *group, size_t *room)
-{
-    bool several, more = true;
-    const char *name;
-    int r = imap_args_space(args);
-
-    if (r < 0)
-        return r;
-    several = imap_args_skip(args, '(');
-    group->names = pool_alloc(args->pool, (several ? *room + 1 : 1) * sizeof(*group->names));
-    for (; r == 0 && more; more = several && imap_args_skip(args, ' ')) {
-        r = imap_args_mailbox(args, &name);
-        if (r == 0 && group->name_count <= *room)
-            group->names[group->name_count++] = name;
-    }
-    if (r == 0 && several)
-        r = imap_args_char(args, ')');
-    if (r == 0 && group->name_count > *room)
-        return ERR_LIMIT;
-    *room -= r == 0 ? group->name_count : 0;
-    return r;
-}
-
 /* ---- groups ---- */
 
-static int read_group(struct imap_args *args, struct notify_request *request, struct notify_group *group,
-                      size_t *room)
+static int read_group(const struct client *c, struct imap_args *args, struct notify_request *request,
+                      struct notify_group *group)
 {
     int r = imap_args_char(args, '(');
 
     if (r == 0)
-        r = read_where(args, &group->where);
-    if (r == 0 && (group->where == NOTIFY_SUBTREE || group->where == NOTIFY_MAILBOXES))
-        r = read_names(args, group, room);
+        r = source_read(c, args, SOURCES_NOTIFY, &group->where);
     if (r == 0)
         r = imap_args_space(args);
     if (r == 0)
@@ -224,46 +173,61 @@ static int read_group(struct imap_args *args, struct notify_request *request, st
 static bool has_selected(const struct notify_request *request)
 {
     for (size_t i = 0; i < request->group_count; i++)
-        if (is_selected(&request->groups[i]))
+        if (notify_group_is_selected(&request->groups[i]))
             return true;
     return false;
 }
 
-static int read_set(struct imap_args *args, struct notify_request *request)
+/* One more group; *names: those of all of them. */
+static int add_group(const struct client *c, struct imap_args *args, struct notify_request *request,
+                     size_t *names)
 {
-    size_t room = NOTIFY_NAMES_MAX;
+    struct notify_group *group = &request->groups[request->group_count];
+    int r;
+
+    if (request->group_count == NOTIFY_GROUPS_MAX)
+        return ERR_LIMIT;
+    *group = (struct notify_group){.events = 0};
+    r = read_group(c, args, request, group);
+    if (r < 0)
+        return r;
+    if (notify_group_is_selected(group) && has_selected(request))
+        return fail(args, "SELECTED and SELECTED-DELAYED may stand once");
+    request->group_count++;
+    *names += group->where.count;
+    return *names > NOTIFY_NAMES_MAX ? ERR_LIMIT : 0;
+}
+
+static int read_set(const struct client *c, struct imap_args *args, struct notify_request *request)
+{
+    struct notify_group groups[NOTIFY_GROUPS_MAX];
     bool unsupported = false;
+    size_t names = 0;
     int r = imap_args_space(args);
 
     if (r == 0 && imap_args_word(args, "STATUS")) {
         request->status = true;
         r = imap_args_space(args);
     }
-    request->groups = pool_alloc(args->pool, NOTIFY_GROUPS_MAX * sizeof(*request->groups));
+    request->groups = groups;
     do {
-        struct notify_group group = {.events = 0};
-
-        if (r == 0 && request->group_count == NOTIFY_GROUPS_MAX)
-            r = ERR_LIMIT;
         if (r == 0)
-            r = read_group(args, request, &group, &room);
-        if (r == 0 && is_selected(&group) && has_selected(request))
-            r = fail(args, "SELECTED and SELECTED-DELAYED may stand once");
-        if (r == 0)
-            request->groups[request->group_count++] = group;
-        unsupported = unsupported || (group.events & NOTIFY_UNSUPPORTED) != 0;
+            r = add_group(c, args, request, &names);
     } while (r == 0 && imap_args_skip(args, ' '));
     if (r == 0)
         r = imap_args_end(args);
+    for (size_t i = 0; i < request->group_count; i++)
+        unsupported = unsupported || (groups[i].events & NOTIFY_UNSUPPORTED) != 0;
+    request->groups = pool_memdup(args->pool, groups, request->group_count * sizeof(*groups));
     return r == 0 && unsupported ? ERR_UNSUPPORTED : r;
 }
 
-int notify_args_parse(struct imap_args *args, struct notify_request *request)
+int notify_args_parse(const struct client *c, struct imap_args *args, struct notify_request *request)
 {
     *request = (struct notify_request){.none = false};
     if (imap_args_word(args, "NONE")) {
         request->none = true;
         return imap_args_end(args);
     }
-    return imap_args_word(args, "SET") ? read_set(args, request) : fail(args, "Expected SET or NONE");
+    return imap_args_word(args, "SET") ? read_set(c, args, request) : fail(args, "Expected SET or NONE");
 }

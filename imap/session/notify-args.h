@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "imap/session/sources.h"
 #include "lib/imapwire/args.h"
 
 enum {
@@ -32,20 +33,9 @@ enum notify_event {
     "MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange "             \
     "ServerMetadataChange"
 
-enum notify_where {
-    NOTIFY_SELECTED,
-    NOTIFY_SELECTED_DELAYED,
-    NOTIFY_PERSONAL, /* and inboxes: a delivery may go to any of them (section 6.3) */
-    NOTIFY_SUBSCRIBED,
-    NOTIFY_SUBTREE,
-    NOTIFY_MAILBOXES
-};
-
 struct notify_group {
-    enum notify_where where;
-    unsigned events;    /* of enum notify_event; 0: NONE */
-    const char **names; /* of SUBTREE and MAILBOXES, as the client wrote them */
-    size_t name_count;
+    struct source where;
+    unsigned events; /* of enum notify_event; 0: NONE */
 };
 
 struct notify_request {
@@ -56,8 +46,11 @@ struct notify_request {
     const char *fetch; /* "(UID FLAGS)": of MessageNew in the selected mailbox; without literals; NULL */
 };
 
+/* Of the selected mailbox? */
+bool notify_group_is_selected(const struct notify_group *group);
+
 /* Reads them to the end; all is in args->pool.  0; ERR_SYNTAX: BAD with args->error; ERR_UNSUPPORTED: an event that is
  * not supported; ERR_LIMIT: more than is taken. */
-int notify_args_parse(struct imap_args *args, struct notify_request *request);
+int notify_args_parse(const struct client *c, struct imap_args *args, struct notify_request *request);
 
 #endif

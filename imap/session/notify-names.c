@@ -200,7 +200,7 @@ void notify_subscribed(struct notify *n, const char *internal, bool is, bool tel
     else
         hash_delete(n->subs, internal);
     for (size_t i = 0; i < n->request.group_count; i++)
-        n->stale = n->stale || n->request.groups[i].where == NOTIFY_SUBSCRIBED;
+        n->stale = n->stale || n->request.groups[i].where.kind == SOURCE_SUBSCRIBED;
     if (tell && (wanted || wants(n, internal, NOTIFY_SUBSCRIPTION)))
         notify_tell_list(n, internal, "", NULL);
 }

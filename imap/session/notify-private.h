@@ -9,6 +9,7 @@
 #include "lib/imapwire/seqset.h"
 
 struct hash;
+struct gathering;
 struct journal_row;
 struct session_file;
 
@@ -37,12 +38,12 @@ struct notify_link {
 
 struct notify {
     struct client *client;
-    struct pool *pool;             /* of what follows */
-    struct notify_request request; /* names are internal ones; of SUBTREE external ones */
-    unsigned selected;             /* events of the selected mailbox */
-    bool delayed;                  /* SELECTED-DELAYED */
-    bool settling;                 /* NOTIFY SET is not answered yet: all news are told */
-    unsigned events;               /* of all other mailboxes */
+    struct pool *pool; /* of what follows */
+    struct notify_request request;
+    unsigned selected; /* events of the selected mailbox */
+    bool delayed;      /* SELECTED-DELAYED */
+    bool settling;     /* NOTIFY SET is not answered yet: all news are told */
+    unsigned events;   /* of all other mailboxes */
 
     struct notify_seat seat;
     struct hash *subs;       /* the user's subscriptions, where they are needed; NULL */
@@ -58,8 +59,9 @@ struct notify {
     bool linking;         /* now */
     struct leg *speaker;  /* a server that is in the middle of a response; NULL */
 
-    bool overflowed; /* one of them watches no more */
-    bool stale;      /* which mailboxes are watched is to be found out anew */
+    bool overflowed;             /* one of them watches no more */
+    bool stale;                  /* which mailboxes are watched is to be found out anew */
+    struct gathering *gathering; /* which is under way; NULL */
     int64_t poll_at;
 
     /* The last mailbox that was renamed, by internal names: what is said of those below it, or of its old name, is no news. */
@@ -88,9 +90,10 @@ void notify_command_free(struct command **cmd);
 unsigned notify_wanted(const struct notify *n, const char *internal);
 /* Is it the one that is selected, of which SELECTED speaks? */
 bool notify_is_selected(const struct notify *n, const char *internal);
-/* Which mailboxes are watched: `first` for NOTIFY SET itself, which tells what there is now only with STATUS.  0; ERR_LIMIT:
- * too many; or the list's error. */
+/* Finds out which mailboxes are watched, a part at a time: `first` for NOTIFY SET itself, which tells what there is now only
+ * with STATUS.  1: call again, others may have their turn first; 0; ERR_LIMIT: too many; or the list's error. */
 int notify_evaluate(struct notify *n, bool first);
+void notify_gathering_free(struct gathering **g); /* *g may be NULL */
 /* Looks at the mailboxes that have changed; all of them with `all`.  True: the output is full. */
 bool notify_look(struct notify *n, bool all);
 /* The one of a name, or NULL. */

@@ -19,50 +19,6 @@
 
 /* ---- who is meant ---- */
 
-static bool is_at_or_below(const char *name, const char *root, char separator)
-{
-    size_t n = strlen(root);
-
-    return strncmp(name, root, n) == 0 && (name[n] == '\0' || name[n] == separator);
-}
-
-/* The tree is the one that the client sees: with altnamespace what is below INBOX in the list is beside it. */
-static bool is_in_subtree(const struct notify *n, const struct notify_group *group, const char *internal)
-{
-    const struct namespace *ns = n->client->ns;
-    struct buf external = BUF_INIT;
-    bool found = false;
-
-    if (namespace_to_external(ns, internal, &external) == 0)
-        for (size_t i = 0; i < group->name_count && !found; i++)
-            found = is_at_or_below(buf_cstr(&external), group->names[i], ns->separator);
-    buf_free(&external);
-    return found;
-}
-
-static bool is_meant(const struct notify *n, const struct notify_group *group, const char *internal)
-{
-    const char *inbox = n->client->ns->inbox;
-
-    switch (group->where) {
-    case NOTIFY_PERSONAL:
-        return *inbox != '\0' && is_at_or_below(internal, inbox, '.');
-    case NOTIFY_SUBSCRIBED:
-        return n->subs != NULL && hash_get(n->subs, internal) != NULL;
-    case NOTIFY_SUBTREE:
-        return is_in_subtree(n, group, internal);
-    case NOTIFY_MAILBOXES:
-        for (size_t i = 0; i < group->name_count; i++)
-            if (strcmp(group->names[i], internal) == 0)
-                return true;
-        return false;
-    case NOTIFY_SELECTED:
-    case NOTIFY_SELECTED_DELAYED:
-        break;
-    }
-    return false;
-}
-
 /* Several groups may mean it (section 6); NONE for it is NONE, whatever the others say. */
 unsigned notify_wanted(const struct notify *n, const char *internal)
 {
@@ -71,7 +27,7 @@ unsigned notify_wanted(const struct notify *n, const char *internal)
     for (size_t i = 0; i < n->request.group_count; i++) {
         const struct notify_group *group = &n->request.groups[i];
 
-        if (!is_meant(n, group, internal))
+        if (!source_covers(n->client, &group->where, internal, n->subs))
             continue;
         if (group->events == 0)
             return 0;
@@ -231,11 +187,14 @@ bool notify_look(struct notify *n, bool all)
 
 /* ---- the set ---- */
 
+/* The set is made anew, a part of the list at a time. */
 struct gathering {
     struct notify *n;
     struct hash *places; /* name -> its place in the set, counted from 1 */
     bool first;
-    int error;
+    struct source sources[NOTIFY_GROUPS_MAX];
+    size_t source_count;
+    struct source_walk *walk;
 };
 
 static struct watched *add(struct notify *n, const char *name)
@@ -298,10 +257,10 @@ static void set_access(struct gathering *g, struct watched *w, bool fresh, bool 
         begin_watch(g->n, w, g->first);
 }
 
-static void take(struct gathering *g, const struct mboxlist_record *record)
+static int take(struct client *c, const struct mboxlist_record *record, void *context)
 {
+    struct gathering *g = context;
     struct notify *n = g->n;
-    struct client *c = n->client;
     unsigned events = notify_wanted(n, record->name);
     uintptr_t place = (uintptr_t)hash_get(g->places, record->name);
     struct leg *leg = route_leg(c, record);
@@ -309,17 +268,13 @@ static void take(struct gathering *g, const struct mboxlist_record *record)
 
     if (leg != NULL) /* of annotations here the journal tells */
         events &= leg->server == NULL ? NOTIFY_MESSAGES : NOTIFY_MESSAGES | NOTIFY_MAILBOX_METADATA;
-    if (leg == NULL || events == 0 || !list_is_visible(c, record))
-        return;
-    if (place == 0 && n->count == NOTIFY_MAILBOXES_MAX) {
-        g->error = ERR_LIMIT;
-        return;
-    }
+    if (leg == NULL || events == 0)
+        return 0;
+    if (place == 0 && n->count == NOTIFY_MAILBOXES_MAX)
+        return ERR_LIMIT;
     w = place != 0 ? &n->watched[place - 1] : add(n, record->name);
     if (place == 0)
         hash_set(g->places, record->name, (void *)(uintptr_t)n->count);
-    if (w->kept)
-        return;
     w->kept = true;
     w->fresh = leg->server != NULL && (w->fresh || w->leg != leg || w->no_access);
     if (w->leg != leg)
@@ -327,82 +282,7 @@ static void take(struct gathering *g, const struct mboxlist_record *record)
     w->leg = leg;
     w->events = events;
     set_access(g, w, place == 0, (client_rights(c, record->name, record->acl) & ACL_READ) != 0);
-}
-
-static void take_name(struct gathering *g, const char *internal)
-{
-    struct pool *pool = pool_new(0);
-    struct mboxlist_record record;
-
-    if (mboxlist_lookup(g->n->client->list, internal, pool, &record) == 0 &&
-        (MBOXLIST_TYPE_BIT(record.type) & MBOXLIST_TYPES_ACTIVE) != 0)
-        take(g, &record);
-    pool_free(&pool);
-}
-
-static void take_below(struct gathering *g, const char *prefix)
-{
-    struct pool *pool = pool_new(0);
-    const char **identifiers = NULL;
-    struct mboxlist_iter *iter = list_iter(g->n->client, pool, &identifiers, prefix);
-    const struct mboxlist_record *record;
-    int r;
-
-    while (g->error == 0 && (r = mboxlist_iter_next(iter, &record)) != 0) {
-        if (r < 0)
-            g->error = r;
-        else
-            take(g, record);
-    }
-    mboxlist_iter_free(&iter);
-    pool_free(&pool);
-}
-
-static void take_subtrees(struct gathering *g, const struct notify_group *group)
-{
-    struct buf prefix = BUF_INIT;
-
-    for (size_t i = 0; i < group->name_count && g->error == 0; i++) {
-        buf_reset(&prefix);
-        namespace_scan_prefix(g->n->client->ns, group->names[i], &prefix);
-        take_below(g, buf_cstr(&prefix));
-    }
-    buf_free(&prefix);
-}
-
-static void take_subscription(const char *name, void *unused, void *context)
-{
-    struct gathering *g = context;
-
-    (void)unused;
-    if (g->error == 0)
-        take_name(g, name);
-}
-
-static void take_group(struct gathering *g, const struct notify_group *group)
-{
-    const char *inbox = g->n->client->ns->inbox;
-
-    switch (group->where) {
-    case NOTIFY_PERSONAL:
-        if (*inbox != '\0')
-            take_below(g, inbox);
-        break;
-    case NOTIFY_SUBSCRIBED:
-        if (g->n->subs != NULL)
-            hash_each(g->n->subs, take_subscription, g);
-        break;
-    case NOTIFY_SUBTREE:
-        take_subtrees(g, group);
-        break;
-    case NOTIFY_MAILBOXES:
-        for (size_t i = 0; i < group->name_count && g->error == 0; i++)
-            take_name(g, group->names[i]);
-        break;
-    case NOTIFY_SELECTED:
-    case NOTIFY_SELECTED_DELAYED:
-        break;
-    }
+    return 0;
 }
 
 /* Section 5.9.  One that is gone, MailboxName tells of, if that is wanted; and so it does of lost rights (section 5.4). */
@@ -434,21 +314,50 @@ static void drop_others(struct notify *n)
     n->count = kept;
 }
 
-int notify_evaluate(struct notify *n, bool first)
+static struct gathering *gathering_new(struct notify *n, bool first)
 {
-    struct gathering g = {.n = n, .places = hash_new(NULL), .first = first};
+    struct gathering *g = xcalloc(1, sizeof(*g));
 
-    n->stale = false;
+    g->n = n;
+    g->first = first;
+    g->places = hash_new(NULL);
     for (size_t i = 0; i < n->count; i++) {
         n->watched[i].kept = false;
-        hash_set(g.places, n->watched[i].name, (void *)(uintptr_t)(i + 1));
+        hash_set(g->places, n->watched[i].name, (void *)(uintptr_t)(i + 1));
     }
-    for (size_t i = 0; i < n->request.group_count && g.error == 0; i++)
+    for (size_t i = 0; i < n->request.group_count; i++)
         if ((n->request.groups[i].events & (NOTIFY_MESSAGES | NOTIFY_MAILBOX_METADATA)) != 0)
-            take_group(&g, &n->request.groups[i]);
-    hash_free(&g.places);
-    if (g.error < 0)
-        return g.error;
+            g->sources[g->source_count++] = n->request.groups[i].where;
+    g->walk = source_walk_known(n->client, g->sources, g->source_count, n->subs);
+    return g;
+}
+
+void notify_gathering_free(struct gathering **gp)
+{
+    struct gathering *g = *gp;
+
+    if (g == NULL)
+        return;
+    *gp = NULL;
+    source_walk_free(&g->walk);
+    hash_free(&g->places);
+    free(g);
+}
+
+int notify_evaluate(struct notify *n, bool first)
+{
+    int r;
+
+    if (n->gathering == NULL) {
+        n->stale = false; /* what changes from here on counts for the next time */
+        n->gathering = gathering_new(n, first);
+    }
+    r = source_walk_step(n->gathering->walk, take, n->gathering);
+    if (r > 0)
+        return r;
+    notify_gathering_free(&n->gathering);
+    if (r < 0)
+        return r;
     drop_others(n);
     notify_links_changed(n);
     return notify_links_find(n);

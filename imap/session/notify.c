@@ -33,6 +33,7 @@ static void stop_watching(struct notify *n)
     free(n->watched);
     n->watched = NULL;
     n->count = n->room = 0;
+    notify_gathering_free(&n->gathering);
     hash_free(&n->subs);
     notify_hub_leave(&n->seat);
 }
@@ -254,6 +255,16 @@ static bool is_time(struct notify *n)
     return false;
 }
 
+/* True: there is more of it, and others may have their turn first. */
+static bool evaluate(struct notify *n)
+{
+    int r = n->stale || n->gathering != NULL ? notify_evaluate(n, false) : 0;
+
+    if (r < 0)
+        notify_overflow(n);
+    return r > 0;
+}
+
 bool notify_step(struct client *c)
 {
     struct notify *n = c->notify;
@@ -269,8 +280,8 @@ bool notify_step(struct client *c)
     if (n->overflowed)
         notify_overflow(n);
     notify_read_journal(n, NULL);
-    if (n->stale && notify_evaluate(n, false) < 0)
-        notify_overflow(n);
+    if (evaluate(n))
+        return true;
     if (notify_look(n, is_time(n)) || tell_selected(n) || tell_links(n) || notify_links_hear(n))
         return true;
     if (n->stale || n->overflowed) /* by what another server said */

@@ -156,36 +156,59 @@ bool source_covers(const struct client *c, const struct source *source, const ch
 /* ---- expansion ---- */
 
 struct source_walk {
-    struct command *cmd;
+    struct client *client;
+    struct command *cmd; /* NULL: nothing is waited for */
     const struct source *sources;
     size_t count;
     struct source_rights rights;
-    struct hash *given; /* internal names that fn has had */
-    struct pool *pool;  /* of one name's lookup */
+    struct hash *given;  /* internal names that fn has had */
+    struct pool *pool;   /* lives as long */
+    struct pool *lookup; /* of one name */
     struct buf external;
 
     size_t at;                /* which source, */
     size_t next;              /* which of its names, or of the subscriptions, */
     struct mboxlist_iter *it; /* where in the list */
+    int looked_at;            /* in this step */
     bool list_asked;
     const char **identifiers;
 
+    const struct hash *subscribed; /* of a walk without a command; NULL */
     bool subs_known;
-    const char **subs; /* malloc'ed; the names in the command's pool */
+    const char **subs; /* malloc'ed; the names in the pool */
     size_t sub_count, sub_room;
 };
+
+static struct source_walk *walk_new(struct client *c, const struct source *sources, size_t count)
+{
+    struct source_walk *w = xcalloc(1, sizeof(*w));
+
+    w->client = c;
+    w->sources = sources;
+    w->count = count;
+    w->given = hash_new(NULL);
+    w->pool = pool_new(0);
+    w->lookup = pool_new(0);
+    return w;
+}
 
 struct source_walk *source_walk_new(struct command *cmd, const struct source *sources, size_t count,
                                     struct source_rights rights)
 {
-    struct source_walk *w = xcalloc(1, sizeof(*w));
+    struct source_walk *w = walk_new(cmd->client, sources, count);
 
     w->cmd = cmd;
-    w->sources = sources;
-    w->count = count;
     w->rights = rights;
-    w->given = hash_new(NULL);
-    w->pool = pool_new(0);
+    return w;
+}
+
+struct source_walk *source_walk_known(struct client *c, const struct source *sources, size_t count,
+                                      const struct hash *subscribed)
+{
+    struct source_walk *w = walk_new(c, sources, count);
+
+    w->subscribed = subscribed;
+    w->list_asked = true;
     return w;
 }
 
@@ -198,6 +221,7 @@ void source_walk_free(struct source_walk **w)
     mboxlist_iter_free(&walk->it);
     hash_free(&walk->given);
     pool_free(&walk->pool);
+    pool_free(&walk->lookup);
     buf_free(&walk->external);
     free(walk->subs);
     free(walk);
@@ -207,19 +231,36 @@ void source_walk_free(struct source_walk **w)
 static int give(struct source_walk *w, const struct mboxlist_record *record, rights_t needed, source_fn *fn,
                 void *context)
 {
-    if ((client_rights(w->cmd->client, record->name, record->acl) & needed) != needed ||
+    if ((client_rights(w->client, record->name, record->acl) & needed) != needed ||
         hash_get(w->given, record->name) != NULL)
         return 0;
     hash_set(w->given, record->name, w);
-    return fn(w->cmd, record, context);
+    return fn(w->client, record, context);
+}
+
+/* A mailbox of the list as it is here, which the user may know of. */
+static int give_known(struct source_walk *w, const char *internal, rights_t needed, source_fn *fn,
+                      void *context)
+{
+    struct mboxlist_record record;
+    int r = 0;
+
+    if (mboxlist_lookup(w->client->list, internal, w->lookup, &record) == 0 &&
+        (MBOXLIST_TYPE_BIT(record.type) & MBOXLIST_TYPES_ACTIVE) != 0 && list_is_visible(w->client, &record))
+        r = give(w, &record, needed, fn, context);
+    pool_reset(w->lookup);
+    return r;
 }
 
 /* A mailbox that the client has named; not there, it is left out, but not before the barrier says so. */
 static int give_named(struct source_walk *w, const char *internal, source_fn *fn, void *context)
 {
     struct mboxlist_record record;
-    int r = route_lookup(w->cmd, internal, &record);
+    int r;
 
+    if (w->cmd == NULL)
+        return give_known(w, internal, w->rights.named, fn, context);
+    r = route_lookup(w->cmd, internal, &record);
     if (r < 0)
         return r == ERR_NOTFOUND ? 0 : r;
     return give(w, &record, w->rights.named, fn, context);
@@ -230,7 +271,7 @@ static int give_named(struct source_walk *w, const char *internal, source_fn *fn
 /* What of a part of the list a source means. */
 static bool is_meant(struct source_walk *w, const struct mboxlist_record *record)
 {
-    const struct client *c = w->cmd->client;
+    const struct client *c = w->client;
     const struct source *source = &w->sources[w->at];
 
     if (source->kind == SOURCE_PERSONAL || source->kind == SOURCE_INBOXES)
@@ -244,7 +285,7 @@ static bool is_meant(struct source_walk *w, const struct mboxlist_record *record
 /* Part of what begins with a prefix: 1, 0, or an error. */
 static int walk_list(struct source_walk *w, const char *prefix, source_fn *fn, void *context)
 {
-    const struct client *c = w->cmd->client;
+    const struct client *c = w->client;
     const struct mboxlist_record *record;
 
     if (!w->list_asked) {
@@ -255,8 +296,8 @@ static int walk_list(struct source_walk *w, const char *prefix, source_fn *fn, v
         w->list_asked = true;
     }
     if (w->it == NULL)
-        w->it = list_iter(c, w->cmd->pool, &w->identifiers, prefix);
-    for (int i = 0; i < BATCH; i++) {
+        w->it = list_iter(c, w->pool, &w->identifiers, prefix);
+    for (; w->looked_at < BATCH; w->looked_at++) {
         int r = mboxlist_iter_next(w->it, &record);
 
         if (r != 1) {
@@ -274,14 +315,14 @@ static int walk_list(struct source_walk *w, const char *prefix, source_fn *fn, v
 
 static int walk_personal(struct source_walk *w, source_fn *fn, void *context)
 {
-    const char *inbox = w->cmd->client->ns->inbox;
+    const char *inbox = w->client->ns->inbox;
 
     return *inbox != '\0' ? walk_list(w, inbox, fn, context) : 0;
 }
 
 static int walk_subtree(struct source_walk *w, const struct source_name *root, source_fn *fn, void *context)
 {
-    const struct namespace *ns = w->cmd->client->ns;
+    const struct namespace *ns = w->client->ns;
     struct buf level = BUF_INIT, prefix = BUF_INIT;
     int r = 0;
 
@@ -307,34 +348,33 @@ static void take_subscription(const char *internal, void *context)
         w->sub_room = w->sub_room == 0 ? 64 : 2 * w->sub_room;
         w->subs = xreallocarray(w->subs, w->sub_room, sizeof(*w->subs));
     }
-    w->subs[w->sub_count++] = pool_strdup(w->cmd->pool, internal);
+    w->subs[w->sub_count++] = pool_strdup(w->pool, internal);
 }
 
-static int give_subscribed(struct source_walk *w, const char *internal, source_fn *fn, void *context)
+static void take_known_subscription(const char *internal, void *value, void *context)
 {
-    const struct client *c = w->cmd->client;
-    struct mboxlist_record record;
+    (void)value;
+    take_subscription(internal, context);
+}
+
+static int find_subscriptions(struct source_walk *w)
+{
     int r = 0;
 
-    if (mboxlist_lookup(c->list, internal, w->pool, &record) == 0 &&
-        (MBOXLIST_TYPE_BIT(record.type) & MBOXLIST_TYPES_ACTIVE) != 0 && list_is_visible(c, &record))
-        r = give(w, &record, w->rights.found, fn, context);
-    pool_reset(w->pool);
+    if (w->cmd != NULL)
+        r = route_subscriptions(w->cmd, take_subscription, w);
+    else if (w->subscribed != NULL)
+        hash_each(w->subscribed, take_known_subscription, w);
+    w->subs_known = r == 0;
     return r;
 }
 
 static int walk_subscribed(struct source_walk *w, source_fn *fn, void *context)
 {
-    int r = 0;
+    int r = w->subs_known ? 0 : find_subscriptions(w);
 
-    if (!w->subs_known) {
-        r = route_subscriptions(w->cmd, take_subscription, w);
-        if (r < 0)
-            return r;
-        w->subs_known = true;
-    }
-    for (int i = 0; r == 0 && i < BATCH && w->next < w->sub_count; i++)
-        r = give_subscribed(w, w->subs[w->next++], fn, context);
+    for (; r == 0 && w->looked_at < BATCH && w->next < w->sub_count; w->looked_at++)
+        r = give_known(w, w->subs[w->next++], w->rights.found, fn, context);
     return r == 0 && w->next < w->sub_count ? 1 : r;
 }
 
@@ -346,9 +386,11 @@ static int walk_names(struct source_walk *w, source_fn *fn, void *context)
     const struct source *source = &w->sources[w->at];
     int r = 0;
 
-    while (r == 0 && w->next < source->count) {
+    for (; r == 0 && w->next < source->count; w->looked_at++) {
         const struct source_name *name = &source->names[w->next];
 
+        if (w->looked_at >= BATCH)
+            return 1;
         if (source->kind != SOURCE_MAILBOXES)
             r = walk_subtree(w, name, fn, context);
         else if (name->internal != NULL)
@@ -380,6 +422,7 @@ int source_walk_step(struct source_walk *w, source_fn *fn, void *context)
 {
     int r;
 
+    w->looked_at = 0;
     if (w->at == w->count)
         return 0;
     r = walk_source(w, fn, context);

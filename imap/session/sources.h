@@ -60,13 +60,18 @@ struct source_rights {
 };
 
 /* A mailbox; `record` is valid during the call.  0, or an error that ends the walk. */
-typedef int source_fn(struct command *cmd, const struct mboxlist_record *record, void *context);
+typedef int source_fn(struct client *c, const struct mboxlist_record *record, void *context);
 
 struct source_walk;
 
 /* Begins to expand filters, which must live as long.  Uses cmd->leg. */
 struct source_walk *source_walk_new(struct command *cmd, const struct source *sources, size_t count,
                                     struct source_rights rights);
+
+/* As source_walk_new(), of what the list here says now: nothing is waited for, and all that the user may know of is given.
+ * `subscribed`: his subscriptions, internal names; NULL: none; read at once when they are come to. */
+struct source_walk *source_walk_known(struct client *c, const struct source *sources, size_t count,
+                                      const struct hash *subscribed);
 
 /* Gives some of the mailboxes to fn, each once, however many filters mean it; those that are not there or for which the
  * user lacks rights are left out.  1: call again, others may have their turn first; 0: that was all; ERR_AGAIN: it waits,

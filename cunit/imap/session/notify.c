@@ -8,15 +8,16 @@
 #include "lib/base/buf.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/name/namespace.h"
 
 /* The request as a text, to compare. */
 static void show(const struct notify_request *r, struct buf *to)
 {
     buf_puts(to, r->none ? "none" : r->status ? "status" : "");
     for (size_t i = 0; i < r->group_count; i++) {
-        buf_printf(to, " %d", (int)r->groups[i].where);
-        for (size_t k = 0; k < r->groups[i].name_count; k++)
-            buf_printf(to, "%c%s", k == 0 ? '<' : ',', r->groups[i].names[k]);
+        buf_printf(to, " %d", (int)r->groups[i].where.kind);
+        for (size_t k = 0; k < r->groups[i].where.count; k++)
+            buf_printf(to, "%c%s", k == 0 ? '<' : ',', r->groups[i].where.names[k].external);
         buf_printf(to, ":%u", r->groups[i].events);
     }
     if (r->fetch != NULL)
@@ -25,15 +26,22 @@ static void show(const struct notify_request *r, struct buf *to)
 
 static int parse(const char *text, size_t len, struct buf *shown)
 {
+    static const struct name_config config = {.separator = '/',
+                                              .altnamespace = true,
+                                              .userprefix = "Other Users",
+                                              .sharedprefix = "Shared Folders"};
     struct pool *pool = pool_new(0);
+    struct namespace ns;
+    const struct client client = {.ns = &ns};
     char *copy = xmalloc(len > 0 ? len : 1); /* a reader beyond the end is seen */
     struct notify_request request;
     struct imap_args args;
     int r;
 
+    namespace_init(&ns, &config, "fred", false, pool);
     memcpy(copy, text, len);
     imap_args_init(&args, pool, copy, len);
-    r = notify_args_parse(&args, &request);
+    r = notify_args_parse(&client, &args, &request);
     if (r == 0)
         show(&request, shown);
     if (r == ERR_SYNTAX)
@@ -57,13 +65,14 @@ static const struct {
     {"SET", ERR_SYNTAX, NULL},
     {"SETS (personal NONE)", ERR_SYNTAX, NULL},
     {"SET STATUS", ERR_SYNTAX, NULL},
-    {"SET (personal NONE)", 0, " 2:0"},
+    {"SET (personal NONE)", 0, " 3:0"},
     {"set status (INBOXES none)", 0, "status 2:0"},
-    {"SET (subscribed " NEW ") (selected NONE)", 0, " 3:3 0:0"},
+    {"SET (subscribed " NEW ") (selected NONE)", 0, " 4:3 0:0"},
+    {"SET (subtree-one a (MailboxName))", ERR_SYNTAX, NULL}, /* of ESEARCH only */
     {"SET (selected-delayed (FlagChange MessageNew MessageExpunge))", 0, " 1:7"},
-    {"SET (subtree a (MailboxName))", 0, " 4<a:8"},
-    {"SET (subtree (a \"b c\" inbox) (MailboxName SubscriptionChange))", 0, " 4<a,b c,INBOX:24"},
-    {"SET (mailboxes {3}\r\na*b (MailboxMetadataChange ServerMetadataChange))", 0, " 5<a*b:96"},
+    {"SET (subtree a (MailboxName))", 0, " 5<a:8"},
+    {"SET (subtree (a \"b c\" inbox) (MailboxName SubscriptionChange))", 0, " 5<a,b c,INBOX:24"},
+    {"SET (mailboxes {3}\r\na*b (MailboxMetadataChange ServerMetadataChange))", 0, " 7<a*b:96"},
     {"SET (mailboxes a b (MailboxName))", ERR_SYNTAX, NULL},
     {"SET (mailboxes (a  b) (MailboxName))", ERR_SYNTAX, NULL},
     {"SET (mailboxes () (MailboxName))", ERR_SYNTAX, NULL},
