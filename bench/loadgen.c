@@ -368,7 +368,8 @@ static _Noreturn void usage(void)
         stderr,
         "usage: loadgen [-T imap|lmtp|mupdate] [-t] [-H host|/path] [-P port] [-n connections] [-b busy]\n"
         "               [-o opening] [-p script] [-u user] [-U users] [-w password] [-m mailbox]\n"
-        "               [-M messages] [-c commands] [-R recipients] [-z bytes] [-s seconds] [-W] [mode...]\n"
+        "               [-M messages] [-c commands] [-d depth] [-R recipients] [-z bytes] [-s seconds] [-W]\n"
+        "               [mode...]\n"
         "  -W  says `hold` when all connections are there and waits for a line\n"
         "  the mode `connect` opens, prepares and closes connections all the time\n");
     for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
@@ -451,6 +452,9 @@ static void parse_option(struct load *l, int letter, bool *hold_r)
     case 'M':
         o->messages = number(optarg);
         break;
+    case 'd':
+        o->depth = number(optarg);
+        break;
     case 'W':
         *hold_r = true;
         break;
@@ -492,6 +496,7 @@ int main(int argc, char **argv)
                     .users = 1,
                     .messages = 1,
                     .recipients = 1,
+                    .depth = 1,
                     .connections = 1,
                     .busy = 1,
                     .opening = 64,
@@ -501,7 +506,7 @@ int main(int argc, char **argv)
     bool wants_hold = false;
     int letter;
 
-    while ((letter = getopt(argc, argv, "T:tH:P:n:b:c:o:p:u:U:w:m:M:R:z:s:W")) != -1)
+    while ((letter = getopt(argc, argv, "T:tH:P:n:b:c:d:o:p:u:U:w:m:M:R:z:s:W")) != -1)
         parse_option(&l, letter, &wants_hold);
     prepare_process(&l);
     if (optind < argc && strcmp(argv[optind], "connect") == 0) {

@@ -28,6 +28,7 @@ struct load_options {
     unsigned recipients;  /* LMTP: of each message */
     size_t size;          /* bytes of a message that is delivered or appended */
     unsigned messages;    /* that the mailbox has */
+    unsigned depth;       /* MUPDATE: commands in one request, sent together and answered together */
     bool tls;             /* from the first byte */
 };
 

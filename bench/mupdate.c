@@ -40,7 +40,7 @@ static bool prepare(struct load_conn *c, const struct load_options *o)
 }
 
 /* Each ACTIVATE changes something, so that none is free. */
-static void request(struct load_conn *c, const struct load_options *o)
+static void put_command(struct load_conn *c, const struct load_options *o)
 {
     unsigned name = (unsigned)rand() % o->messages;
 
@@ -55,17 +55,27 @@ static void request(struct load_conn *c, const struct load_options *o)
         load_die("mupdate has no mode %s", c->mode);
 }
 
+static void request(struct load_conn *c, const struct load_options *o)
+{
+    for (unsigned i = 0; i < o->depth; i++)
+        put_command(c, o);
+}
+
+/* The request is answered with its last command's OK. */
 static enum load_answer take_line(struct load_conn *c, const char *line, size_t len)
 {
     char tag[32];
     int n = snprintf(tag, sizeof(tag), "a%llu ", (unsigned long long)c->requests);
+    const char *word = memchr(line, ' ', len);
 
-    if (len < (size_t)n + 2 || memcmp(line, tag, (size_t)n) != 0)
+    if (word == NULL || line + len < word + 3 || line[0] == '*')
         return LOAD_MORE;
-    if (memcmp(line + n, "OK", 2) == 0)
-        return LOAD_DONE;
-    return memcmp(line + n, "NO", 2) == 0 || memcmp(line + n, "BA", 2) == 0 ? LOAD_FAILED
-                                                                            : LOAD_MORE; /* a row */
+    word++;
+    if (memcmp(word, "NO", 2) == 0 || memcmp(word, "BA", 2) == 0)
+        return LOAD_FAILED;
+    return memcmp(word, "OK", 2) == 0 && word - line == n && memcmp(line, tag, (size_t)n) == 0
+               ? LOAD_DONE
+               : LOAD_MORE; /* a row */
 }
 
 const struct load_protocol load_mupdate = {

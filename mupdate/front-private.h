@@ -36,7 +36,8 @@ struct front {
     bool where;      /* WAITING: for XWHERE */
     uint64_t round;  /* FOLLOWING: what the member knows */
     struct names_position known;
-    bool had_all; /* the last read took, most likely, all that there was */
+    struct pool *pool; /* a command's, within a run; NULL: none yet */
+    bool had_all;      /* the last read took, most likely, all that there was */
     int64_t deadline;
     struct write_job *job;           /* commands not yet done; WRITING: the writer has it */
     bool go_ahead;                   /* to be said behind its answers */

@@ -26,6 +26,7 @@
 enum {
     FRONT_MAGIC = 0x7bda7e0f,
     SHORT_READ = 1024,            /* bytes: there is hardly more behind it */
+    FOUND_BYTES = 384,            /* of what FIND says, mostly */
     BATCH_COMMANDS = 256,         /* in one job */
     BATCH_BYTES = 256 * 1024,     /* of its memory */
     BATCH_ENTRIES = 512,          /* of a list, or of changes, in one read transaction */
@@ -325,12 +326,16 @@ static const char *failure_text(int r)
 /* False: in a group, it may still be undone. */
 static bool find(struct front *f, const char *tag, const char *name, bool last, bool stale)
 {
-    struct pool *pool = pool_new(0);
     struct buf out = BUF_INIT;
     struct entry entry;
-    int r = f->server->source->ops->find(f->server->source, name, pool, &entry);
-    bool settled = r != ERR_AGAIN || last;
+    bool settled;
+    int r;
 
+    if (f->pool == NULL)
+        f->pool = pool_new(0);
+    r = f->server->source->ops->find(f->server->source, name, f->pool, &entry);
+    settled = r != ERR_AGAIN || last;
+    buf_reserve(&out, FOUND_BYTES);
     if (r == 0)
         put_entry(&out, tag, &entry, false);
     if (r == 0 || r == ERR_NOTFOUND)
@@ -339,7 +344,7 @@ static bool find(struct front *f, const char *tag, const char *name, bool last, 
         mupdate_put_line(&out, tag, "NO", failure_text(r), NULL);
     front_put(f, &out);
     buf_free(&out);
-    pool_free(&pool);
+    pool_reset(f->pool);
     return settled;
 }
 
@@ -858,6 +863,7 @@ static enum engine_verdict front_run(struct login *l)
         return login_bye(l, "Server is shutting down");
     while (next == STEP_ON && !session_slice_over(l->session))
         next = step(f);
+    pool_free(&f->pool);
     if (next != STEP_WOKEN)
         lanes_leave(f->server->lanes, &f->lane);
     switch (next) {

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += mupdate/libserver.a
 mupdate_libserver_a_SOURCES = \
 	mupdate/conflicts.c mupdate/conflicts.h \
+	mupdate/entry.c mupdate/entry.h \
 	mupdate/follow.c mupdate/follow.h \
 	mupdate/front.c mupdate/front.h mupdate/front-private.h \
 	mupdate/front-group.c \
@@ -9,6 +10,7 @@ mupdate_libserver_a_SOURCES = \
 	mupdate/hub.c mupdate/hub.h \
 	mupdate/lanes.c mupdate/lanes.h \
 	mupdate/names.c mupdate/names.h \
+	mupdate/recent.c mupdate/recent.h \
 	mupdate/slave.c mupdate/slave.h \
 	mupdate/source.h mupdate/transitions.def \
 	mupdate/writer.c mupdate/writer.h

@@ -17,8 +17,10 @@
 #include "lib/db/pack.h"
 #include "lib/mboxlist/key.h"
 #include "lib/mboxlist/record.h"
+#include "mupdate/entry.h"
+#include "mupdate/recent.h"
 
-enum { NAMES_VERSION = 1, NAMES_MAGIC = 0x7bda7e01, TXN_MAGIC = 0x7bda7e02, OPEN_AGAIN_MS = 50 };
+enum { NAMES_MAGIC = 0x7bda7e01, TXN_MAGIC = 0x7bda7e02, OPEN_AGAIN_MS = 50 };
 
 enum { TABLE_NAMES, TABLE_LOG, TABLE_META };
 static const char *const tables[] = {"names", "log", "meta", NULL};
@@ -32,6 +34,7 @@ struct names {
     _Atomic uint64_t published; /* the last that is durable; in a group: also in our own copy */
     void (*on_published)(void *context);
     void *context;
+    struct recent *recent; /* NULL in a group, where names change by themselves */
     /* a group's */
     bool group;
     _Atomic uint64_t term;         /* we are its writer, in this term; 0: we are not */
@@ -76,50 +79,7 @@ const char *names_result_text(enum names_result result)
     return texts[result];
 }
 
-/* ---- values ---- */
-
-static bool has_details(const struct mupdate_details *d)
-{
-    return (d->id != NULL && *d->id != '\0') || (d->type != NULL && *d->type != '\0') ||
-           (d->special_use != NULL && *d->special_use != '\0');
-}
-
-static void encode_entry(const struct entry *entry, uint64_t sequence, struct buf *value)
-{
-    pack_u8(value, NAMES_VERSION);
-    pack_u8(value, entry->state);
-    pack_zeros(value, 6);
-    pack_u64(value, sequence);
-    pack_zeros(value, 16);
-    pack_string(value, entry->location);
-    pack_string(value, entry->acl);
-    if (has_details(&entry->details)) {
-        pack_string(value, entry->details.id);
-        pack_string(value, entry->details.type);
-        pack_string(value, entry->details.special_use);
-    }
-}
-
-static int decode_entry(const struct db_value *value, struct pool *pool, struct entry *entry_r)
-{
-    struct packed p = {.at = value->data, .left = value->len};
-
-    if (unpack(&p, 1) != NAMES_VERSION)
-        return ERR_VERSION;
-    entry_r->state = (enum mupdate_state)unpack(&p, 1);
-    unpack_skip(&p, 6);
-    entry_r->sequence = unpack(&p, 8);
-    unpack_skip(&p, 16);
-    entry_r->location = unpack_string(&p, pool);
-    entry_r->acl = unpack_string(&p, pool);
-    entry_r->details = (struct mupdate_details){"", "", ""};
-    if (p.left > 0) {
-        entry_r->details.id = unpack_string(&p, pool);
-        entry_r->details.type = unpack_string(&p, pool);
-        entry_r->details.special_use = unpack_string(&p, pool);
-    }
-    return p.bad ? ERR_CORRUPT : 0;
-}
+/* ---- keys of the log ---- */
 
 static void sequence_key(unsigned char key[8], uint64_t sequence)
 {
@@ -257,6 +217,7 @@ int names_open_group(const char *dir, const struct db_group_config *group, int64
     names->on_published = published;
     names->context = context;
     names->group = group != NULL;
+    names->recent = group == NULL ? recent_new() : NULL;
     pthread_mutex_init(&names->mutex, NULL);
     r = open_env(path, group, wait_ms, &names->env, error_r);
     if (r == 0 && group == NULL) {
@@ -286,6 +247,7 @@ void names_close(struct names **namesp)
         return;
     *namesp = NULL;
     db_close(&names->env);
+    recent_free(&names->recent);
     names->magic = 0;
     pthread_mutex_destroy(&names->mutex);
     free(names);
@@ -367,7 +329,7 @@ static int get_entry(struct db_txn *txn, const struct buf *key, struct pool *poo
     struct db_value value;
     int r = db_get(txn, TABLE_NAMES, key->data, key->len, &value);
 
-    return r < 0 ? r : decode_entry(&value, pool, entry_r);
+    return r < 0 ? r : entry_decode(&value, pool, entry_r);
 }
 
 /* The next row of the change log; the oldest goes. */
@@ -395,12 +357,14 @@ static int write_change(struct names_txn *txn, const struct buf *key, enum next 
     struct buf value = BUF_INIT;
     int r = log_change(txn, key);
 
+    if (txn->names->recent != NULL)
+        recent_drop(txn->names->recent, key);
     if (next == NEXT_ACTIVE && details != NULL)
         entry.details = *details;
     if (r == 0 && next == NEXT_ABSENT) {
         r = db_delete(txn->db, TABLE_NAMES, key->data, key->len);
     } else if (r == 0) {
-        encode_entry(&entry, txn->names->sequence, &value);
+        entry_encode(&entry, txn->names->sequence, &value);
         r = db_put(txn->db, TABLE_NAMES, key->data, key->len, value.data, value.len);
     }
     buf_free(&value);
@@ -723,28 +687,46 @@ static int end_read(struct names *names, struct db_txn **txn, bool lasting, int 
     return flushed < 0 ? flushed : r;
 }
 
+/* Finds in the database. */
+static int find_stored(struct names *names, const struct buf *key, struct pool *pool, struct entry *entry_r)
+{
+    struct db_value value = {0};
+    struct db_txn *txn;
+    bool lasting;
+    int r = db_begin(names->env, false, &txn);
+
+    if (r < 0)
+        return r;
+    r = db_get(txn, TABLE_NAMES, key->data, key->len, &value);
+    if (r == 0)
+        r = entry_decode(&value, pool, entry_r);
+    lasting = r < 0 || entry_r->sequence > atomic_load(&names->published);
+    if (names->recent != NULL && !lasting)
+        recent_put(names->recent, key, value.data, value.len);
+    if (r == 0 || r == ERR_NOTFOUND) {
+        int settled = check_settled(names, txn, key);
+
+        r = settled < 0 ? settled : r;
+    }
+    return end_read(names, &txn, lasting, r);
+}
+
 static int names_find(struct source *source, const char *name, struct pool *pool, struct entry *entry_r)
 {
     struct names *names = (struct names *)source;
+    struct db_value value = {0};
     struct buf key = BUF_INIT;
-    struct db_txn *txn;
     int r;
 
     if (name[0] == '\0' || strlen(name) > MBOXLIST_NAME_MAX)
         return ERR_NOTFOUND;
-    r = db_begin(names->env, false, &txn);
-    if (r < 0)
-        return r;
     key_name(&key, name);
-    r = get_entry(txn, &key, pool, entry_r);
+    if (names->recent != NULL)
+        value.data = recent_get(names->recent, &key, pool, &value.len);
+    r = value.data != NULL ? entry_decode(&value, pool, entry_r) : find_stored(names, &key, pool, entry_r);
     entry_r->name = pool_strdup(pool, name);
-    if (r == 0 || r == ERR_NOTFOUND) {
-        int settled = check_settled(names, txn, &key);
-
-        r = settled < 0 ? settled : r;
-    }
     buf_free(&key);
-    return end_read(names, &txn, r < 0 || entry_r->sequence > atomic_load(&names->published), r);
+    return r;
 }
 
 struct cursor {
@@ -793,7 +775,7 @@ static int visit_name(const struct db_value *key, const struct db_value *value, 
         return 1;
     visit->left--;
     pool_reset(visit->pool);
-    r = decode_entry(value, visit->pool, &entry);
+    r = entry_decode(value, visit->pool, &entry);
     if (r < 0)
         return r;
     entry.name = key_to_name(visit->pool, key->data, key->len);

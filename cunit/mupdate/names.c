@@ -205,6 +205,93 @@ static void test_threads(void)
     done(&names);
 }
 
+/* ---- what FIND found before ---- */
+
+static const char *found(struct names *names, const char *name)
+{
+    struct source *source = names_source(names);
+    static _Thread_local char text[64];
+    struct pool *pool = pool_new(0);
+    struct entry entry;
+    int r = source->ops->find(source, name, pool, &entry);
+
+    if (r == 0)
+        snprintf(text, sizeof(text), "%d:%s:%s", entry.state, entry.location, entry.acl);
+    else
+        snprintf(text, sizeof(text), "%s", r == ERR_NOTFOUND ? "none" : error_text(r));
+    pool_free(&pool);
+    return text;
+}
+
+/* Each state is told of as soon as it is one, however often the one before was. */
+static void test_found(void)
+{
+    static const struct {
+        enum mupdate_verb verb;
+        const char *location, *acl, *wanted;
+    } rows[] = {
+        {MUPDATE_RESERVE, "be1!p", NULL, "1:be1!p:"},
+        {MUPDATE_ACTIVATE, "be1!p", "x\tl\t", "2:be1!p:x\tl\t"},
+        {MUPDATE_ACTIVATE, "be1!q", "y\tl\t", "2:be1!q:y\tl\t"},
+        {MUPDATE_DEACTIVATE, "be1!q", NULL, "1:be1!q:"},
+        {MUPDATE_DELETE, NULL, NULL, "none"},
+        {MUPDATE_RESERVE, "be2!p", NULL, "1:be2!p:"},
+    };
+    struct names *names = open_new();
+    struct names_txn *txn;
+
+    CU_ASSERT_STRING_EQUAL(found(names, "a"), "none");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        CU_ASSERT_EQUAL(change(names, rows[i].verb, "a", rows[i].location, rows[i].acl), NAMES_DONE);
+        for (int times = 0; times < 3; times++)
+            CU_ASSERT_STRING_EQUAL(found(names, "a"), rows[i].wanted);
+    }
+    CU_ASSERT_EQUAL(names_begin(names, &txn), 0);
+    CU_ASSERT_EQUAL(names_apply(txn, MUPDATE_DELETE, "a", NULL, NULL, NULL), NAMES_DONE);
+    names_abort(&txn);
+    CU_ASSERT_STRING_EQUAL(found(names, "a"), "1:be2!p:");
+    done(&names);
+}
+
+enum { FINDERS = 3, STATES = 40 };
+
+static atomic_uint state; /* the last whose commit has returned */
+
+/* Nobody is told of a state before one that he, or anybody, knew already. */
+static void *find_often(void *names)
+{
+    unsigned known = 0, number = 0;
+
+    while (known < STATES) {
+        if (atomic_load(&state) > known)
+            known = atomic_load(&state);
+        CU_ASSERT_EQUAL_FATAL(sscanf(found(names, "a"), "2:be1!p:x\t%u", &number), 1);
+        CU_ASSERT_FATAL(number >= known);
+        known = number;
+    }
+    return NULL;
+}
+
+static void test_found_in_order(void)
+{
+    struct names *names = open_new();
+    pthread_t threads[FINDERS];
+    char acl[16];
+
+    atomic_store(&state, 0);
+    change(names, MUPDATE_ACTIVATE, "a", "be1!p", "x\t0\t");
+    for (unsigned i = 0; i < FINDERS; i++)
+        pthread_create(&threads[i], NULL, find_often, names);
+    for (unsigned i = 1; i <= STATES; i++) {
+        snprintf(acl, sizeof(acl), "x\t%u\t", i);
+        CU_ASSERT_EQUAL(change(names, MUPDATE_ACTIVATE, "a", "be1!p", acl), NAMES_DONE);
+        atomic_store(&state, i);
+    }
+    for (unsigned i = 0; i < FINDERS; i++)
+        pthread_join(threads[i], NULL);
+    done(&names);
+}
+
 /* ---- a disk that takes its time ---- */
 
 static atomic_bool is_slow, is_syncing;
@@ -371,9 +458,17 @@ static void test_golden(void)
 }
 
 static const struct unit_case cases[] = {
-    {"changing", test_apply}, {"the log", test_changes}, {"abort", test_abort},
-    {"list", test_list},      {"threads", test_threads}, {"lasting", test_lasting},
-    {"golden", test_golden},  {"details", test_details}, {NULL, NULL},
+    {"changing", test_apply},
+    {"the log", test_changes},
+    {"abort", test_abort},
+    {"list", test_list},
+    {"threads", test_threads},
+    {"lasting", test_lasting},
+    {"golden", test_golden},
+    {"details", test_details},
+    {"found", test_found},
+    {"found in order", test_found_in_order},
+    {NULL, NULL},
 };
 
 extern const struct unit_suite names_suite;

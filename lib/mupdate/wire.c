@@ -318,22 +318,28 @@ int mupdate_parser_feed(struct mupdate_parser *p, const char *data, size_t len, 
 
 /* ---- writing ---- */
 
-static bool can_be_quoted(const char *s)
+/* Its length if it can be quoted; else SIZE_MAX. */
+static size_t quoted_length(const char *s)
 {
     size_t n = 0;
 
     for (; *s != '\0'; s++)
         if (++n > QUOTED_MAX || *s == '\r' || *s == '\n' || *s == '"' || *s == '\\' || (*s & 0x80))
-            return false;
-    return true;
+            return SIZE_MAX;
+    return n;
 }
 
 void mupdate_put_string(struct buf *to, const char *s)
 {
-    if (can_be_quoted(s))
-        buf_printf(to, "\"%s\"", s);
-    else
+    size_t len = quoted_length(s);
+
+    if (len == SIZE_MAX) {
         buf_printf(to, "{%zu+}\r\n%s", strlen(s), s);
+        return;
+    }
+    buf_putc(to, '"');
+    buf_append(to, s, len);
+    buf_putc(to, '"');
 }
 
 void mupdate_put_line(struct buf *to, const char *tag, const char *word, ...)
@@ -341,12 +347,14 @@ void mupdate_put_line(struct buf *to, const char *tag, const char *word, ...)
     const char *arg;
     va_list ap;
 
-    buf_printf(to, "%s %s", tag, word);
+    buf_puts(to, tag);
+    buf_putc(to, ' ');
+    buf_puts(to, word);
     va_start(ap, word);
     while ((arg = va_arg(ap, const char *)) != NULL) {
         buf_putc(to, ' ');
         mupdate_put_string(to, arg);
     }
     va_end(ap);
-    buf_puts(to, "\r\n");
+    buf_append(to, "\r\n", 2);
 }
