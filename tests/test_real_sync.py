@@ -1,14 +1,20 @@
-"""Programs that keep a copy of a whole account, both ways, until nothing changes: mbsync and offlineimap."""
+"""Programs that keep a copy of a whole account, both ways, until nothing changes: mbsync and offlineimap.
+
+IATLAS_MBSYNC=50000 is for how many messages mbsync is tried (by hand, with -s for the seconds)."""
 
 import mailbox
 import os
+import pwd
 import re
+import time
 
 import pytest
 
 from iatlas import message
 
 pytestmark = pytest.mark.peer
+
+MANY = int(os.environ.get("IATLAS_MBSYNC", 400))  # messages of test_many, on both sides together
 
 NAMES = {  # as IMAP has it: as the user sees it
     "INBOX": "INBOX",
@@ -24,6 +30,8 @@ FLAGS = {"\\Seen": "S", "\\Answered": "R", "\\Flagged": "F", "\\Deleted": "T", "
 CHANGES = re.compile(rb"\\b(?:APPEND|STORE|EXPUNGE|CREATE|DELETE|COPY|MOVE|SUBSCRIBE) ")
 
 MBSYNC = """
+FSync no
+
 IMAPAccount a
 Host %(host)s
 Port %(imap)s
@@ -206,3 +214,47 @@ def test_removed_folders(user):
     user.run("rm", "-r", user.path("mail", "Here", "below"))
     client.sync()
     assert near(client) == far(client) == {"INBOX": [], "Here": [], "There": []}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300 + MANY // 10)
+def test_many(user):
+    """Half of many messages come from each side; then each side changes some thousands at once."""
+    client, half = Mbsync(user), MANY // 2
+    folder, mine = client.user.path("mail", "INBOX"), pwd.getpwnam("nobody")
+    user.run("mkdir", "-p", *(os.path.join(folder, d) for d in ("cur", "new", "tmp")))
+    for i in range(half):
+        path = os.path.join(folder, "cur", "1700000000.%d.here:2,%s" % (i, "F" if i % 3 == 0 else ""))
+        with open(path, "wb") as f:
+            f.write(message("near%d" % i, body="line of text\r\n" * 40).replace(b"\r\n", b"\n"))
+        os.chown(path, mine.pw_uid, mine.pw_gid)
+    user.fill("INBOX", half, "\\Answered", body="line of text\r\n" * 40)
+    sync_many(client, "all new")
+    there = far(client)
+    assert there == near(client)
+    assert [f for s, f in there["INBOX"] if s.startswith("near")].count("F") == (half + 2) // 3
+    assert len(there["INBOX"]) == 2 * half
+
+    with user.imap() as c:
+        c.select("INBOX")
+        c.ok("STORE 1:%d +FLAGS.SILENT (\\Seen)" % half)
+        c.ok("STORE %d:%d +FLAGS.SILENT (\\Deleted)" % (half - half // 4 + 1, half))
+        c.ok("EXPUNGE")
+    kept = half - half // 4
+    box = local(client, "INBOX")
+    for key in [k for k, m in box.iteritems() if m["Subject"].startswith("near")][: half // 4]:
+        box.remove(key)
+    sync_many(client, "a quarter removed on each side, flags of many set")
+    there = far(client)
+    assert there == near(client)
+    assert [sum(s.startswith(by) for s, _ in there["INBOX"]) for by in ("near", "m")] == [kept, kept]
+    said = user.said()
+    sync_many(client, "nothing new")
+    assert near(client) == far(client) == there
+    assert not [s for s in user.said(since=said).values() if CHANGES.search(s)]
+
+
+def sync_many(client, what):
+    began = time.monotonic()
+    client.user.run("mbsync", "-c", client.rc, "-a", timeout=300 + MANY // 10)
+    print("%d messages, %s: %.1f s" % (MANY, what, time.monotonic() - began), flush=True)
