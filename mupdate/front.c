@@ -323,7 +323,8 @@ static const char *failure_text(int r)
     return r == ERR_AGAIN || r == ERR_UNKNOWN ? MUPDATE_NO_QUORUM "outcome unknown" : error_text(r);
 }
 
-/* False: in a group, it may still be undone. */
+/* False: in a group, it may still be undone.  `stale`: no member could be asked that is elected; then a name that is not
+ * here may be elsewhere, and whoever were told that it is nowhere might send mail back. */
 static bool find(struct front *f, const char *tag, const char *name, bool last, bool stale)
 {
     struct buf out = BUF_INIT;
@@ -338,7 +339,9 @@ static bool find(struct front *f, const char *tag, const char *name, bool last, 
     buf_reserve(&out, FOUND_BYTES);
     if (r == 0)
         put_entry(&out, tag, &entry, false);
-    if (r == 0 || r == ERR_NOTFOUND)
+    if (r == ERR_NOTFOUND && stale)
+        mupdate_put_line(&out, tag, "NO", MUPDATE_NO_QUORUM "what is here may be old", NULL);
+    else if (r == 0 || r == ERR_NOTFOUND)
         mupdate_put_line(&out, tag, "OK", stale ? "Search completed, maybe stale" : "Search completed", NULL);
     else if (settled)
         mupdate_put_line(&out, tag, "NO", failure_text(r), NULL);

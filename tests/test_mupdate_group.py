@@ -261,6 +261,7 @@ def test_two_of_three_lost(group):
         word, text = c.result('RESERVE "user.t2" "be1!p"')
         assert word == "NO" and text.startswith("no quorum: ")
         assert c.find("user.t1") == ("RESERVE", "be1!p")
+        assert c.result('FIND "user.t3"') == ("NO", "no quorum: what is here may be old")  # not that it is nowhere
         assert names_of(c, "user.t") == ["user.t1"]
     lost[0].start()
     eventually(lambda: any(status(n)[1] == "writes" for n in (writer, lost[0])))

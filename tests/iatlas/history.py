@@ -10,6 +10,7 @@ Each change has a location and an ACL of its own, so that a state tells who made
 """
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import time
@@ -385,17 +386,22 @@ class Round:
     def rage(self, seconds):
         self.storm.rage(seconds)
 
+    def ask(self, member, name):
+        """A FIND after the end, answered for sure: after faults that takes a while."""
+        deadline = time.monotonic() + 90
+        while True:
+            command = Command("FIND", name, sent=time.monotonic(), by="the end at " + member.name)
+            with contextlib.suppress(OSError, EOFError), Mupdate(member.address).login() as c:
+                note(command, c.command(line_of(command)))
+            if command.outcome == DONE and not command.stale:
+                return command
+            assert time.monotonic() < deadline, "%s: %s %s" % (member.name, command, member.log()[-2000:])
+            self.storm.chaos.heal()  # a master may have died late
+            time.sleep(0.1)
+
     def ask_all(self):
         """Every member's FIND of every name, and what its stream says; as commands."""
-        asked = []
-        for member in self.members.members:
-            with Mupdate(member.address).login() as c:
-                c.ok("NOOP")
-                for name in self.names:
-                    command = Command("FIND", name, sent=time.monotonic(), by="the end at " + member.name)
-                    note(command, c.command(line_of(command)))
-                    command.stale = False
-                    asked.append(command)
+        asked = [self.ask(member, name) for member in self.members.members for name in self.names]
         there = {c.name: c.found for c in asked if c.found is not None}
         for subscriber in self.storm.of(Subscriber):
             assert subscriber.settle() == there, subscriber.name
