@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import select
 import shutil
 import socket
 import tempfile
@@ -11,7 +12,7 @@ import pytest
 from iatlas import Murder, net
 from iatlas.clients import Imap, message
 from iatlas.direct import Service
-from iatlas.fake import Fake, put
+from iatlas.fake import GREETING, Fake, put
 
 names = ("u%d" % n for n in itertools.count())
 ALL = "MessageNew MessageExpunge FlagChange"
@@ -620,7 +621,7 @@ def test_commands_meanwhile(place, fred):
 
 
 def test_new_mailbox_in_idle(place, fred):
-    """A mailbox that is made where the client idles: IDLE goes on, and the mailbox is watched afterwards at the latest."""
+    """A mailbox that is made where the client idles: IDLE goes on, the mailbox is watched in it and afterwards."""
     w, c = open_two(place, fred)
     new = "(MessageNew MessageExpunge)"
     w.c.ok("SELECT INBOX")
@@ -629,13 +630,24 @@ def test_new_mailbox_in_idle(place, fred):
     w.hear(rb"^\+ ")
     c.ok("CREATE one")
     w.until(rb'^\* LIST .* "/" one$')
+    for n in range(1, 100):  # its server hears of it a moment later
+        c.append("one", message())
+        if select.select([w.c.sock], [], [], 0.2)[0]:
+            break
+    w.until(rb"^\* STATUS one \(MESSAGES %d " % n)
     c.append("INBOX", message())
     w.until(rb"^\* 1 EXISTS")
+    c.ok("DELETE one")
+    w.until(rb'^\* LIST \(\\NonExistent .* "/" one$')
+    c.append("INBOX", message())
+    w.until(rb"^\* 2 EXISTS")
     w.c.send("DONE\r\n")
     assert w.c.finish(tag).status == "OK"
     w.c.ok("FETCH 1 UID")
-    c.append("one", message())
-    w.until(rb"^\* STATUS one \(MESSAGES 1 ")
+    c.ok("CREATE two")
+    w.until(rb'^\* LIST .* "/" two$')
+    c.append("two", message())
+    w.until(rb"^\* STATUS two \(MESSAGES 1 ")
 
 
 @pytest.mark.slow
@@ -669,5 +681,30 @@ def test_a_server_without_it(murder, place, fred):
             assert b" NOTIFY" not in c.ok("CAPABILITY").untagged[0]
         with murder.imap(fred) as c:  # whose mailboxes are elsewhere
             c.ok("NOTIFY SET (personal (MessageNew MessageExpunge))")
+    finally:
+        fake.close()
+
+
+@pytest.mark.slow
+def test_a_server_that_stops_in_the_middle(make_murder):
+    """Half a response of what is watched keeps everything else waiting, so that it is not awaited for ever."""
+    murder = make_murder(conf={"backend_timeout": "2s"})
+
+    def half(s, tag, text):
+        if not text.startswith("NOTIFY "):
+            return False
+        s.ok(tag)
+        s.send("* STATUS {100000}\r\n" + "x" * 50000)
+        return True
+
+    fake = Fake(murder.network.address(), half, GREETING.replace(b" UNSELECT", b" UNSELECT NOTIFY"))
+    try:
+        murder.add_user("half", mailbox=False)
+        put(murder, fake, "user.half")
+        with murder.imap("half") as c:
+            c.ok("NOTIFY SET (personal (MessageNew MessageExpunge))")
+            c.sock.settimeout(30)
+            assert c.read_line() == b"* STATUS {100000}"
+            assert c.read_line().startswith(b"x" * 50000 + b"* BYE [UNAVAILABLE] ")
     finally:
         fake.close()

@@ -102,8 +102,11 @@ enum { IDLING, IDLE_ENDING, IDLE_BEGINNING };
 
 static void idle_say(struct proxy_leg *p, unsigned phase)
 {
-    if (phase == IDLE_BEGINNING)
+    if (phase == IDLE_BEGINNING) {
+        if (proxy_notify_is_new(p))
+            proxy_say_notify(p);
         proxy_begin(p);
+    }
     stream_puts(p->stream, phase == IDLE_BEGINNING ? "IDLE\r\n" : "DONE\r\n");
     p->phase = phase;
     p->silent_at = 0;
@@ -144,7 +147,9 @@ int proxy_idle_run(struct leg *leg, struct command *cmd)
         reply = proxy_relay(p, leg->client->stream, &text, &len);
     while (idle_take(p, reply, text, len));
     if (reply == REPLY_NONE && p->phase == IDLING) {
-        if (p->silent_at == 0)
+        if (proxy_notify_is_new(p)) /* a mailbox to watch has come there, or gone: told in between */
+            idle_say(p, IDLE_ENDING);
+        else if (p->silent_at == 0)
             p->silent_at = clock_deadline(IDLE_TRY_AFTER * opt_duration_ms(OPT_BACKEND_TIMEOUT));
         else if (clock_ms() >= p->silent_at)
             idle_say(p, IDLE_ENDING);

@@ -40,6 +40,23 @@ void proxy_say_notify(struct proxy_leg *p)
     buf_free(&words);
 }
 
+bool proxy_notify_is_new(struct proxy_leg *p)
+{
+    struct client *c = p->leg.client;
+    struct buf words = BUF_INIT;
+    bool is_new = false;
+
+    if (p->notify_number == notify_number(c) || !backend_has(p->backend, "NOTIFY"))
+        return false;
+    notify_words(c, &p->leg, false, &words);
+    if (fingerprint(p, &words) == p->notify_print)
+        p->notify_number = notify_number(c);
+    else
+        is_new = words.len > 0;
+    buf_free(&words);
+    return is_new;
+}
+
 /* False: that is what it does already. */
 static bool begin(struct proxy_leg *p, bool status)
 {
@@ -110,12 +127,13 @@ int proxy_notify(struct leg *leg, struct command *cmd, bool status)
 
 /* ---- hearing it ---- */
 
-int proxy_hear_notify(struct leg *leg)
+int proxy_hear_notify(struct leg *leg, int64_t *until_r)
 {
     struct proxy_leg *p = (struct proxy_leg *)leg;
     const char *text;
     size_t len;
 
+    *until_r = CLOCK_NEVER;
     if (p->stream == NULL || !p->watching)
         return ERR_UNAVAILABLE;
     if (leg->client->mid_response && !p->passing)
@@ -126,6 +144,11 @@ int proxy_hear_notify(struct leg *leg)
     case REPLY_NONE:
         if (session_slice_over(leg->client->session))
             return ERR_AGAIN;
+        if (p->passing && proxy_is_silent(p)) { /* half a response, on which all others wait */
+            proxy_disconnect(p, "unfinished response");
+            return ERR_UNAVAILABLE;
+        }
+        *until_r = p->passing ? p->silent_at : CLOCK_NEVER;
         proxy_rest(p);
         return 0;
     default:

@@ -210,10 +210,12 @@ int proxy_undo(struct leg *leg, struct command *cmd, const char *mailbox, uint32
 
 /* What the client has asked for by NOTIFY counts on a connection that hears of it only now: not waited for. */
 void proxy_say_notify(struct proxy_leg *p);
+/* Is there something else to be told than what it knows? */
+bool proxy_notify_is_new(struct proxy_leg *p);
 /* A LIST response that nobody has asked for: a subscription has come or gone. */
 void proxy_take_list(struct proxy_leg *p, const struct imap_response *response);
 int proxy_notify(struct leg *leg, struct command *cmd, bool status);
-int proxy_hear_notify(struct leg *leg);
+int proxy_hear_notify(struct leg *leg, int64_t *until_r);
 void proxy_deaf(struct leg *leg);
 
 /* ---- names.c ---- */

@@ -27,6 +27,8 @@ static enum reply tagged(struct proxy_leg *p, const struct imap_response *respon
     }
     if (tag == p->notify_tag && tag > p->ignore) {
         p->notify_tag = 0;
+        if (!imap_slice_is(response->word, "OK")) /* asked again when its answer is waited for */
+            p->notify_print = 0;
         return REPLY_IGNORED;
     }
     if (tag == p->open && tag > p->ignore) {

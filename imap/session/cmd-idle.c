@@ -39,6 +39,7 @@ static enum step stop(struct command *cmd, bool done)
 static enum step idle_step(struct command *cmd)
 {
     struct client *c = cmd->client;
+    unsigned number = notify_number(c);
     const char *line;
     size_t n;
     int r;
@@ -56,7 +57,7 @@ static enum step idle_step(struct command *cmd)
         if (c->selected_lost)
             stream_puts(c->stream, "* NO " CLIENT_LOST_TEXT "\r\n");
     }
-    if (notify_step(c))
+    if (notify_step(c) || notify_number(c) != number) /* the leg tells its server what is watched now */
         return STEP_MORE;
     cmd->wake_at = notify_deadline(c) < cmd->wake_at ? notify_deadline(c) : cmd->wake_at;
     cmd->wants_input = true;

@@ -188,8 +188,9 @@ struct leg_ops {
      * ERR_UNSUPPORTED: it does not do so; ERR_REFUSED, ERR_SYNTAX: it says NO, or BAD.  The proxy's leg only, as the next two. */
     int (*notify)(struct leg *leg, struct command *cmd, bool status);
     /* Without a command there: passes on what it says meanwhile and arms the leg's slot.  0; ERR_AGAIN: more when the
-     * output has drained; ERR_UNAVAILABLE: it does not watch any more. */
-    int (*hear)(struct leg *leg);
+     * output has drained; ERR_UNAVAILABLE: it does not watch any more.  *until_r: when to call again at the latest, as the rest of
+     * a response may not be waited for longer. */
+    int (*hear)(struct leg *leg, int64_t *until_r);
     /* Nothing of it is watched any more: gives the connection back, if the selected mailbox is not there. */
     void (*deaf)(struct leg *leg);
 

@@ -225,7 +225,7 @@ static int ask_fresh(struct command *cmd, struct notify *n, struct spread_part *
                : 0;
 }
 
-/* A server where the client idles takes nothing but DONE. */
+/* A server where the client idles takes nothing but DONE: its leg tells it in between. */
 static bool is_idling(const struct notify *n, const struct leg *leg)
 {
     const struct client *c = n->client;
@@ -355,7 +355,7 @@ bool notify_links_due(const struct notify *n)
 
 int64_t notify_links_deadline(const struct notify *n)
 {
-    int64_t at = CLOCK_NEVER;
+    int64_t at = n->speaker != NULL ? n->speaker_until : CLOCK_NEVER;
 
     for (size_t i = 0; i < n->link_count; i++)
         if (is_due(n, &n->links[i]) && n->links[i].retry_at < at)
@@ -369,15 +369,18 @@ static int hear(struct notify *n, const struct notify_link *link)
 {
     const struct client *c = n->client;
     bool before = c->mid_response;
+    int64_t until = CLOCK_NEVER;
     int r;
 
     if ((link->due && link->leg != n->speaker) || link->leg == c->selected || is_being_told(n, link->leg))
         return 0;
-    r = link->leg->ops->hear(link->leg);
+    r = link->leg->ops->hear(link->leg, &until);
     if (!c->mid_response)
         n->speaker = NULL;
     else if (!before)
         n->speaker = link->leg;
+    if (n->speaker == link->leg)
+        n->speaker_until = until;
     return r;
 }
 

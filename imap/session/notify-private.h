@@ -57,7 +57,8 @@ struct notify {
     bool selected_due;    /* the selected mailbox's server is to be told, wherever that is */
     struct spread spread; /* of servers that are being told, */
     bool linking;         /* now */
-    struct leg *speaker;  /* a server that is in the middle of a response; NULL */
+    struct leg *speaker;  /* a server that is in the middle of a response, whose rest is awaited; NULL */
+    int64_t speaker_until;
 
     bool overflowed;             /* one of them watches no more */
     bool stale;                  /* which mailboxes are watched is to be found out anew */
