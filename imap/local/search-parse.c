@@ -10,6 +10,7 @@
 #include "lib/base/str.h"
 #include "lib/charset/convert.h"
 #include "lib/mail/date.h"
+#include "lib/name/identity.h"
 #include "lib/name/wildcard.h"
 
 enum { DEPTH_MAX = 32, KEYS_MAX = 1000, OBJECTID_MAX = 255 };
@@ -494,6 +495,19 @@ int search_parse_bare_charset(struct search_program *p)
     if (p->utf8 && !str_ieq(p->charset, "UTF-8"))
         return fail(p, "The charset is UTF-8");
     return *p->charset != '\0' && charset_is_known(p->charset) ? 0 : ERR_UNSUPPORTED;
+}
+
+void search_program_init(struct search_program *p, struct command *cmd, struct imap_args *args)
+{
+    struct local_leg *l = local_of(cmd);
+
+    *p = (struct search_program){.pool = cmd->pool,
+                                 .args = args,
+                                 .view = l->view,
+                                 .saved = &l->saved,
+                                 .userid = cmd->client->identity->userid,
+                                 .uid_only = local_enabled(l, ENABLED_UIDONLY),
+                                 .utf8 = local_enabled(l, ENABLED_UTF8)};
 }
 
 int search_parse_charset(struct search_program *p)

@@ -39,19 +39,6 @@ static enum step failed(struct command *cmd, int error)
 
 /* ---- the answer ---- */
 
-/* Some thousand numbers are written one by one. */
-static void put_number(struct buf *to, uint32_t n)
-{
-    char digits[12], *at = digits + sizeof(digits);
-
-    do {
-        *--at = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    *--at = ' ';
-    buf_append(to, at, (size_t)(digits + sizeof(digits) - at));
-}
-
 /* "* SEARCH 2 84 882", some thousand numbers a step. */
 static enum step write_step(struct command *cmd)
 {
@@ -64,7 +51,8 @@ static enum step write_step(struct command *cmd)
         const struct uid_range *range = &hits->ranges[s->range];
         uint32_t n = s->next != 0 ? s->next : range->first;
 
-        put_number(&text, n);
+        buf_putc(&text, ' ');
+        buf_number(&text, n);
         s->next = n == range->last ? 0 : n + 1;
         s->range += n == range->last;
     }

@@ -31,6 +31,9 @@ struct search_program {
     bool modseq;   /* MODSEQ is among them: the answer tells the hits' highest one */
 };
 
+/* One for a command on the selected mailbox, its arguments from there on. */
+void search_program_init(struct search_program *p, struct command *cmd, struct imap_args *args);
+
 /* Reads "CHARSET name SP", which may be missing, into p->charset (NULL then); as SORT has it, without the word, it may not.
  * With p->utf8 the first may not be there at all, and the second can only be UTF-8 (RFC 6855 3, erratum 4029).  0;
  * ERR_SYNTAX; ERR_UNSUPPORTED: an unknown charset. */

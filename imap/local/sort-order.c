@@ -6,6 +6,7 @@
 #include "imap/session/annotate-args.h"
 #include "imap/session/capability.h"
 #include "imap/store/annotate.h"
+#include "imap/store/order.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/stepsort.h"
@@ -119,9 +120,12 @@ struct value {
 
 struct sorter {
     struct sort_criteria criteria;
-    uint32_t *numbers;    /* of each row */
-    struct value *values; /* criteria.count of each row */
+    struct order_query *orders
+        [SORT_CRITERIA_MAX]; /* of texts of headers; their values are what stands for the text at first */
+    uint32_t *numbers;       /* of each row */
+    struct value *values;    /* criteria.count of each row */
     size_t count, room;
+    size_t valued; /* rows whose texts have got their values */
     struct buf texts;
     struct stepsort order; /* rows */
     struct buf scratch, folded;
@@ -134,6 +138,12 @@ struct sorter *sorter_new(const struct sort_criteria *criteria)
     struct sorter *s = xcalloc(1, sizeof(*s));
 
     s->criteria = *criteria;
+    for (unsigned i = 0; i < criteria->count; i++) {
+        const char *field = keys[criteria->items[i].key].field;
+
+        if (field != NULL)
+            s->orders[i] = order_begin(criteria->view, keys[criteria->items[i].key].name);
+    }
     stepsort_begin(&s->order, compare, s);
     return s;
 }
@@ -144,6 +154,8 @@ void sorter_free(struct sorter **sp)
 
     if (s == NULL)
         return;
+    for (unsigned i = 0; i < s->criteria.count; i++)
+        order_end(&s->orders[i]);
     free(s->numbers);
     free(s->values);
     stepsort_free(&s->order);
@@ -152,6 +164,18 @@ void sorter_free(struct sorter **sp)
     buf_free(&s->folded);
     free(s);
     *sp = NULL;
+}
+
+bool sorter_needs(void *sorter, const struct view_message *seen)
+{
+    struct sorter *s = sorter;
+    uint32_t token;
+
+    for (unsigned i = 0; i < s->criteria.count; i++) {
+        if (s->orders[i] != NULL && !order_knows(s->orders[i], &seen->record, &token))
+            return true;
+    }
+    return false;
 }
 
 /* ---- the strings ---- */
@@ -191,7 +215,25 @@ static void put_first_address(const struct mail_field *field, bool display, stru
     pool_free(&pool);
 }
 
-/* What a message has for a criterion, folded, in s->folded. */
+void sort_subject(const struct mail_field *field, struct buf *scratch, struct buf *to, bool *is_reply_r)
+{
+    buf_reset(scratch);
+    mail_base_subject(field->value, field->value_len, scratch, is_reply_r);
+    sort_fold(buf_cstr(scratch), scratch->len, to);
+    if (to->len > SORT_TEXT_MAX)
+        buf_truncate(to, SORT_TEXT_MAX);
+}
+
+static void sort_address(const struct mail_field *field, bool display, struct buf *scratch, struct buf *to)
+{
+    buf_reset(scratch);
+    put_first_address(field, display, scratch);
+    sort_fold(buf_cstr(scratch), scratch->len, to);
+    if (to->len > SORT_TEXT_MAX)
+        buf_truncate(to, SORT_TEXT_MAX);
+}
+
+/* What a message has for a criterion, folded, in s->folded.  ERR_EXPUNGED: nobody knows any more. */
 static int read_text(struct sorter *s, struct message *message, enum sort_key key)
 {
     struct mail_field field;
@@ -199,25 +241,34 @@ static int read_text(struct sorter *s, struct message *message, enum sort_key ke
     size_t len;
     int r = message_item(message, CACHE_HEADERS, &data, &len);
 
-    buf_reset(&s->scratch);
     buf_reset(&s->folded);
-    if (r == ERR_EXPUNGED)
-        return 0; /* its file and its cache entry are gone: as if the field were absent */
     if (r < 0 || !mail_header_find(data, len, keys[key].field, &field))
         return r;
     if (key == SORT_SUBJECT)
-        mail_base_subject(field.value, field.value_len, &s->scratch, NULL);
+        sort_subject(&field, &s->scratch, &s->folded, NULL);
     else
-        put_first_address(&field, key == SORT_DISPLAYFROM || key == SORT_DISPLAYTO, &s->scratch);
-    sort_fold(buf_cstr(&s->scratch), s->scratch.len, &s->folded);
-    if (s->folded.len > SORT_TEXT_MAX)
-        buf_truncate(&s->folded, SORT_TEXT_MAX);
+        sort_address(&field, key == SORT_DISPLAYFROM || key == SORT_DISPLAYTO, &s->scratch, &s->folded);
+    return 0;
+}
+
+/* What stands for the text of a message whose file and cache entry are gone is the empty one, as if the field were absent. */
+static int take_text(struct sorter *s, const struct search_hit *hit, struct order_query *order,
+                     enum sort_key key, uint32_t *token_r)
+{
+    int r;
+
+    if (order_knows(order, &hit->seen->record, token_r))
+        return 0;
+    r = read_text(s, hit->message, key);
+    if (r < 0 && r != ERR_EXPUNGED)
+        return r;
+    *token_r = order_add(order, &hit->seen->record, buf_cstr(&s->folded), s->folded.len, r == 0);
     return 0;
 }
 
 /* The same of an annotation's value; one that cannot be read is as if it were absent. */
-static int read_annotation(struct sorter *s, const struct view_message *message,
-                           const struct sort_criterion *criterion)
+static void read_annotation(struct sorter *s, const struct view_message *message,
+                            const struct sort_criterion *criterion)
 {
     const char *owner = criterion->is_private ? s->criteria.userid : "";
     const struct annotate_item *item;
@@ -226,7 +277,7 @@ static int read_annotation(struct sorter *s, const struct view_message *message,
 
     buf_reset(&s->folded);
     if (message->record.annotation_size == 0)
-        return 0;
+        return;
     pool = pool_new(0);
     item = annotate_read_view(s->criteria.view, message, pool, &items) == 0
                ? annotate_find(&items, owner, criterion->entry)
@@ -236,7 +287,6 @@ static int read_annotation(struct sorter *s, const struct view_message *message,
     if (s->folded.len > SORT_TEXT_MAX)
         buf_truncate(&s->folded, SORT_TEXT_MAX);
     pool_free(&pool);
-    return 0;
 }
 
 /* The first eight bytes as a number that compares as they do. */
@@ -255,35 +305,42 @@ static uint64_t biased(int64_t n)
     return (uint64_t)n ^ UINT64_C(1) << 63;
 }
 
-static int make_value(struct sorter *s, const struct search_hit *hit, const struct sort_criterion *criterion,
-                      struct value *value_r)
+static void take_annotation(struct sorter *s, const struct view_message *seen,
+                            const struct sort_criterion *criterion, struct value *value_r)
+{
+    read_annotation(s, seen, criterion);
+    value_r->prefix = prefix_of(buf_cstr(&s->folded), s->folded.len);
+    value_r->at = (uint32_t)s->texts.len;
+    value_r->len = (uint32_t)s->folded.len;
+    buf_append(&s->texts, buf_cstr(&s->folded), s->folded.len);
+}
+
+static int make_value(struct sorter *s, const struct search_hit *hit, unsigned i, struct value *value_r)
 {
     const struct mailbox_record *record = &hit->seen->record;
-    int r;
+    const struct sort_criterion *criterion = &s->criteria.items[i];
+    uint32_t token;
+    int r = 0;
 
     *value_r = (struct value){0};
     switch (criterion->key) {
     case SORT_ARRIVAL:
         value_r->prefix = biased(record->internal_date);
-        return 0;
+        break;
     case SORT_DATE:
         value_r->prefix = biased(record->sent_date);
-        return 0;
+        break;
     case SORT_SIZE:
         value_r->prefix = record->size;
-        return 0;
-    default:
         break;
+    case SORT_ANNOTATION:
+        take_annotation(s, hit->seen, criterion, value_r);
+        break;
+    default:
+        r = take_text(s, hit, s->orders[i], criterion->key, &token);
+        value_r->prefix = r == 0 ? token : 0;
     }
-    r = criterion->key == SORT_ANNOTATION ? read_annotation(s, hit->seen, criterion)
-                                          : read_text(s, hit->message, criterion->key);
-    if (r < 0)
-        return r;
-    value_r->prefix = prefix_of(buf_cstr(&s->folded), s->folded.len);
-    value_r->at = (uint32_t)s->texts.len;
-    value_r->len = (uint32_t)s->folded.len;
-    buf_append(&s->texts, buf_cstr(&s->folded), s->folded.len);
-    return 0;
+    return r;
 }
 
 static void make_room(struct sorter *s)
@@ -295,17 +352,27 @@ static void make_room(struct sorter *s)
     s->values = xreallocarray(s->values, s->room, s->criteria.count * sizeof(*s->values));
 }
 
-int sorter_add(struct sorter *s, const struct search_hit *hit, uint32_t number)
+/* Bytes that it holds; what is kept for others is not counted. */
+static size_t bytes_of(const struct sorter *s)
 {
     size_t row = sizeof(*s->numbers) * 3 + sizeof(*s->values) * s->criteria.count;
+    size_t n = s->count * row + s->texts.len;
+
+    for (unsigned i = 0; i < s->criteria.count; i++)
+        n += s->orders[i] != NULL ? order_bytes(s->orders[i]) : 0;
+    return n;
+}
+
+int sorter_add(struct sorter *s, const struct search_hit *hit, uint32_t number)
+{
     int r = 0;
 
-    if (s->count * row + s->texts.len > SORT_MEMORY_MAX)
+    if (bytes_of(s) > SORT_MEMORY_MAX)
         return ERR_LIMIT;
     make_room(s);
     s->numbers[s->count] = number;
     for (unsigned i = 0; r == 0 && i < s->criteria.count; i++)
-        r = make_value(s, hit, &s->criteria.items[i], &s->values[s->count * s->criteria.count + i]);
+        r = make_value(s, hit, i, &s->values[s->count * s->criteria.count + i]);
     stepsort_add(&s->order, (uint32_t)s->count++);
     return r;
 }
@@ -342,11 +409,29 @@ static int compare(const void *a, const void *b, void *context)
     return compare_rows(context, *(const uint32_t *)a, *(const uint32_t *)b);
 }
 
+/* The values of the texts of some rows, for what stood for them. */
+static void take_values(struct sorter *s, size_t *left)
+{
+    for (; s->valued<s->count && * left> 0; s->valued++, --*left) {
+        struct value *row = &s->values[s->valued * s->criteria.count];
+
+        for (unsigned i = 0; i < s->criteria.count; i++) {
+            if (s->orders[i] != NULL)
+                row[i].prefix = order_value(s->orders[i], (uint32_t)row[i].prefix);
+        }
+    }
+}
+
 int sorter_step(struct sorter *s)
 {
     size_t left = STEP_ROWS;
 
-    return stepsort_step(&s->order, &left) ? 0 : 1;
+    for (unsigned i = 0; i < s->criteria.count; i++) {
+        if (s->orders[i] != NULL && order_step(s->orders[i]) > 0)
+            return 1;
+    }
+    take_values(s, &left);
+    return s->valued == s->count && stepsort_step(&s->order, &left) ? 0 : 1;
 }
 
 size_t sorter_count(const struct sorter *s)

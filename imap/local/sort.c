@@ -7,7 +7,6 @@
 #include "imap/session/capability.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
-#include "lib/name/identity.h"
 #include "lib/stream/stream.h"
 
 enum { SEARCH_BATCH = 4096, NUMBERS_BATCH = 4096 };
@@ -65,8 +64,10 @@ static size_t run_length(const struct sorter *sorter, size_t i)
 
 static void put_numbers(struct sort_state *s, struct buf *to)
 {
-    for (int i = 0; i < NUMBERS_BATCH && s->next < sorter_count(s->sorter); i++)
-        buf_printf(to, " %u", sorter_number(s->sorter, s->next++));
+    for (int i = 0; i < NUMBERS_BATCH && s->next < sorter_count(s->sorter); i++) {
+        buf_putc(to, ' ');
+        buf_number(to, sorter_number(s->sorter, s->next++));
+    }
 }
 
 static void put_set(struct sort_state *s, struct buf *to)
@@ -251,13 +252,7 @@ static int parse(struct command *cmd, struct sort_state *s, struct imap_args *ar
     static const unsigned allowed = RETURN_MIN | RETURN_MAX | RETURN_ALL | RETURN_COUNT | RETURN_SAVE;
     int r = search_parse_return(args, capability_is_suppressed("ESORT") ? 0 : allowed, &s->ret);
 
-    s->program = (struct search_program){.pool = cmd->pool,
-                                         .args = args,
-                                         .view = s->l->view,
-                                         .saved = &s->l->saved,
-                                         .userid = cmd->client->identity->userid,
-                                         .uid_only = local_enabled(s->l, ENABLED_UIDONLY),
-                                         .utf8 = local_enabled(s->l, ENABLED_UTF8)};
+    search_program_init(&s->program, cmd, args);
     if (r == 0)
         r = sort_parse(args, &s->criteria);
     if (r == 0)
@@ -293,6 +288,7 @@ enum step local_sort(struct command *cmd)
     s->criteria.view = s->l->view;
     s->criteria.userid = cmd->client->identity->userid;
     s->sorter = sorter_new(&s->criteria);
+    search_read_if(s->search, sorter_needs, s->sorter);
     cmd->step = search_some;
     return search_some(cmd);
 }

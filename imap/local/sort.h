@@ -1,7 +1,8 @@
 /* sort.h: the order of messages that SORT asks for (RFC 5256, RFC 5957), in bounded memory and time.
  *
- * Each message is a row of values: numbers, or strings folded by i;unicode-casemap whose first bytes stand in the row.  Rows
- * are sorted in small runs, and the runs merged, a piece a step. */
+ * Each message is a row of values: numbers; the place of a header's text, folded by i;unicode-casemap, among all of the mailbox
+ * (imap/store/order.h); or an annotation, whose first bytes stand in the row.  Rows are sorted in small runs, and the runs
+ * merged, a piece a step. */
 #ifndef IMAP_LOCAL_SORT_H
 #define IMAP_LOCAL_SORT_H
 
@@ -11,6 +12,7 @@
 
 #include "imap/store/search.h"
 #include "lib/imapwire/args.h"
+#include "lib/mail/header.h"
 
 enum {
     SORT_CRITERIA_MAX = 16,
@@ -41,8 +43,8 @@ struct sort_criterion {
 struct sort_criteria {
     struct sort_criterion items[SORT_CRITERIA_MAX];
     unsigned count;
-    struct view *view;  /* for annotations, to be set by the caller: where they are, */
-    const char *userid; /* and whose */
+    struct view *view;  /* to be set by the caller: where the messages are, */
+    const char *userid; /* and whose annotations count */
 };
 
 /* "(SUBJECT REVERSE DATE)".  0 or ERR_SYNTAX, the text in args. */
@@ -55,6 +57,9 @@ struct sorter;
 
 struct sorter *sorter_new(const struct sort_criteria *criteria);
 void sorter_free(struct sorter **s);
+
+/* A search_needs_fn: must the search read what the cache has of that message? */
+bool sorter_needs(void *sorter, const struct view_message *seen);
 
 /* Adds a hit, in the mailbox's order; `number` is what the answer tells of it.  0; ERR_LIMIT. */
 int sorter_add(struct sorter *s, const struct search_hit *hit, uint32_t number);
@@ -71,5 +76,9 @@ uint32_t sorter_number(const struct sorter *s, size_t i);
 /* Appends a text of a header (encoded words decoded already) in the form on which bytes are compared.  What could not be
  * converted comes behind all else (RFC 5255 section 4.5). */
 void sort_fold(const char *text, size_t n, struct buf *to);
+
+/* Appends the base subject of a Subject field in that form, SORT_TEXT_MAX bytes at most.  scratch: for its own use.
+ * *is_reply_r as mail_base_subject() gives it; may be NULL. */
+void sort_subject(const struct mail_field *field, struct buf *scratch, struct buf *to, bool *is_reply_r);
 
 #endif

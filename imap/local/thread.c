@@ -8,7 +8,6 @@
 #include "imap/session/capability.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
-#include "lib/name/identity.h"
 #include "lib/base/str.h"
 #include "lib/mail/header.h"
 #include "lib/mail/text.h"
@@ -174,13 +173,7 @@ enum step local_thread(struct command *cmd)
     cmd->state = s;
     cmd->cleanup = thread_cleanup;
     command_args(cmd, &args);
-    s->program = (struct search_program){.pool = cmd->pool,
-                                         .args = &args,
-                                         .view = s->l->view,
-                                         .saved = &s->l->saved,
-                                         .userid = cmd->client->identity->userid,
-                                         .uid_only = local_enabled(s->l, ENABLED_UIDONLY),
-                                         .utf8 = local_enabled(s->l, ENABLED_UTF8)};
+    search_program_init(&s->program, cmd, &args);
     r = parse_algorithm(&args, &s->algorithm);
     if (r == 0)
         r = search_parse_bare_charset(&s->program);

@@ -15,10 +15,12 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/files.c \
 	imap/store/flags.c imap/store/flags.h \
 	imap/store/freespace.c \
+	imap/store/kept.c imap/store/kept.h \
 	imap/store/index.c imap/store/index-header.def imap/store/index-record.def \
 	imap/store/le-private.h \
 	imap/store/mailbox.c imap/store/mailbox.h imap/store/mailbox-private.h \
 	imap/store/message.c imap/store/message.h \
+	imap/store/order.c imap/store/order.h \
 	imap/store/quota.c imap/store/quota.h \
 	imap/store/record.c imap/store/record.h imap/store/record-flags.def \
 	imap/store/recover.c imap/store/recover.h \

@@ -26,8 +26,10 @@ struct search {
     struct searcher **searchers;
     size_t searcher_count, searcher_room;
     struct raw_test test;
-    bool by_test; /* the test is the whole program */
-    bool reads;   /* some key looks into messages */
+    bool by_test;           /* the test is the whole program */
+    bool reads;             /* some key looks into messages */
+    search_needs_fn *needs; /* NULL: all hits are read */
+    void *needs_context;
 
     unsigned char *raw; /* SEARCH_RAW records */
     uint32_t numbers[SEARCH_RAW];

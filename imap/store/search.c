@@ -208,6 +208,12 @@ int search_begin(struct view *view, struct search_node *program, enum search_wan
     return r;
 }
 
+void search_read_if(struct search *s, search_needs_fn *needs, void *context)
+{
+    s->needs = needs;
+    s->needs_context = context;
+}
+
 void search_end(struct search **search)
 {
     struct search *s = *search;
@@ -374,6 +380,11 @@ static int read_ahead(struct search *s, const uint32_t *places, uint32_t count)
     return 0;
 }
 
+static bool hit_is_read(const struct search *s, const struct view_message *seen)
+{
+    return s->wants == SEARCH_MESSAGES && (s->needs == NULL || s->needs(s->needs_context, seen));
+}
+
 /* What the records alone say of the group.  How many messages must be read, their places in places_r. */
 static uint32_t judge_records(struct search *s, enum verdict verdicts_r[SEARCH_GROUP],
                               uint32_t places_r[SEARCH_GROUP])
@@ -384,7 +395,7 @@ static uint32_t judge_records(struct search *s, enum verdict verdicts_r[SEARCH_G
         struct candidate c = {.search = s, .seen = &s->group[i]};
 
         verdicts_r[i] = s->by_test ? YES : judge(&c, s->program);
-        if (verdicts_r[i] == MAYBE || (verdicts_r[i] == YES && s->wants == SEARCH_MESSAGES))
+        if (verdicts_r[i] == MAYBE || (verdicts_r[i] == YES && hit_is_read(s, &s->group[i])))
             places_r[count++] = i;
     }
     return count;

@@ -75,7 +75,7 @@ enum search_wants {
 struct search_hit {
     uint32_t seq, uid;
     const struct view_message *seen; /* with SEARCH_RECORDS */
-    struct message *message;         /* with SEARCH_MESSAGES */
+    struct message *message;         /* with SEARCH_MESSAGES, if it is needed */
 };
 
 /* Takes a hit; the pointers end with the call.  0 goes on; 1 ends the search; an error ends it too. */
@@ -85,6 +85,11 @@ typedef int search_hit_fn(void *context, const struct search_hit *hit);
  * be reordered and must live as long as the search. */
 int search_begin(struct view *view, struct search_node *program, enum search_wants wants,
                  struct search **search_r);
+
+/* With SEARCH_MESSAGES: does the caller need what the cache has of this hit?  Else nothing is read for it; without this
+ * of every hit.  Hits are asked for in order, some ahead of fn. */
+typedef bool search_needs_fn(void *context, const struct view_message *seen);
+void search_read_if(struct search *search, search_needs_fn *needs, void *context);
 
 /* The next batch of at most `count` messages looked at (fewer where message files had to be read): fn for each hit, in
  * the view's order.  1: there is more; 0: all done; or an error of view_read() or fn.  A message whose file is

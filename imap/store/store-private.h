@@ -16,6 +16,7 @@ struct store {
     struct db_env *seen;
     struct db_env *volatile_env;
     unsigned char boot_id[BOOT_ID_SIZE];
+    struct kept_table *kept;
     pthread_mutex_t counting; /* held by the thread that counts all mailboxes for quotas */
     atomic_uint_fast64_t file_syncs, index_syncs, dir_syncs, read_retries, recoveries, cache_misses;
 };

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "imap/store/kept.h"
 #include "imap/store/store-private.h"
+#include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
@@ -63,6 +65,7 @@ int store_open(const struct store_options *options, struct store **store_r, char
     if (error_r != NULL)
         *error_r = NULL;
     store->options = *options;
+    store->kept = kept_table_new();
     pthread_mutex_init(&store->counting, NULL);
     r = read_boot_id(store->boot_id);
     if (r < 0 && error_r != NULL)
@@ -91,6 +94,7 @@ void store_close(struct store **store)
         db_close(&s->seen);
     if (s->list != NULL)
         mboxlist_close(&s->list);
+    kept_table_free(&s->kept);
     pthread_mutex_destroy(&s->counting);
     free(s);
     *store = NULL;
@@ -101,6 +105,7 @@ void store_housekeeping(struct store *store)
     mboxlist_housekeeping(store->list);
     db_reader_check(store->seen);
     db_reader_check(store->volatile_env);
+    kept_expire(store->kept, clock_ms() - KEPT_IDLE_MS);
 }
 
 struct mboxlist *store_mboxlist(const struct store *store)

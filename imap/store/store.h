@@ -1,7 +1,7 @@
 /* store.h: the mail store of a process: what its mailboxes have in common.
  *
  * A program opens one store at its start and gives it to everything here.  A store is immutable but
- * for its databases and counters, so every thread uses the same one.  What belongs to a session (mailbox
+ * for its databases, its counters and what it keeps in memory (kept.h), which all guard themselves, so every thread uses the same one.  What belongs to a session (mailbox
  * handles, views, stages) is confined to the thread that runs the session. */
 #ifndef IMAP_STORE_STORE_H
 #define IMAP_STORE_STORE_H
@@ -43,7 +43,8 @@ struct db_env;
 struct mboxlist *store_mboxlist(const struct store *store);
 struct db_env *store_volatile(const struct store *store);
 
-/* What every service process calls once a minute: frees what dead processes left (reader slots). */
+/* What every service process calls once a minute: frees what dead processes left (reader slots), and what is kept in memory
+ * and not used (kept.h). */
 void store_housekeeping(struct store *store);
 
 /* Counters of the process, for tests of the sync budget (doc/formats/mailbox.md, "Durability") and for

@@ -68,6 +68,17 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     va_end(ap);
 }
 
+void buf_number(struct buf *b, uint64_t n)
+{
+    char digits[20], *at = digits + sizeof(digits);
+
+    do {
+        *--at = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    buf_append(b, at, (size_t)(digits + sizeof(digits) - at));
+}
+
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
     size_t room = 128;

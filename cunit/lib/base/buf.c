@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cunit/unit.h"
+#include "lib/base/mem.h"
 
 static void test_append(void)
 {
@@ -18,6 +19,23 @@ static void test_append(void)
     CU_ASSERT_EQUAL(b.data[304], '\0');
     buf_free(&b);
     CU_ASSERT_PTR_NULL(b.data);
+}
+
+static void test_number(void)
+{
+    static const struct {
+        uint64_t n;
+        const char *expected;
+    } rows[] = {
+        {0, "0"}, {9, "9"}, {10, "10"}, {4294967295u, "4294967295"}, {UINT64_MAX, "18446744073709551615"}};
+    struct buf b = BUF_INIT;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        buf_reset(&b);
+        buf_number(&b, rows[i].n);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&b), rows[i].expected);
+    }
+    buf_free(&b);
 }
 
 static void test_consume(void)
@@ -40,6 +58,7 @@ static void test_consume(void)
 
 static const struct unit_case cases[] = {
     {"append", test_append},
+    {"number", test_number},
     {"consume, truncate, steal", test_consume},
     {NULL, NULL},
 };
