@@ -5,14 +5,23 @@
 
 #include "lib/base/digest.h"
 
+char key_char(char c)
+{
+    return c == '.' ? KEY_SEPARATOR : c == '^' ? '.' : c;
+}
+
+static char name_char(char c)
+{
+    return c == KEY_SEPARATOR ? '.' : c == '.' ? '^' : c;
+}
+
 void key_name(struct buf *key, const char *name)
 {
     size_t at = key->len;
 
     buf_puts(key, name);
     for (; at < key->len; at++)
-        if (key->data[at] == '.')
-            key->data[at] = KEY_SEPARATOR;
+        key->data[at] = key_char(key->data[at]);
 }
 
 const char *key_to_name(struct pool *pool, const char *key, size_t len)
@@ -20,8 +29,7 @@ const char *key_to_name(struct pool *pool, const char *key, size_t len)
     char *name = pool_strndup(pool, key, len);
 
     for (char *p = name; *p != '\0'; p++)
-        if (*p == KEY_SEPARATOR)
-            *p = '.';
+        *p = name_char(*p);
     return name;
 }
 

@@ -10,6 +10,10 @@
 /* The separator of components in keys: below every character of a name, so that children follow their parent. */
 #define KEY_SEPARATOR '\x1f'
 
+/* How a byte of a name stands in its key.  A dot within a component, `^` in names, is one: so is the order of a Cyrus,
+ * whose tools give up when a MUPDATE master's list has another. */
+char key_char(char c);
+
 /* Appends the key of a name (also of a prefix of names): of the same length. */
 void key_name(struct buf *key, const char *name);
 /* The other way, in the pool. */

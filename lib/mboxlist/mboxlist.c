@@ -192,8 +192,7 @@ int mboxlist_name_compare(const char *a, const char *b)
 {
     for (; *a != '\0' && *a == *b; a++, b++)
         ;
-    return (int)(unsigned char)(*a == '.' ? KEY_SEPARATOR : *a) -
-           (int)(unsigned char)(*b == '.' ? KEY_SEPARATOR : *b);
+    return (int)(unsigned char)key_char(*a) - (int)(unsigned char)key_char(*b);
 }
 
 /* ---- transactions ---- */

@@ -21,7 +21,7 @@ ROOT = fetched.prefix("cyrus")
 SEEN = "/mnt"  # where a node sees ROOT, so that USER can read it wherever the tree is
 BIN = SEEN + "/usr/lib/cyrus/bin"
 USER = "nobody"
-DIED = re.compile(r".*(?:signaled to death|terminated abnormally|assertion failed).*")
+DIED = re.compile(r".*(?:signaled to death(?! by signal 15)|terminated abnormally|assertion failed).*")
 
 
 def missing():

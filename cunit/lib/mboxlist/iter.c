@@ -167,7 +167,8 @@ static void test_seek(void)
 
 static void test_order(void)
 {
-    static const char *const ordered[] = {"a", "a.b", "a.b.c", "a.c", "a b", "a-b", "ab", "b"};
+    static const char *const ordered[] = {"a",    "a.b", "a.b.c", "a.c", "a b", "a-b", "a^",
+                                          "a^.b", "a^b", "a0",    "aB",  "a_b", "ab",  "b"};
 
     for (size_t i = 0; i < ARRAY_SIZE(ordered); i++)
         for (size_t j = 0; j < ARRAY_SIZE(ordered); j++) {
