@@ -17,6 +17,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 #include "lib/base/pool.h"
 #include "lib/base/str.h"
 #include "lib/name/identity.h"
@@ -25,14 +26,15 @@
 
 enum {
     FRONT_MAGIC = 0x7bda7e0f,
-    SHORT_READ = 1024,            /* bytes: there is hardly more behind it */
-    FOUND_BYTES = 384,            /* of what FIND says, mostly */
-    BATCH_COMMANDS = 256,         /* in one job */
-    BATCH_BYTES = 256 * 1024,     /* of its memory */
-    BATCH_ENTRIES = 512,          /* of a list, or of changes, in one read transaction */
-    SOON_MS = 20,                 /* between looks at what a group has not settled yet */
-    SETTLED_MS = 5 * 1000,        /* that this is waited for */
-    NEVER_ANSWERED_MS = 60 * 1000 /* a barrier that waits longer ends the session */
+    SHORT_READ = 1024,             /* bytes: there is hardly more behind it */
+    FOUND_BYTES = 384,             /* of what FIND says, mostly */
+    BATCH_COMMANDS = 256,          /* in one job */
+    BATCH_BYTES = 256 * 1024,      /* of its memory */
+    BATCH_ENTRIES = 512,           /* of a list, or of changes, in one read transaction */
+    SOON_MS = 20,                  /* between looks at what a group has not settled yet */
+    SETTLED_MS = 5 * 1000,         /* that this is waited for */
+    NEVER_ANSWERED_MS = 60 * 1000, /* a barrier that waits longer ends the session */
+    SILENCE_MS = 15 * 60 * 1000    /* that a client may always keep (RFC 3656 2) */
 };
 
 static struct front *front_of(struct login *l)
@@ -309,7 +311,10 @@ static void front_result(struct login *l, const struct login_result *result)
 static enum engine_verdict front_authenticated(struct login *l)
 {
     struct front *f = front_of(l);
+    int64_t timeout = opt_duration_ms(OPT_TIMEOUT);
 
+    if (timeout >= 0 && timeout < SILENCE_MS)
+        login_set_timeout(l, SILENCE_MS);
     mupdate_parser_limit(f->parser, MUPDATE_LINE_MAX);
     f->place = hub_join(f->server->hub, l->session);
     return ENGINE_AGAIN;

@@ -173,6 +173,14 @@ def test_many_writers_and_readers(master):
             assert len(seen) == 1000
 
 
+def test_silence(nodes):
+    """However short `timeout` is for others: who has logged in may be silent for a quarter of an hour (RFC 3656 2)."""
+    master = nodes("m", "mupdate -m", timeout="1s")
+    with client(master) as c:
+        time.sleep(1.5)
+        assert c.result("NOOP") == ("OK", "Noop done")
+
+
 def table():
     """The rows of transitions.def."""
     with open(os.path.join(HERE, "..", "mupdate", "transitions.def")) as f:

@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from iatlas import Imap, Murder, direct, message, net
+from iatlas.mupdate import Mupdate
 from iatlas.node import ADMIN, PROXY
 from iatlas.tls import Authority
 
@@ -426,6 +427,45 @@ def test_client_certificate_demanded(make_imaps, authority):
     with TlsImap(imapd, authority.ca, authority.client("fred")) as c:
         assert b"AUTH=EXTERNAL" not in c.greeting
         c.no(external())
+
+
+@pytest.mark.parametrize("demanded", ["optional", "require"])
+def test_masters_clients_certificate(make_server, authority, demanded):
+    """MUPDATE: an administrator's certificate is enough, another one is not, and none ends the handshake where one is demanded."""
+    conf = authority.certify("m", "127.0.0.1")
+    conf.update(tls_client_ca_file=authority.ca, tls_client_certs=demanded, allowstarttls="yes", sasl_mech_list="EXTERNAL PLAIN")
+    server = make_server(conf=conf)
+    server.services["mupdate"] = 'cmd="mupdate -m" listen="%s:%d" prefork=1' % (server.address, net.MUPDATE)
+    server.stop()
+    server.start()
+
+    def connect(user):
+        context = ssl.create_default_context(cafile=authority.ca)
+        context.check_hostname = False
+        if user is not None:
+            context.load_cert_chain(*authority.client(user))
+        c = Mupdate(server.address)
+        assert ("*", "STARTTLS") in c.banner and "EXTERNAL" not in c.banner[0]
+        c.starttls(context)
+        assert ("*", "STARTTLS") not in c.banner
+        assert c.result("STARTTLS")[0] == "NO"
+        return c
+
+    with connect(ADMIN) as c:
+        assert "EXTERNAL" in c.banner[0]
+        assert c.result('AUTHENTICATE "EXTERNAL" ""')[0] == "OK"
+        c.ok('RESERVE "user.a" "be1!p"')
+    with connect("mallory") as c:
+        assert c.result('AUTHENTICATE "EXTERNAL" ""')[0] == "NO"
+        assert c.result('FIND "user.a"') == ("BAD", "Please login first")
+    if demanded == "require":
+        with pytest.raises((ssl.SSLError, EOFError, ConnectionError)):
+            connect(None)
+    else:
+        with connect(None) as c:
+            assert "EXTERNAL" not in c.banner[0]
+            assert c.result('AUTHENTICATE "EXTERNAL" ""')[0] == "NO"
+            assert c.login().find("user.a")
 
 
 @pytest.mark.parametrize("per_host", [False, True])

@@ -23,6 +23,9 @@ class Mupdate:
         self.buffer = b""
         self.count = 0
         self.deflate = self.inflate = None
+        self._read_banner()
+
+    def _read_banner(self):
         self.banner = []
         while not self.banner or self.banner[-1][:3] != ("*", "OK", "MUPDATE"):
             self.banner.append(self.read())
@@ -41,6 +44,12 @@ class Mupdate:
         if self.deflate:
             data = self.deflate.compress(data) + self.deflate.flush(zlib.Z_SYNC_FLUSH)
         self.sock.sendall(data)
+
+    def starttls(self, context):
+        """`context`: an ssl.SSLContext that does not check the server's name."""
+        self.ok("STARTTLS")
+        self.sock = context.wrap_socket(self.sock)
+        self._read_banner()
 
     def compress(self):
         self.ok('COMPRESS "DEFLATE"')
