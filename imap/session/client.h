@@ -61,6 +61,7 @@ struct client {
     struct leg *selected; /* of the selected mailbox; NULL unless CLIENT_SELECTED, and when lost */
     char *selected_name;  /* internal name; malloc'ed */
     bool selected_lost;   /* its server went away: NO [UNAVAILABLE] until the client selects again */
+    bool is_drained;      /* the last stream_fill() of this run took all there was */
     bool mid_response;    /* a leg has passed the beginning of a response on, and not its end */
     bool read_only;       /* by EXAMINE, or for want of rights */
     bool takes_referrals; /* see referral.h */

@@ -438,6 +438,7 @@ static int fill(struct client *c, bool *want_input)
 
     if (r == ERR_TOOBIG)
         *want_input = false;
+    c->is_drained = r > 0 && r < STREAM_FILL_LEAST;
     return r > 0 ? 1 : (r == ERR_AGAIN || r == ERR_TOOBIG ? 0 : r);
 }
 
@@ -499,7 +500,7 @@ static bool wait_command(struct client *c, enum engine_verdict *verdict_r)
 {
     bool want_input = c->command->wants_input;
     int64_t due, deadline = c->command->wake_at;
-    int r = want_input ? fill(c, &want_input) : 0;
+    int r = want_input && !c->is_drained ? fill(c, &want_input) : 0;
 
     if (r > 0)
         return true;
@@ -525,7 +526,7 @@ static bool wait_client(struct client *c, enum engine_verdict *verdict_r)
         return true;
     if (!notify_is_busy(c) && next_command(c))
         return true;
-    r = fill(c, &want_input);
+    r = c->is_drained ? 0 : fill(c, &want_input); /* what has come since then will wake it */
     if (r > 0)
         return true;
     if (r < 0) {
@@ -569,6 +570,7 @@ enum engine_verdict dispatch_run(struct client *c)
 {
     enum engine_verdict verdict;
 
+    c->is_drained = false;
     for (;;) {
         client_slots_off(c);
         if (run_first(c, &verdict))

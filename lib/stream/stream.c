@@ -233,7 +233,7 @@ static int unwrap(struct stream *s, const char *data, size_t n)
 /* One read of the transport into `b`. */
 static int read_into(struct stream *s, struct sbuf *b)
 {
-    char *to = sbuf_reserve(b, BLOCK_SIZE / 4);
+    char *to = sbuf_reserve(b, STREAM_FILL_LEAST);
     int n = stream_transport_read(s, to, sbuf_room(b) < BLOCK_SIZE ? sbuf_room(b) : BLOCK_SIZE);
 
     if (n > 0)

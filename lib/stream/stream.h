@@ -26,6 +26,7 @@ struct stream;
 struct tls_context; /* tls.h */
 
 enum {
+    STREAM_FILL_LEAST = 4096,    /* a stream_fill() that gave less has taken what there was, as a rule */
     STREAM_IN_MAX = 64 * 1024,   /* unread input is never more than this: ERR_TOOBIG */
     STREAM_OUT_HIGH = 64 * 1024, /* writers should flush and yield above this */
 };
