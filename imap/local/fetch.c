@@ -531,7 +531,12 @@ static int open_batch(struct local_leg *l, struct fetch *f)
         records[i] = f->messages[i].record;
         numbers[i] = f->messages[i].number;
     }
-    return r < 0 ? r : message_batch_open(mailbox, records, numbers, f->count, &f->batch);
+    if (r < 0)
+        return r;
+    if (f->batch == NULL)
+        return message_batch_open(mailbox, records, numbers, f->count, &f->batch);
+    message_batch_refill(f->batch, mailbox, records, numbers, f->count);
+    return 0;
 }
 
 /* CHANGEDSINCE: leaves the others out. */
@@ -550,7 +555,6 @@ static int next_batch(struct local_leg *l, struct fetch *f)
 {
     int r;
 
-    message_batch_close(&f->batch);
     f->next = 0;
     memset(f->now_seen, 0, sizeof(f->now_seen));
     r = local_walk_next(l, &f->walk, f->messages, &f->count);

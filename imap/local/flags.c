@@ -496,13 +496,13 @@ static enum step store_annotations(struct command *cmd, const char *set)
 /* ---- STORE of flags ---- */
 
 /* The change itself, for all messages at once. */
-static int change_flags(struct command *cmd, const char *set, struct store_state *s)
+static int change_flags(struct command *cmd, struct store_state *s)
 {
     struct local_leg *l = local_of(cmd);
     struct flag_result result = {0};
     struct local_flags *before = NULL;
     struct uid_set uids;
-    int r = local_uids(l, cmd->pool, set, cmd->uid, &uids);
+    int r = local_uid_spans(l, &s->walk.seqs, &uids);
 
     if (r == 0)
         before = local_flags_note(l, &s->walk.seqs);
@@ -547,7 +547,7 @@ enum step local_store(struct command *cmd)
     if (r == 0 && s->annotates)
         return store_annotations(cmd, set);
     if (r == 0)
-        r = change_flags(cmd, set, s);
+        r = change_flags(cmd, s);
     if (r == 0)
         r = view_mailbox(l->view, &mailbox);
     if (r == 0)

@@ -280,6 +280,22 @@ int local_uids(struct local_leg *l, struct pool *pool, const char *set, bool uid
     return r;
 }
 
+int local_uid_spans(struct local_leg *l, const struct seqset *seqs, struct uid_set *uids_r)
+{
+    uint32_t first, last;
+    int r = 0;
+
+    *uids_r = (struct uid_set){0};
+    for (size_t i = 0; r == 0 && i < seqs->count; i++) {
+        r = view_seqs_span(l->view, seqs->ranges[i].first, seqs->ranges[i].last, &first, &last);
+        if (r == 0)
+            r = uid_set_add(uids_r, first, last);
+    }
+    if (r < 0)
+        uid_set_free(uids_r);
+    return r;
+}
+
 int local_walk_next(struct local_leg *l, struct local_walk *walk, struct view_message *messages,
                     uint32_t *count_r)
 {

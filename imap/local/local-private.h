@@ -147,6 +147,10 @@ int local_set_max(struct view *view, bool uid, uint32_t *max_r);
 /* The same as UIDs; freed by the caller. */
 int local_uids(struct local_leg *l, struct pool *pool, const char *set, bool uid, struct uid_set *uids_r);
 
+/* The ranges of UIDs in which those of local_seqs() lie, two reads each; freed by the caller.  What else lies in them is not in
+ * the view: for flags_store() and expunge_messages(), which look at nothing else. */
+int local_uid_spans(struct local_leg *l, const struct seqset *seqs, struct uid_set *uids_r);
+
 /* The UIDs that a set names whether they are there or not, up to the last one given, which `*` stands for; NULL: all.
  * Freed by the caller.  As seqset_parse(). */
 int local_known_uids(struct local_leg *l, struct pool *pool, const char *set, struct uid_set *uids_r);

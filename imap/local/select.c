@@ -308,6 +308,25 @@ static void correct_highest(struct local_leg *l)
         l->told_modseq = 0;
 }
 
+/* Commands that have just looked at the mailbox, and change it through the same handle: when they end, its header need not be
+ * read again.  COPY and APPEND have others. */
+static bool has_looked(const struct command *cmd)
+{
+    switch (cmd != NULL ? cmd->def->id : COMMAND_NOOP) {
+    case COMMAND_EXAMINE:
+    case COMMAND_EXPUNGE:
+    case COMMAND_FETCH:
+    case COMMAND_SEARCH:
+    case COMMAND_SELECT:
+    case COMMAND_SORT:
+    case COMMAND_STORE:
+    case COMMAND_THREAD:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* NOTIFY may have asked for no news at all (RFC 5465 3.1); what a command of the client's own removes it is told. */
 static bool wants_news(const struct client *c)
 {
@@ -326,6 +345,8 @@ int local_sync(struct leg *leg, bool expunges)
 
     if (l->view == NULL || (l->news == NULL && !wants_news(leg->client)))
         return 0;
+    if (l->news == NULL && has_looked(leg->client->command))
+        view_settle(l->view);
     if (l->news == NULL && (!check_access(l) || find_news(l, expunges) < 0))
         return 0;
     r = l->news != NULL ? tell_news(l) : 0;

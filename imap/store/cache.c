@@ -88,24 +88,27 @@ int cache_unlink(int dir_fd, uint32_t generation)
     return unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT ? 0 : error_from_errno(errno);
 }
 
+static int create_missing(struct mailbox *m, uint32_t generation)
+{
+    int dir = mailbox_dir_fd(m);
+
+    return dir < 0 ? dir : cache_create(dir, generation);
+}
+
 /* The descriptor of the header's cache. */
 static int cache_fd(struct mailbox *m)
 {
     uint32_t generation = m->lock != NULL ? m->next.cache_generation : m->header.cache_generation;
     char name[CACHE_NAME];
-    int dir;
 
     if (m->cache_fd >= 0 && m->cache_generation == generation)
         return m->cache_fd;
-    dir = mailbox_dir_fd(m);
-    if (dir < 0)
-        return dir;
     if (m->cache_fd >= 0)
         close(m->cache_fd);
     cache_name(name, generation);
-    m->cache_fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    m->cache_fd = mailbox_open_file(m, name, O_RDWR);
     if (m->cache_fd < 0 && errno == ENOENT && m->lock != NULL)
-        m->cache_fd = cache_create(dir, generation);
+        m->cache_fd = create_missing(m, generation);
     m->cache_generation = generation;
     if (m->cache_fd == -1)
         return errno == ENOENT ? ERR_CORRUPT : error_from_errno(errno);

@@ -116,6 +116,12 @@ const struct layout_field layout_cache_head[] = {
 
 /* ---- what callers see ---- */
 
+enum {
+    INDEX_CRC_ROWS = 64, /* records whose sums are computed side by side */
+    HEADER_AT_generation = 24
+};
+_Static_assert(HEADER_AT_generation % 8 == 0, "a word that is written at once");
+
 void header_encode(unsigned char to[INDEX_HEADER_SIZE], struct mailbox_header *header)
 {
     memcpy(header->magic, header_magic, sizeof(header_magic));
@@ -128,6 +134,11 @@ void header_encode(unsigned char to[INDEX_HEADER_SIZE], struct mailbox_header *h
     header_put(to, header);
     header->header_crc = digest_crc32c(to, INDEX_HEADER_SIZE - 4);
     le_put32(to + INDEX_HEADER_SIZE - 4, header->header_crc);
+}
+
+uint64_t header_generation(const unsigned char from[INDEX_HEADER_SIZE])
+{
+    return le_get64(from + HEADER_AT_generation);
 }
 
 int header_decode(const unsigned char from[INDEX_HEADER_SIZE], struct mailbox_header *header_r)
@@ -150,13 +161,27 @@ int header_decode(const unsigned char from[INDEX_HEADER_SIZE], struct mailbox_he
     return 0;
 }
 
+void records_encode(unsigned char *to, struct mailbox_record *records, uint32_t count)
+{
+    uint32_t fixed[INDEX_CRC_ROWS], whole[INDEX_CRC_ROWS];
+
+    for (uint32_t n; count > 0; count -= n, records += n, to += (size_t)n * INDEX_RECORD_SIZE) {
+        n = count < INDEX_CRC_ROWS ? count : INDEX_CRC_ROWS;
+        for (uint32_t i = 0; i < n; i++)
+            record_put(to + (size_t)i * INDEX_RECORD_SIZE, &records[i]);
+        digest_crc32c_rows(to, INDEX_RECORD_FIXED, INDEX_RECORD_SIZE, n, fixed);
+        for (uint32_t i = 0; i < n; i++)
+            le_put32(to + (size_t)i * INDEX_RECORD_SIZE + RECORD_AT_fixed_crc,
+                     records[i].fixed_crc = fixed[i]);
+        digest_crc32c_rows(to, RECORD_AT_crc, INDEX_RECORD_SIZE, n, whole);
+        for (uint32_t i = 0; i < n; i++)
+            le_put32(to + (size_t)i * INDEX_RECORD_SIZE + RECORD_AT_crc, records[i].crc = whole[i]);
+    }
+}
+
 void record_encode(unsigned char to[INDEX_RECORD_SIZE], struct mailbox_record *record)
 {
-    record_put(to, record);
-    record->fixed_crc = digest_crc32c(to, INDEX_RECORD_FIXED);
-    le_put32(to + INDEX_RECORD_FIXED, record->fixed_crc);
-    record->crc = digest_crc32c(to, INDEX_RECORD_SIZE - 4);
-    le_put32(to + INDEX_RECORD_SIZE - 4, record->crc);
+    records_encode(to, record, 1);
 }
 
 int record_decode(const unsigned char from[INDEX_RECORD_SIZE], struct mailbox_record *record_r)
@@ -174,11 +199,10 @@ void record_take(const unsigned char from[INDEX_RECORD_SIZE], struct mailbox_rec
 
 bool records_are_whole(const unsigned char *from, uint32_t count)
 {
-    enum { ROWS = 64 };
-    uint32_t crc[ROWS];
+    uint32_t crc[INDEX_CRC_ROWS];
 
     for (uint32_t n; count > 0; count -= n, from += (size_t)n * INDEX_RECORD_SIZE) {
-        n = count < ROWS ? count : ROWS;
+        n = count < INDEX_CRC_ROWS ? count : INDEX_CRC_ROWS;
         digest_crc32c_rows(from, RECORD_AT_crc, INDEX_RECORD_SIZE, n, crc);
         for (uint32_t i = 0; i < n; i++) {
             const unsigned char *record = from + (size_t)i * INDEX_RECORD_SIZE;

@@ -55,7 +55,12 @@ struct cache_head {
 /* Each writes exactly its size, checksums computed (they are set in the structure too). */
 void header_encode(unsigned char to[INDEX_HEADER_SIZE], struct mailbox_header *header);
 void record_encode(unsigned char to[INDEX_RECORD_SIZE], struct mailbox_record *record);
+/* The same for records that stand behind each other, with less time a record. */
+void records_encode(unsigned char *to, struct mailbox_record *records, uint32_t count);
 void cache_head_encode(unsigned char to[CACHE_HEAD_SIZE], const struct cache_head *head);
+
+/* Of what may be a header: of a whole one its field `generation`. */
+uint64_t header_generation(const unsigned char from[INDEX_HEADER_SIZE]);
 
 /* 0; ERR_CORRUPT: no header or a bad checksum; ERR_VERSION: whole, but another version or geometry. */
 int header_decode(const unsigned char from[INDEX_HEADER_SIZE], struct mailbox_header *header_r);

@@ -15,7 +15,8 @@ struct expunging {
     const struct uid_set *uids; /* NULL: all */
     bool any;
     bool unlink;
-    uint64_t modseq;
+    uint64_t modseq; /* of this commit */
+    int64_t now;
     struct uid_set gone;
 };
 
@@ -36,7 +37,7 @@ static int expunge_record(struct expunging *e, uint32_t number, struct mailbox_r
     totals_remove(h, r);
     r->system |= RECORD_EXPUNGED | (e->unlink ? RECORD_UNLINKED : 0u);
     r->modseq = e->modseq;
-    r->last_updated = clock_wall();
+    r->last_updated = e->now;
     totals_add_expunged(h, r, number);
     ring_push(h, number);
     return uid_set_add(&e->gone, r->uid, r->uid);
@@ -80,6 +81,7 @@ static int expunge_locked(struct expunging *e)
     int r = 0;
 
     e->modseq = e->m->next.highest_modseq + 1;
+    e->now = clock_wall();
     if (!e->any && e->m->next.deleted == 0)
         return 0;
     if (e->uids == NULL)

@@ -30,12 +30,10 @@ void fd_path(char to[32], int fd)
 int message_file_open(struct mailbox *m, uint32_t uid)
 {
     char name[MESSAGE_NAME_SIZE];
-    int dir = mailbox_dir_fd(m), fd;
+    int fd;
 
-    if (dir < 0)
-        return dir == ERR_NOTFOUND ? ERR_EXPUNGED : dir;
     message_name(name, uid);
-    fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    fd = mailbox_open_file(m, name, O_RDONLY);
     if (fd < 0)
         return errno == ENOENT ? ERR_EXPUNGED : error_from_errno(errno);
     return fd;

@@ -21,6 +21,7 @@ struct storing {
     bool private_seen, seen; /* \Seen is asked for, and is the reader's own */
     bool only_keywords;      /* a change of keywords by + or - */
     uint64_t modseq;         /* of this commit */
+    int64_t now;
     struct uid_set seen_add, seen_remove;
     struct flag_result *result;
 };
@@ -118,7 +119,7 @@ static int store_record(struct storing *s, uint32_t number, struct mailbox_recor
     if (record->system == old.system && memcmp(record->user, old.user, sizeof(old.user)) == 0)
         return 0;
     record->modseq = s->modseq;
-    record->last_updated = clock_wall();
+    record->last_updated = s->now;
     s->m->next.highest_modseq = s->modseq;
     totals_remove(&s->m->next, &old);
     totals_add(&s->m->next, record, number);
@@ -169,6 +170,7 @@ static int store_locked(struct storing *s, const struct uid_set *uids, const str
 
     s->result->before = s->result->after = s->m->next.highest_modseq;
     s->modseq = s->m->next.highest_modseq + 1;
+    s->now = clock_wall();
     for (size_t i = 0; r == 0 && i < uids->count; i++)
         r = store_range(s, &uids->ranges[i]);
     if (r == 0 && s->m->dirty) {

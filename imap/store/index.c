@@ -1,6 +1,7 @@
 /* index.c: handles, and reading the index's header without a lock. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "imap/store/le-private.h"
 #include "imap/store/mailbox-private.h"
+#include "lib/base/clock.h"
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
@@ -121,11 +123,29 @@ int mailbox_open_index(struct mailbox *m)
     return m->fd < 0 ? error_from_errno(errno) : 0;
 }
 
-int mailbox_dir_fd(struct mailbox *m)
+static int open_dir(struct mailbox *m)
 {
     if (m->dir_fd < 0)
         m->dir_fd = open(m->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return m->dir_fd < 0 ? error_from_errno(errno) : m->dir_fd;
+    return m->dir_fd;
+}
+
+int mailbox_dir_fd(struct mailbox *m)
+{
+    return open_dir(m) < 0 ? error_from_errno(errno) : m->dir_fd;
+}
+
+/* Most commands need one file, for which the directory is not worth a descriptor. */
+int mailbox_open_file(struct mailbox *m, const char *name, int flags)
+{
+    char path[PATH_MAX];
+
+    if (m->dir_fd < 0 && !m->opened_file &&
+        snprintf(path, sizeof(path), "%s/%s", m->dir, name) < (int)sizeof(path)) {
+        m->opened_file = true;
+        return open(path, flags | O_NOFOLLOW | O_CLOEXEC);
+    }
+    return open_dir(m) < 0 ? -1 : openat(m->dir_fd, name, flags | O_NOFOLLOW | O_CLOEXEC);
 }
 
 /* ---- the header ---- */
@@ -164,18 +184,19 @@ static int check_header(const struct mailbox *m, const struct mailbox_header *h)
     return 0;
 }
 
-/* The header if both copies are whole; ERR_AGAIN if a writer may be at one. */
+/* The header, if the copy with the higher generation (a word that never tears) is whole; ERR_AGAIN if a writer may be at
+ * it.  What the other one is does not matter. */
 static int load_unlocked(struct mailbox *m)
 {
-    struct header_pair pair;
-    int r = header_pair_read(m->fd, &pair);
+    unsigned char raw[INDEX_HEADERS_SIZE];
+    const unsigned char *newest = raw;
+    int r = file_pread(m->fd, raw, sizeof(raw), 0);
 
     if (r < 0)
-        return r;
-    if (pair.result[0] != 0 || pair.result[1] != 0)
-        return ERR_AGAIN;
-    m->header = pair.copy[header_pair_newest(&pair)];
-    return check_header(m, &m->header);
+        return r == ERR_EOF ? ERR_CORRUPT : r;
+    if (header_generation(raw + INDEX_HEADER_B) > header_generation(raw))
+        newest += INDEX_HEADER_B;
+    return header_decode(newest, &m->header) == 0 ? check_header(m, &m->header) : ERR_AGAIN;
 }
 
 static int load_locked(struct mailbox *m)
@@ -201,6 +222,7 @@ static int load_locked(struct mailbox *m)
 
 int mailbox_load(struct mailbox *m)
 {
+    m->loaded = clock_ms();
     for (int i = 0; i < READ_TRIES; i++) {
         int r = load_unlocked(m);
 

@@ -26,13 +26,15 @@ struct mailbox {
     char id[MAILBOX_ID_SIZE];
     char *dir;
     int fd;                    /* index */
-    int dir_fd;                /* -1 until needed */
+    int dir_fd;                /* -1 until needed, by the second file that is opened */
+    bool opened_file;          /* one has been, by its path */
     int cache_fd;              /* -1 until needed */
     uint32_t cache_generation; /* of cache_fd */
     int annotate_fd;           /* -1 until needed */
     uint32_t annotate_generation;
     uint32_t incarnation; /* grows when another index file was opened: record numbers are others */
     struct mailbox_header header;
+    int64_t loaded;                   /* when it was read (clock.h) */
     char *flag_names[USER_FLAGS_MAX]; /* read so far */
     uint32_t flag_names_of;           /* the incarnation that they were compared with last */
     char **old_flag_names;            /* of slots that are another flag's now: callers may have them still */
@@ -57,6 +59,8 @@ int mailbox_open_index(struct mailbox *m);
 int mailbox_load(struct mailbox *m);
 /* The directory's descriptor, or an error. */
 int mailbox_dir_fd(struct mailbox *m);
+/* As open(2) of a file in the directory, without O_CREAT: -1 with errno set. */
+int mailbox_open_file(struct mailbox *m, const char *name, int flags);
 
 /* Both header copies as they stand in the file. */
 struct header_pair {

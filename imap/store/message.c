@@ -19,7 +19,8 @@ struct message {
     int fd;                     /* -1 until needed */
     const unsigned char *entry; /* verified; NULL until needed */
     size_t entry_len;
-    const unsigned char *read_ahead; /* of a batch, not verified yet */
+    struct message_batch *batch;     /* that it is of, or NULL */
+    const unsigned char *read_ahead; /* by the batch, not verified yet */
     struct buf own;                  /* the entry, if not of a batch */
 };
 
@@ -85,12 +86,16 @@ static int parse_file(struct message *msg)
     return 0;
 }
 
+static void batch_read(struct message_batch *b);
+
 static int load_entry(struct message *msg)
 {
     int r;
 
     if (msg->entry != NULL)
         return 0;
+    if (msg->batch != NULL)
+        batch_read(msg->batch);
     if (msg->read_ahead != NULL &&
         cache_verify(msg->read_ahead, msg->record.cache_size, msg->record.uid) == 0) {
         msg->entry = msg->read_ahead;
@@ -176,21 +181,24 @@ int64_t message_read(struct message *msg, uint64_t offset, void *to, size_t n)
 struct message_batch {
     uint32_t count, room;
     struct message *messages;
-    struct buf ahead;
+    bool is_read;     /* the cache, into */
+    struct buf ahead; /* which never grows: messages point into it */
 };
 
-/* The records from i on whose entries lie behind each other: how many, and the bytes from the first to the
- * end of the last. */
-static uint32_t find_run(const struct mailbox_record *records, uint32_t i, uint32_t count, size_t room,
-                         size_t *bytes_r)
+/* The messages from i on whose entries lie behind each other: how many, and the bytes from the first to the
+ * end of the last.  0 messages: the entry of i is not read ahead. */
+static uint32_t find_run(const struct message_batch *b, uint32_t i, size_t room, size_t *bytes_r)
 {
-    uint64_t begin = records[i].cache_offset, end = begin + records[i].cache_size;
+    const struct mailbox_record *r = &b->messages[i].record;
+    uint64_t begin = r->cache_offset, end = begin + r->cache_size;
     uint32_t n = 1;
 
-    while (i + n < count && cache_place_is_sane(&records[i + n])) {
-        const struct mailbox_record *r = &records[i + n];
-
-        if (r->cache_offset < end || r->cache_offset - end > BATCH_GAP ||
+    *bytes_r = 0;
+    if (!cache_place_is_sane(r) || r->cache_size > room)
+        return 0;
+    while (i + n < b->count) {
+        r = &b->messages[i + n].record;
+        if (!cache_place_is_sane(r) || r->cache_offset < end || r->cache_offset - end > BATCH_GAP ||
             r->cache_offset + r->cache_size - begin > room)
             break;
         end = r->cache_offset + r->cache_size;
@@ -201,21 +209,46 @@ static uint32_t find_run(const struct mailbox_record *records, uint32_t i, uint3
 }
 
 /* Reads one run into what is reserved. */
-static void read_run(struct message_batch *b, struct mailbox *m, const struct mailbox_record *records,
-                     uint32_t i, uint32_t n, size_t bytes)
+static void read_run(struct message_batch *b, uint32_t i, uint32_t n, size_t bytes)
 {
     unsigned char *to = (unsigned char *)b->ahead.data + b->ahead.len;
-    int64_t got = cache_read_range(m, records[i].cache_offset, to, bytes);
+    uint64_t begin = b->messages[i].record.cache_offset;
+    int64_t got = cache_read_range(b->messages[i].mailbox, begin, to, bytes);
 
     if (got < 0)
         return;
     buf_added(&b->ahead, (size_t)got);
     for (uint32_t k = i; k < i + n; k++) {
-        uint64_t at = records[k].cache_offset - records[i].cache_offset;
+        uint64_t at = b->messages[k].record.cache_offset - begin;
 
-        if (at + records[k].cache_size <= (uint64_t)got)
+        if (at + b->messages[k].record.cache_size <= (uint64_t)got)
             b->messages[k].read_ahead = to + at;
     }
+}
+
+/* Goes through the runs; reads them if `read`, else says how many bytes they are. */
+static size_t each_run(struct message_batch *b, bool read)
+{
+    size_t total = 0, bytes;
+
+    for (uint32_t i = 0, n; i<b->count; i += n> 0 ? n : 1) {
+        n = find_run(b, i, BATCH_BYTES - total, &bytes);
+        total += bytes;
+        if (read && n > 0)
+            read_run(b, i, n, bytes);
+    }
+    return total;
+}
+
+/* By the first message whose entry is asked for: much of what is fetched is not in the cache. */
+static void batch_read(struct message_batch *b)
+{
+    if (b->is_read)
+        return;
+    b->is_read = true;
+    buf_reset(&b->ahead);
+    buf_reserve(&b->ahead, each_run(b, false));
+    (void)each_run(b, true);
 }
 
 static void forget_messages(struct message_batch *b)
@@ -228,31 +261,16 @@ static void forget_messages(struct message_batch *b)
 void message_batch_refill(struct message_batch *b, struct mailbox *mailbox,
                           const struct mailbox_record *records, const uint32_t *numbers, uint32_t count)
 {
-    uint32_t i;
-
     forget_messages(b);
     if (count > b->room) {
         b->messages = xreallocarray(b->messages, count, sizeof(*b->messages));
         b->room = count;
     }
     b->count = count;
-    for (i = 0; i < count; i++) {
-        b->messages[i] = (struct message){0};
+    b->is_read = false;
+    for (uint32_t i = 0; i < count; i++) {
+        b->messages[i] = (struct message){.batch = b};
         init(&b->messages[i], mailbox, numbers[i], &records[i]);
-    }
-    buf_reset(&b->ahead);
-    buf_reserve(&b->ahead, BATCH_BYTES); /* never grows: messages point into it */
-    for (i = 0; i < count;) {
-        size_t room = BATCH_BYTES - b->ahead.len, bytes;
-        uint32_t n;
-
-        if (!cache_place_is_sane(&records[i]) || records[i].cache_size > room) {
-            i++;
-            continue;
-        }
-        n = find_run(records, i, count, room, &bytes);
-        read_run(b, mailbox, records, i, n, bytes);
-        i += n;
     }
 }
 

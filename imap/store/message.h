@@ -53,8 +53,8 @@ int message_fd(struct message *message);
 /* Closes the file; it is opened again when it is needed. */
 void message_close_file(struct message *message);
 
-/* Many items in one go: reads the cache entries of `count` ascending records with as few preads as
- * their places allow, so that the message_item() calls that follow copy from memory.  0. */
+/* Many items in one go: the first message_item() reads the cache entries of `count` ascending records with as few preads as
+ * their places allow, so that those that follow copy from memory.  0. */
 struct message_batch;
 int message_batch_open(struct mailbox *mailbox, const struct mailbox_record *records, const uint32_t *numbers,
                        uint32_t count, struct message_batch **batch_r);

@@ -45,12 +45,19 @@ int records_read_raw(int fd, uint32_t first, uint32_t count, struct mailbox_reco
 /* 0; ERR_AGAIN: some record is not whole; ERR_IO. */
 static int read_batch(struct mailbox *m, uint32_t first, uint32_t count, struct mailbox_record *records)
 {
-    uint64_t bad = 0;
-    int n = records_read_raw(m->fd, first, count, records, &bad, NULL);
+    unsigned char raw[RECORD_BATCH * INDEX_RECORD_SIZE];
+    size_t bytes = (size_t)count * INDEX_RECORD_SIZE;
+    ssize_t got;
 
-    if (n < 0)
-        return n;
-    return bad != 0 || (uint32_t)n < count ? ERR_AGAIN : 0;
+    BUG_ON(count > RECORD_BATCH);
+    got = file_pread_some(m->fd, raw, bytes, record_at(first));
+    if (got < 0)
+        return (int)got;
+    if ((size_t)got < bytes || !records_are_whole(raw, count))
+        return ERR_AGAIN;
+    for (uint32_t i = 0; i < count; i++)
+        record_take(raw + (size_t)i * INDEX_RECORD_SIZE, &records[i]);
+    return 0;
 }
 
 static int read_batch_locked(struct mailbox *m, uint32_t first, uint32_t count,
@@ -137,17 +144,30 @@ int mailbox_read_raw(struct mailbox *m, uint32_t first, uint32_t count, unsigned
         r = mailbox_read_records(m, first, n, batch);
         if (r < 0)
             return r;
-        for (uint32_t i = 0; i < n; i++)
-            record_encode(raw + (size_t)i * INDEX_RECORD_SIZE, &batch[i]);
+        records_encode(raw, batch, n);
     }
     return 0;
+}
+
+/* Where the number of a UID's record must lie, since no two have the same: without gaps there is but one place. */
+static void bound_number(const struct mailbox_header *h, uint32_t uid, uint32_t *low_r, uint32_t *high_r)
+{
+    uint32_t before = uid > 0 ? uid - 1 : 0, behind = uid <= h->last_uid ? h->last_uid - uid + 1 : 0;
+
+    *high_r = before < h->records ? before : h->records;
+    *low_r = behind < h->records ? h->records - behind : 0;
+    if (*low_r > *high_r) { /* a header that does not fit its records */
+        *low_r = 0;
+        *high_r = h->records;
+    }
 }
 
 int mailbox_find_uid(struct mailbox *m, uint32_t uid, uint32_t *number_r)
 {
     struct mailbox_record batch[RECORD_BATCH];
-    uint32_t low = 0, high = m->lock != NULL ? m->next.records : m->header.records;
+    uint32_t low, high;
 
+    bound_number(m->lock != NULL ? &m->next : &m->header, uid, &low, &high);
     while (high - low > RECORD_BATCH) {
         uint32_t mid = low + (high - low) / 2;
         int r = mailbox_read_records(m, mid, 1, batch);
@@ -180,8 +200,7 @@ int records_write(struct mailbox *m, uint32_t first, uint32_t count, struct mail
     unsigned char raw[RECORD_BATCH * INDEX_RECORD_SIZE];
 
     BUG_ON(count > RECORD_BATCH || m->lock == NULL);
-    for (uint32_t i = 0; i < count; i++)
-        record_encode(raw + i * INDEX_RECORD_SIZE, &records[i]);
+    records_encode(raw, records, count);
     return file_pwrite(m->fd, raw, (size_t)count * INDEX_RECORD_SIZE, record_at(first));
 }
 
@@ -202,7 +221,10 @@ void record_copy_message(struct mailbox_record *to, const struct mailbox_record 
 
 static void count_flags(struct mailbox_header *h, const struct mailbox_record *r, uint32_t by)
 {
+    static const unsigned char no_user_flags[USER_FLAGS_BYTES];
+
     /* by is 1 or -1 modulo 2^32 */
+    h->exists += by;
     if (!(r->system & RECORD_SEEN))
         h->unseen += by;
     if (r->system & RECORD_ANSWERED)
@@ -213,11 +235,12 @@ static void count_flags(struct mailbox_header *h, const struct mailbox_record *r
         h->deleted += by;
     if (r->system & RECORD_DRAFT)
         h->draft += by;
+    if (memcmp(r->user, no_user_flags, USER_FLAGS_BYTES) == 0)
+        return;
     for (unsigned i = 0; i < USER_FLAGS_BYTES; i++) {
         for (unsigned bits = r->user[i]; bits != 0; bits &= bits - 1)
             h->flag_totals[i * 8 + (unsigned)__builtin_ctz(bits)] += by;
     }
-    h->exists += by;
 }
 
 void totals_add(struct mailbox_header *h, const struct mailbox_record *r, uint32_t number)

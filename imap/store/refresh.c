@@ -3,8 +3,11 @@
 #include <string.h>
 
 #include "imap/store/view-private.h"
+#include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+
+enum { SETTLED_MS = 5 };
 
 /* A refresh under way.  Everything is judged by one header, whatever is written meanwhile. */
 struct refresh {
@@ -232,12 +235,21 @@ static bool is_current(const struct refresh *f)
            (!f->expunge_allowed || view->expunge_modseq == view->flags_modseq);
 }
 
+/* The header that a handle has is as new as it must be. */
+static bool will_do(struct refresh *f, bool was_open)
+{
+    bool settled = f->view->is_settled;
+
+    f->view->is_settled = false;
+    return !was_open || (settled && f->m->fd >= 0 && clock_ms() - f->m->loaded <= SETTLED_MS);
+}
+
 static int read_header(struct refresh *f)
 {
     bool was_open = f->view->mailbox != NULL;
     int r = view_mailbox(f->view, &f->m);
 
-    if (r == 0 && was_open) /* else it has just been read */
+    if (r == 0 && !will_do(f, was_open))
         r = mailbox_refresh(f->m);
     if (r < 0)
         return r;
@@ -271,6 +283,11 @@ int view_refresh(struct view *view, bool expunge_allowed, struct pool *pool, str
     free(f.expunged);
     free(f.flags);
     return r == ERR_AGAIN ? ERR_CORRUPT : r;
+}
+
+void view_settle(struct view *view)
+{
+    view->is_settled = true;
 }
 
 void view_absorb(struct view *view, uint64_t before, uint64_t after)

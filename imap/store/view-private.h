@@ -31,6 +31,7 @@ struct view {
     bool read_only;
     uint32_t uidvalidity, uidnext, exists, recent_uid;
     uint64_t flags_modseq, expunge_modseq;
+    bool is_settled;         /* view_settle() */
     bool holds;              /* between the two marks are expunges that could not be told */
     struct mailbox *mailbox; /* NULL: parked */
     struct view_map map;

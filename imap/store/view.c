@@ -518,12 +518,36 @@ int view_read_uid(struct view *view, uint32_t uid, struct view_message *message_
     return r;
 }
 
-int view_seqs_to_uids(struct view *view, uint32_t low, uint32_t high, struct uid_set *to)
+int view_seqs_span(struct view *view, uint32_t low, uint32_t high, uint32_t *first_r, uint32_t *last_r)
 {
-    struct view_message batch[RECORD_BATCH];
+    struct view_message first, last;
+    uint32_t got;
+    int r;
 
     if (low == 0 || low > high || high > view->exists)
         return ERR_INVALID;
+    r = view_read(view, low, 1, &first, &got);
+    if (r == 0 && got == 1)
+        r = view_read(view, high, 1, &last, &got);
+    if (r == 0 && got != 1)
+        r = ERR_CORRUPT; /* view_ready() has counted them */
+    if (r < 0)
+        return r;
+    *first_r = first.record.uid;
+    *last_r = last.record.uid;
+    return 0;
+}
+
+int view_seqs_to_uids(struct view *view, uint32_t low, uint32_t high, struct uid_set *to)
+{
+    struct view_message batch[RECORD_BATCH];
+    uint32_t first, last;
+    int span = view_seqs_span(view, low, high, &first, &last);
+
+    if (span < 0)
+        return span;
+    if (last - first == high - low) /* no UID between them is of another */
+        return uid_set_add(to, first, last);
     while (low <= high) {
         uint32_t want = high - low + 1, got;
         int r = view_read(view, low, want < RECORD_BATCH ? want : RECORD_BATCH, batch, &got);

@@ -78,6 +78,8 @@ int view_uids_to_seqs(struct view *view, uint32_t first, uint32_t last, uint32_t
 
 /* Adds the UIDs of sequence numbers low to high (ERR_INVALID beyond the view) to a set. */
 int view_seqs_to_uids(struct view *view, uint32_t low, uint32_t high, struct uid_set *to);
+/* The first and the last of those UIDs; between them there may be some of messages that are not in the view. */
+int view_seqs_span(struct view *view, uint32_t low, uint32_t high, uint32_t *first_r, uint32_t *last_r);
 
 /* Of the UIDs `wanted` those above `above` whose messages were expunged after mod-sequence `since` and are not in the
  * view; where compaction has removed what would tell, all that are not there (RFC 7162 section 3.2.6).  The first four
@@ -119,6 +121,10 @@ struct view_news {
  * 0; ERR_EXPUNGED: the view is older than what compaction has removed; ERR_NOTFOUND: the mailbox is
  * gone or has another UIDVALIDITY (all three: BYE); ERR_CORRUPT, ERR_IO. */
 int view_refresh(struct view *view, bool expunge_allowed, struct pool *pool, struct view_news *news_r);
+
+/* The next view_refresh() may go by what was read of the mailbox a few milliseconds ago: for the end of a command that has
+ * looked at it anyway. */
+void view_settle(struct view *view);
 
 /* When private seen must be written at the latest (clock.h; CLOCK_NEVER: nothing waits), and the writing,
  * which also bumps the messages' modseqs.  0, or as flags_store(). */

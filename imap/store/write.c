@@ -98,6 +98,7 @@ static int read_under_lock(struct mailbox *m, unsigned *state_r)
     if (newest < 0)
         return newest;
     m->header = m->next = pair.copy[newest];
+    m->loaded = clock_ms();
     m->generation = m->header.generation;
     m->dirty = m->header.dirty != 0;
     if (strcmp(m->header.unique_id, m->id) != 0)

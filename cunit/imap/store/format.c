@@ -104,6 +104,8 @@ static void test_record(void)
     memset(&r, 0, sizeof(r));
     fill(layout_record, &r);
     record_encode(raw, &r);
+    CU_ASSERT_EQUAL(r.fixed_crc, digest_crc32c(raw, INDEX_RECORD_FIXED));
+    CU_ASSERT_EQUAL(r.crc, digest_crc32c(raw, INDEX_RECORD_SIZE - 4));
     check_golden("record", raw, sizeof(raw));
     CU_ASSERT_EQUAL(record_decode(raw, &again), 0);
     for (const struct layout_field *f = layout_record; f->name != NULL; f++)
@@ -116,6 +118,34 @@ static void test_record(void)
     }
     memset(raw, 0, sizeof(raw));
     CU_ASSERT_EQUAL(record_decode(raw, &again), ERR_CORRUPT); /* a hole of the file */
+}
+
+/* Side by side they get the bytes that each gets alone, whatever their number. */
+static void test_records(void)
+{
+    enum { MOST = 70 };
+    static unsigned char raw[MOST * INDEX_RECORD_SIZE], one[INDEX_RECORD_SIZE];
+    static struct mailbox_record records[MOST], again[MOST];
+
+    for (uint32_t count = 1; count <= MOST; count++) {
+        unsigned wrong = 0;
+
+        for (uint32_t i = 0; i < count; i++) {
+            memset(&records[i], 0, sizeof(records[i]));
+            fill(layout_record, &records[i]);
+            records[i].uid = 7 * i + count;
+            records[i].modseq = UINT64_C(1) << i % 64;
+            again[i] = records[i];
+        }
+        records_encode(raw, records, count);
+        for (uint32_t i = 0; i < count; i++) {
+            record_encode(one, &again[i]);
+            wrong += memcmp(raw + i * INDEX_RECORD_SIZE, one, sizeof(one)) != 0 ||
+                     record_decode(one, &again[i]) != 0 || records[i].crc != again[i].crc ||
+                     records[i].fixed_crc != again[i].fixed_crc;
+        }
+        CU_ASSERT_EQUAL(wrong, 0);
+    }
 }
 
 static void test_cache_head(void)
@@ -230,6 +260,7 @@ static const struct unit_case cases[] = {
     {"header", test_header},
     {"header of another version", test_header_version},
     {"record", test_record},
+    {"records", test_records},
     {"cache entry head", test_cache_head},
     {"flag name", test_flag_name},
     {"seen", test_seen},

@@ -333,6 +333,16 @@ static void test_batch(void)
         snprintf(want, sizeof(want), "\"message %u\"", i);
         CU_ASSERT(memmem(data, len, want, strlen(want)) != NULL);
     }
+    message_batch_refill(batch, m, records + 40, numbers + 40, 10);
+    for (uint32_t i = 0; i < 10; i++) {
+        const char *data;
+        char want[64];
+        size_t len;
+
+        CU_ASSERT_EQUAL(message_item(message_batch_get(batch, i), CACHE_ENVELOPE, &data, &len), 0);
+        snprintf(want, sizeof(want), "\"message %u\"", i + 40);
+        CU_ASSERT(memmem(data, len, want, strlen(want)) != NULL);
+    }
     message_batch_close(&batch);
     mailbox_close(&m);
     fixture_end(&f);

@@ -465,12 +465,122 @@ static void test_private_seen_later(void)
     fixture_end(&f);
 }
 
+/* Whatever gaps there are between UIDs, a number is where a look at all of them finds it. */
+static void check_numbers(struct mailbox *m)
+{
+    uint32_t records = mailbox_header(m)->records, last = mailbox_header(m)->last_uid;
+    struct mailbox_record all[400];
+
+    CU_ASSERT_FATAL(records <= 400 && mailbox_read_records(m, 0, records, all) == 0);
+    for (uint32_t uid = 0; uid <= last + 3; uid++) {
+        uint32_t number = UINT32_MAX, want = 0;
+
+        while (want < records && all[want].uid < uid)
+            want++;
+        check(mailbox_find_uid(m, uid, &number) == 0 && number == want);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
+static void test_find_uid(void)
+{
+    const struct mailbox_create how = {
+        .partition = "one", .id = "22222222-2222-4333-8444-555555555555", .uidvalidity = 7, .uidnext = 1000};
+    struct uid_set set = UID_SET_INIT;
+    struct mailbox *m;
+
+    wrong = 0;
+    fixture_begin(&f);
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    check_numbers(m);
+    fixture_append(m, 0, 300, 0);
+    check_numbers(m);
+    for (uint32_t uid = 3; uid <= 300; uid += uid % 5 + 2)
+        CU_ASSERT_EQUAL(uid_set_add(&set, uid, uid), 0);
+    CU_ASSERT_EQUAL(expunge_uids(m, &set, NULL), 0);
+    f.store->options.session_ms = -2000;
+    CU_ASSERT_EQUAL(mailbox_compact(m, INT64_MAX, NULL), 0);
+    CU_ASSERT(mailbox_header(m)->records < 300);
+    check_numbers(m);
+    fixture_append(m, 300, 100, 0);
+    check_numbers(m);
+    mailbox_close(&m);
+    CU_ASSERT_EQUAL(mailbox_create(f.store, &how, &m), 0);
+    fixture_append(m, 0, 5, 0);
+    check_numbers(m);
+    mailbox_close(&m);
+    uid_set_free(&set);
+    fixture_end(&f);
+}
+
+/* The ends of a range of messages, and its UIDs one by one where others are between them. */
+static void test_spans(void)
+{
+    struct uid_set set = UID_SET_INIT;
+    struct mailbox *m;
+    struct view *view;
+    uint32_t first, last;
+
+    fixture_begin(&f);
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    fixture_append(m, 0, 10, 0);
+    uid_set_add(&set, 4, 4);
+    uid_set_add(&set, 7, 8);
+    CU_ASSERT_EQUAL(expunge_uids(m, &set, NULL), 0);
+    uid_set_free(&set);
+    view = fixture_view(&f, FIXTURE_ID); /* 1 2 3 5 6 9 10 */
+    CU_ASSERT(view_seqs_span(view, 2, 6, &first, &last) == 0 && first == 2 && last == 9);
+    CU_ASSERT(view_seqs_span(view, 7, 7, &first, &last) == 0 && first == 10 && last == 10);
+    CU_ASSERT_EQUAL(view_seqs_span(view, 0, 1, &first, &last), ERR_INVALID);
+    CU_ASSERT_EQUAL(view_seqs_span(view, 3, 2, &first, &last), ERR_INVALID);
+    CU_ASSERT_EQUAL(view_seqs_span(view, 1, 8, &first, &last), ERR_INVALID);
+    CU_ASSERT_EQUAL(view_seqs_to_uids(view, 1, 3, &set), 0);
+    CU_ASSERT(set.count == 1 && uid_set_size(&set) == 3);
+    CU_ASSERT_EQUAL(view_seqs_to_uids(view, 3, 6, &set), 0);
+    CU_ASSERT(set.count == 3 && uid_set_size(&set) == 6 && !uid_set_has(&set, 4) && uid_set_has(&set, 9));
+    uid_set_free(&set);
+    view_close(&view);
+    mailbox_close(&m);
+    fixture_end(&f);
+}
+
+/* A settled view may be told of a change by another handle at once or the next time, and of its own never. */
+static void test_settled(void)
+{
+    struct pool *pool = pool_new(0);
+    struct view_news first, second;
+    struct mailbox *m;
+    struct view *view, *other;
+
+    fixture_begin(&f);
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    fixture_append(m, 0, 5, 0);
+    view = fixture_view(&f, FIXTURE_ID);
+    other = fixture_view(&f, FIXTURE_ID);
+    for (uint32_t uid = 1; uid <= 5; uid++) {
+        view_settle(view);
+        CU_ASSERT_EQUAL(fixture_store(other, uid, FLAGS_ADD, RECORD_FLAGGED, NULL), 0);
+        CU_ASSERT_EQUAL(view_refresh(view, true, pool, &first), 0);
+        CU_ASSERT_EQUAL(view_refresh(view, true, pool, &second), 0);
+        CU_ASSERT_EQUAL(first.flag_count + second.flag_count, 1);
+        CU_ASSERT_EQUAL((first.flag_count == 1 ? first : second).flags[0].record.uid, uid);
+    }
+    pool_free(&pool);
+    view_close(&view);
+    view_close(&other);
+    mailbox_close(&m);
+    fixture_end(&f);
+}
+
 static const struct unit_case cases[] = {
     {"sessions against a model", test_sessions},
     {"recent", test_recent},
     {"first unseen", test_unseen},
     {"private seen", test_private_seen},
     {"private seen, later", test_private_seen_later},
+    {"numbers of UIDs", test_find_uid},
+    {"spans of UIDs", test_spans},
+    {"settled", test_settled},
     {NULL, NULL},
 };
 
