@@ -7,6 +7,10 @@
 #include "lib/base/str.h"
 #include "lib/stream/stream.h"
 
+enum { FILL_BLOCK = 512 /* names on their way at once, on one connection */ };
+
+#define FILL_TAG "fill "
+
 /* RFC 4616 */
 static void authenticate(struct load_conn *c, const struct load_options *o)
 {
@@ -24,11 +28,42 @@ static void begin(struct load_conn *c)
     stream_printf(c->stream, "a%llu ", (unsigned long long)++c->requests);
 }
 
-/* `login`; `list`: the whole list as well, as a slave gets it (RFC 3656 section 4.9). */
+/* A name as a backend of ours gives it; ids have no order. */
+static void put_name(struct load_conn *c, unsigned name)
+{
+    uint32_t id = name * 0x9e3779b1u; /* odd: each has its own */
+
+    stream_printf(c->stream,
+                  "ACTIVATE \"user.bench%u\" \"be1.lab!default\" \"anyone\tlrs\t\" "
+                  "\"%08x-b0a7-4f51-9d2c-%08x%04x\" \"e\" \"\"\r\n",
+                  name, id, ~id, id & 0xffff);
+}
+
+/* The connection's share of the names, a block at a time: false behind the last. */
+static bool fill(struct load_conn *c, const struct load_options *o, unsigned block)
+{
+    uint64_t first = ((uint64_t)block * o->connections + c->number) * FILL_BLOCK;
+    uint64_t end = first + FILL_BLOCK < o->messages ? first + FILL_BLOCK : o->messages;
+
+    if (first >= o->messages)
+        return false;
+    for (uint64_t name = first; name < end; name++) {
+        if (name == end - 1)
+            begin(c);
+        else
+            stream_puts(c->stream, FILL_TAG);
+        put_name(c, (unsigned)name);
+    }
+    return true;
+}
+
+/* `login`; `list`: the whole list as well, as a slave gets it (RFC 3656 section 4.9); `fill`: makes all names. */
 static bool prepare(struct load_conn *c, const struct load_options *o)
 {
     unsigned step = c->step++;
 
+    if (step > 0 && strcmp(o->script, "fill") == 0)
+        return fill(c, o, step - 1);
     if (step > 0 && (step > 1 || strcmp(o->script, "list") != 0))
         return false;
     begin(c);
@@ -81,7 +116,7 @@ static enum load_answer take_line(struct load_conn *c, const char *line, size_t 
 const struct load_protocol load_mupdate = {
     .name = "mupdate",
     .modes = "activate find",
-    .scripts = "login list",
+    .scripts = "login list fill",
     .greeting_end = "* OK MUPDATE",
     .prepare = prepare,
     .request = request,

@@ -82,7 +82,8 @@ static struct block *add_block(struct pool *p, size_t need)
     return b;
 }
 
-void *pool_alloc(struct pool *p, size_t size)
+/* Not cleared. */
+static void *take(struct pool *p, size_t size)
 {
     const size_t align = alignof(max_align_t);
     struct block *b = p->blocks;
@@ -94,16 +95,21 @@ void *pool_alloc(struct pool *p, size_t size)
         b = add_block(p, size);
     at = b->data + b->used;
     b->used += size;
-    memset(at, 0, size);
     return at;
+}
+
+void *pool_alloc(struct pool *p, size_t size)
+{
+    return memset(take(p, size), 0, size);
 }
 
 void *pool_memdup(struct pool *p, const void *data, size_t n)
 {
-    void *to = pool_alloc(p, n + 1);
+    char *to = take(p, n + 1);
 
     if (n > 0)
         memcpy(to, data, n);
+    to[n] = '\0';
     return to;
 }
 

@@ -18,7 +18,8 @@
 
 enum {
     LMDB_READERS_MAX = 4096, /* of all processes together */
-    LMDB_IDLE_MAX = 32       /* read transactions kept for reuse: their slots are already ours */
+    LMDB_IDLE_MAX = 32,      /* read transactions kept for reuse: their slots are already ours */
+    LMDB_UNORDERED = 64      /* puts for which a table whose keys come in no order is not tried at its end */
 };
 
 struct lmdb_env {
@@ -34,6 +35,7 @@ struct lmdb_env {
 struct lmdb_txn {
     struct db_txn base;
     MDB_txn *mdb;
+    unsigned char unordered[DB_TABLES_MAX]; /* so many puts until the end is tried again */
 };
 
 struct db_cursor {
@@ -246,7 +248,7 @@ static int lmdb_begin(struct db_env *base, bool write, struct db_txn **txn_r)
     if (rc != 0)
         return lmdb_error(rc);
     txn = xmalloc(sizeof(*txn));
-    *txn = (struct lmdb_txn){{.magic = DB_TXN_MAGIC, .env = base, .write = write}, mdb};
+    *txn = (struct lmdb_txn){.base = {.magic = DB_TXN_MAGIC, .env = base, .write = write}, .mdb = mdb};
     *txn_r = &txn->base;
     return 0;
 }
@@ -298,13 +300,32 @@ static int lmdb_get(struct db_txn *txn, unsigned table, const struct db_value *k
     return lmdb_error(rc);
 }
 
-static int lmdb_put(struct db_txn *txn, unsigned table, const struct db_value *key,
+/* One of many puts: if they come in order they go behind the table's last key, which costs no search, and leaves full
+ * pages behind where splits would leave half of each empty.  MDB_KEYEXIST: the key is not behind it. */
+static int put_last(struct lmdb_txn *txn, unsigned table, MDB_val *key, MDB_val *value)
+{
+    int rc;
+
+    if (txn->unordered[table] > 0) {
+        txn->unordered[table]--;
+        return MDB_KEYEXIST;
+    }
+    rc = mdb_put(txn->mdb, table_dbi(&txn->base, table), key, value, MDB_APPEND);
+    if (rc == MDB_KEYEXIST)
+        txn->unordered[table] = LMDB_UNORDERED;
+    return rc;
+}
+
+static int lmdb_put(struct db_txn *base, unsigned table, const struct db_value *key,
                     const struct db_value *value, bool only_new)
 {
+    struct lmdb_txn *txn = (struct lmdb_txn *)base;
     MDB_val k = to_mdb(key), v = to_mdb(value);
+    int rc = base->lazy ? put_last(txn, table, &k, &v) : MDB_KEYEXIST;
 
-    return lmdb_error(mdb_put(((struct lmdb_txn *)txn)->mdb, table_dbi(txn, table), &k, &v,
-                              only_new ? MDB_NOOVERWRITE : 0));
+    if (rc == MDB_KEYEXIST)
+        rc = mdb_put(txn->mdb, table_dbi(base, table), &k, &v, only_new ? MDB_NOOVERWRITE : 0);
+    return lmdb_error(rc);
 }
 
 static int lmdb_remove(struct db_txn *txn, unsigned table, const struct db_value *key)

@@ -5,8 +5,11 @@
 
 static void put_number(struct buf *to, uint64_t v, unsigned bytes)
 {
+    char *at = buf_reserve(to, bytes);
+
     for (unsigned i = 0; i < bytes; i++)
-        buf_putc(to, (char)(v >> (8 * i)));
+        at[i] = (char)(v >> (8 * i));
+    buf_added(to, bytes);
 }
 
 void pack_u8(struct buf *to, unsigned v)
@@ -78,7 +81,7 @@ const char *unpack_string(struct packed *r, struct pool *pool)
         r->bad = true;
         return "";
     }
-    s = pool_strndup(pool, (const char *)r->at, len);
+    s = pool_memdup(pool, r->at, len);
     unpack_skip(r, len);
     return s;
 }

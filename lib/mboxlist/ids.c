@@ -20,10 +20,15 @@ struct piece {
     size_t id_room, name_room;
 };
 
-struct sorting {
+struct row {
+    uint64_t head; /* the id's first bytes: most comparisons need no more */
+    size_t at;     /* of the id, in the bytes */
+};
+
+struct ids {
     struct mboxlist *list;
     struct buf bytes; /* rows that are collected, as in a file */
-    size_t *rows;     /* places in it */
+    struct row *rows;
     size_t count, room;
     struct piece *pieces; /* as a heap, once they are merged: the least first */
     size_t n_pieces;
@@ -37,17 +42,22 @@ struct sorting {
 
 static int compare_rows(const void *a, const void *b, void *bytes)
 {
+    const struct row *x = a, *y = b;
     const char *base = bytes;
+    int order;
 
-    return strcmp(base + *(const size_t *)a, base + *(const size_t *)b); /* the name is behind the NUL */
+    if (x->head != y->head)
+        return x->head < y->head ? -1 : 1;
+    order = strcmp(base + x->at, base + y->at);
+    return order != 0 ? order : (x->at > y->at) - (x->at < y->at);
 }
 
-static int write_piece(struct sorting *s, FILE *file)
+static int write_piece(struct ids *s, FILE *file)
 {
     bool ok = true;
 
     for (size_t i = 0; i < s->count && ok; i++) {
-        const char *id = s->bytes.data + s->rows[i];
+        const char *id = s->bytes.data + s->rows[i].at;
         size_t len = strlen(id) + 1;
 
         len += strlen(id + len) + 1;
@@ -57,7 +67,7 @@ static int write_piece(struct sorting *s, FILE *file)
 }
 
 /* What is collected becomes a piece. */
-static int end_piece(struct sorting *s)
+static int end_piece(struct ids *s)
 {
     int fd = open(s->list->path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "w+");
@@ -74,11 +84,25 @@ static int end_piece(struct sorting *s)
     return write_piece(s, file);
 }
 
-static int collect_row(struct sorting *s, const struct mboxlist_record *record)
+static uint64_t head_of(const char *id)
 {
+    uint64_t head = 0;
+
+    for (unsigned i = 0; i < 8; i++) {
+        head = head << 8 | (unsigned char)*id;
+        id += *id != '\0';
+    }
+    return head;
+}
+
+int ids_add(struct ids *s, const char *id, const char *name)
+{
+    size_t id_len = strlen(id), name_len = strlen(name);
     int r;
 
-    if (s->bytes.len + strlen(record->id) + strlen(record->name) + 2 > IDS_PIECE) {
+    if (id_len == 0)
+        return 0;
+    if (s->bytes.len + id_len + name_len + 2 > IDS_PIECE) {
         r = end_piece(s);
         if (r < 0)
             return r;
@@ -89,30 +113,10 @@ static int collect_row(struct sorting *s, const struct mboxlist_record *record)
         s->room = s->room == 0 ? 1024 : 2 * s->room;
         s->rows = xreallocarray(s->rows, s->room, sizeof(*s->rows));
     }
-    s->rows[s->count++] = s->bytes.len;
-    buf_append(&s->bytes, record->id, strlen(record->id) + 1);
-    buf_append(&s->bytes, record->name, strlen(record->name) + 1);
+    s->rows[s->count++] = (struct row){head_of(id), s->bytes.len};
+    buf_append(&s->bytes, id, id_len + 1);
+    buf_append(&s->bytes, name, name_len + 1);
     return 0;
-}
-
-static int collect_rows(struct sorting *s)
-{
-    struct mboxlist_iter *it = mboxlist_iter_all(s->list, NULL, MBOXLIST_TYPE_BIT(MBOXLIST_REMOTE));
-    const struct mboxlist_record *record;
-    int r;
-
-    while ((r = mboxlist_iter_next(it, &record)) == 1) {
-        r = record->id[0] == '\0' ? 0 : collect_row(s, record);
-        if (r < 0)
-            break;
-    }
-    mboxlist_iter_free(&it);
-    if (r == 0 && s->count > 0)
-        r = end_piece(s);
-    buf_free(&s->bytes);
-    free(s->rows);
-    s->rows = NULL;
-    return r;
 }
 
 /* ---- merging ---- */
@@ -133,7 +137,7 @@ static bool is_less(const struct piece *a, const struct piece *b)
     return a->id != NULL && (b->id == NULL || strcmp(a->id, b->id) < 0);
 }
 
-static void sink(struct sorting *s, size_t i)
+static void sink(struct ids *s, size_t i)
 {
     for (size_t child; (child = 2 * i + 1) < s->n_pieces; i = child) {
         struct piece moved = s->pieces[i];
@@ -149,7 +153,7 @@ static void sink(struct sorting *s, size_t i)
 
 /* ---- writing ---- */
 
-static int without_id(struct sorting *s, const char *name)
+static int without_id(struct ids *s, const char *name)
 {
     struct mboxlist_record record;
     int r = mboxlist_txn_lookup(s->txn, name, s->txn->pool, &record);
@@ -160,7 +164,7 @@ static int without_id(struct sorting *s, const char *name)
     return mboxlist_txn_put(s->txn, &record);
 }
 
-static bool is_local(struct sorting *s, const char *id, const char *name)
+static bool is_local(struct ids *s, const char *id, const char *name)
 {
     struct mboxlist_record there;
 
@@ -168,7 +172,7 @@ static bool is_local(struct sorting *s, const char *id, const char *name)
            there.type == MBOXLIST_LOCAL;
 }
 
-static int write_row(struct sorting *s, const char *id, const char *name)
+static int write_row(struct ids *s, const char *id, const char *name)
 {
     bool again = s->last.len > 0 && strcmp(buf_cstr(&s->last), id) == 0;
 
@@ -179,7 +183,7 @@ static int write_row(struct sorting *s, const char *id, const char *name)
     return db_put(s->txn->db, s->list->tables[TABLE_IDS], id, strlen(id), name, strlen(name));
 }
 
-static int begin_rows(struct sorting *s)
+static int begin_rows(struct ids *s)
 {
     int r = mboxlist_begin(s->list, &s->txn);
 
@@ -190,7 +194,7 @@ static int begin_rows(struct sorting *s)
     return r;
 }
 
-static int write_one(struct sorting *s, const struct piece *p)
+static int write_one(struct ids *s, const struct piece *p)
 {
     int r = s->txn != NULL ? 0 : begin_rows(s);
 
@@ -201,7 +205,7 @@ static int write_one(struct sorting *s, const struct piece *p)
     return r;
 }
 
-static int merge(struct sorting *s)
+static int merge(struct ids *s)
 {
     int r = 0;
 
@@ -221,19 +225,40 @@ static int merge(struct sorting *s)
     return r;
 }
 
-int ids_write(struct mboxlist *list)
+int ids_write(struct ids *s)
 {
-    struct sorting s = {.list = list};
-    int r = collect_rows(&s);
+    int r = s->count > 0 ? end_piece(s) : 0;
 
-    if (r == 0)
-        r = merge(&s);
-    for (size_t i = 0; i < s.n_pieces; i++) {
-        fclose(s.pieces[i].file);
-        free(s.pieces[i].id);
-        free(s.pieces[i].name);
+    s->count = 0;
+    buf_free(&s->bytes);
+    free(s->rows);
+    s->rows = NULL;
+    return r < 0 ? r : merge(s);
+}
+
+struct ids *ids_new(struct mboxlist *list)
+{
+    struct ids *s = xcalloc(1, sizeof(*s));
+
+    s->list = list;
+    return s;
+}
+
+void ids_free(struct ids **ids)
+{
+    struct ids *s = *ids;
+
+    if (s == NULL)
+        return;
+    *ids = NULL;
+    for (size_t i = 0; i < s->n_pieces; i++) {
+        fclose(s->pieces[i].file);
+        free(s->pieces[i].id);
+        free(s->pieces[i].name);
     }
-    free(s.pieces);
-    buf_free(&s.last);
-    return r;
+    free(s->pieces);
+    free(s->rows);
+    buf_free(&s->bytes);
+    buf_free(&s->last);
+    free(s);
 }

@@ -5,10 +5,18 @@
 
 #include "lib/mboxlist/mboxlist.h"
 
-/* Gives every remote record's id its row.  Of two records with one id the second is left without, and so is a remote one
- * beside a local one.  Sorts in pieces of IDS_PIECE bytes, which wait in a file without a name in the list's directory.
- * 0 or an error; it may be repeated. */
+/* Collects the ids of remote records, in any order, sorted in pieces of IDS_PIECE bytes, each of which waits in a file
+ * without a name in the list's directory. */
+struct ids;
 enum { IDS_PIECE = 4 * 1024 * 1024 };
-int ids_write(struct mboxlist *list);
+struct ids *ids_new(struct mboxlist *list);
+void ids_free(struct ids **ids); /* *ids may be NULL */
+
+/* An empty id is none.  0 or an error. */
+int ids_add(struct ids *ids, const char *id, const char *name);
+
+/* Gives each id its row.  Of two records with one id one is left without, and so is a remote one beside a local
+ * one.  0 or an error. */
+int ids_write(struct ids *ids);
 
 #endif

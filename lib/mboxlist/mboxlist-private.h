@@ -73,6 +73,9 @@ int list_number_get(const struct mboxlist *list, struct db_txn *db, const char *
 int txn_number_get(struct mboxlist_txn *txn, const char *name, uint64_t *number_r);
 int txn_number_put(struct mboxlist_txn *txn, const char *name, uint64_t number);
 
+/* A record that is most likely not there: ERR_EXISTS if it is.  Its id's row and the journal's are the caller's. */
+int txn_put_new(struct mboxlist_txn *txn, const struct mboxlist_record *record);
+
 /* Collects every pair of a table whose key begins with prefix, copied, for changes while going through them. */
 struct pair_list {
     struct pool *pool;

@@ -425,18 +425,36 @@ static int remove_record(struct mboxlist_txn *txn, const struct mboxlist_record 
     return r;
 }
 
-static int write_value(struct mboxlist_txn *txn, enum mboxlist_table table,
-                       const struct mboxlist_record *record)
+static int write_value_if(struct mboxlist_txn *txn, enum mboxlist_table table,
+                          const struct mboxlist_record *record, bool only_new)
 {
     struct buf key = BUF_INIT, value = BUF_INIT;
     int r;
 
     key_name(&key, record->name);
     mboxlist_record_encode(record, &value);
-    r = txn_put(txn, table, &key, &value);
+    if (only_new)
+        r = db_add(txn->db, txn->list->tables[table], key.data, key.len, value.data, value.len);
+    else
+        r = txn_put(txn, table, &key, &value);
     buf_free(&key);
     buf_free(&value);
     return r;
+}
+
+static int write_value(struct mboxlist_txn *txn, enum mboxlist_table table,
+                       const struct mboxlist_record *record)
+{
+    return write_value_if(txn, table, record, false);
+}
+
+int txn_put_new(struct mboxlist_txn *txn, const struct mboxlist_record *record)
+{
+    int r = mboxlist_record_check(record);
+
+    if (r == 0)
+        r = write_value_if(txn, TABLE_NAMES, record, true);
+    return r == 0 ? write_reverse(txn, record, true) : r;
 }
 
 /* Another name's mailbox has this id. */

@@ -21,6 +21,7 @@ struct mboxlist_remote {
     struct pool *pool; /* of the changes collected */
     struct mboxlist_change changes[MBOXLIST_REMOTE_BATCH];
     bool changed[MBOXLIST_REMOTE_BATCH]; /* did applying it change something? */
+    bool fresh[MBOXLIST_REMOTE_BATCH];   /* of a first list: there was no record of it */
     size_t count;
     struct mboxlist_remote_counters counters;
     void (*observer)(const char *name, void *context);
@@ -32,7 +33,7 @@ struct mboxlist_remote {
     uint64_t *marks;
     size_t n_marks, room;
     /* An ordered one: the remote records that are there, gone through beside it. */
-    bool ids_later;                      /* it is the first list: the table of ids is written at its end */
+    struct ids *ids;                     /* of a first list: their table is written at its end; NULL */
     struct mboxlist_iter *there;         /* NULL: not ordered */
     const struct mboxlist_record *ahead; /* the first that the list has not come to; NULL: ask `there` */
     bool there_ended;
@@ -63,7 +64,8 @@ static void forget_list(struct mboxlist_remote *remote)
     remote->ahead = NULL;
     remote->there_ended = false;
     buf_free(&remote->last);
-    remote->full = remote->ids_later = false;
+    ids_free(&remote->ids);
+    remote->full = false;
 }
 
 void mboxlist_remote_free(struct mboxlist_remote **remotep)
@@ -119,6 +121,13 @@ static int free_id(struct mboxlist_txn *txn, struct mboxlist_record *record)
     return r;
 }
 
+static int note_id(struct mboxlist_remote *remote, const struct mboxlist_record *record)
+{
+    if (remote->ids == NULL || record->id == NULL || record->type != MBOXLIST_REMOTE)
+        return 0;
+    return ids_add(remote->ids, record->id, record->name);
+}
+
 static int remove_remote(struct mboxlist_remote *remote, struct mboxlist_txn *txn, const char *name)
 {
     int r = mboxlist_txn_delete(txn, name, false);
@@ -145,7 +154,7 @@ static int put_remote(struct mboxlist_remote *remote, struct mboxlist_txn *txn,
 
     if (old != NULL && same(wanted, old) && same_detail(old->id, change->id) &&
         same_detail(old->special_use, change->special_use))
-        return 0;
+        return note_id(remote, old);
     if (old != NULL && strcmp(old->server, wanted->server) == 0) { /* what was not told, kept */
         record.id = old->id;
         record.special_use = old->special_use;
@@ -155,32 +164,59 @@ static int put_remote(struct mboxlist_remote *remote, struct mboxlist_txn *txn,
         record.id = change->id;
     if (change->special_use != NULL)
         record.special_use = change->special_use;
-    if (record.id != NULL && record.id[0] != '\0' && !remote->ids_later)
+    if (record.id != NULL && record.id[0] != '\0' && remote->ids == NULL)
         r = free_id(txn, &record);
     if (r == 0)
         r = mboxlist_txn_put(txn, &record);
     remote->counters.written += r == 0;
-    return r;
+    return r == 0 ? note_id(remote, &record) : r;
+}
+
+/* What the master says of a name, as a record.  Its server's name is not looked at. */
+static void to_record(struct pool *pool, const struct mboxlist_change *change,
+                      struct mboxlist_record *record_r)
+{
+    bool active = change->type == MBOXLIST_CHANGE_MAILBOX;
+
+    *record_r = (struct mboxlist_record){.name = change->name,
+                                         .type = active ? MBOXLIST_REMOTE : MBOXLIST_RESERVED,
+                                         .acl = active && change->acl != NULL ? change->acl : ""};
+    mboxlist_location_split(pool, change->location, &record_r->server, &record_r->partition);
+}
+
+/* A name that there was no record of when the first list came to it.  ERR_EXISTS: there is one now. */
+static int apply_fresh(struct mboxlist_remote *remote, struct mboxlist_txn *txn,
+                       const struct mboxlist_change *change)
+{
+    struct mboxlist_record record;
+    int r;
+
+    to_record(txn->pool, change, &record);
+    if (strcmp(record.server, remote->own) == 0)
+        return ERR_EXISTS;
+    record.id = change->id;
+    record.special_use = change->special_use;
+    r = txn_put_new(txn, &record);
+    if (r < 0)
+        return r;
+    remote->counters.written++;
+    return note_id(remote, &record);
 }
 
 static int apply(struct mboxlist_remote *remote, struct mboxlist_txn *txn,
                  const struct mboxlist_change *change)
 {
-    struct mboxlist_record old, wanted = {.name = change->name, .acl = ""};
+    struct mboxlist_record old, wanted;
     int r = mboxlist_txn_lookup(txn, change->name, txn->pool, &old);
     bool known = r == 0;
 
     if (r < 0 && r != ERR_NOTFOUND)
         return r;
-    if (change->type != MBOXLIST_CHANGE_DELETE)
-        mboxlist_location_split(txn->pool, change->location, &wanted.server, &wanted.partition);
+    to_record(txn->pool, change, &wanted);
     if (known && (old.type == MBOXLIST_LOCAL || old.type == MBOXLIST_INTERMEDIATE))
         return meet_local(remote, change, wanted.server);
     if (change->type == MBOXLIST_CHANGE_DELETE || strcmp(wanted.server, remote->own) == 0)
         return known ? remove_remote(remote, txn, change->name) : 0;
-    wanted.type = change->type == MBOXLIST_CHANGE_MAILBOX ? MBOXLIST_REMOTE : MBOXLIST_RESERVED;
-    if (change->acl != NULL && change->type == MBOXLIST_CHANGE_MAILBOX)
-        wanted.acl = change->acl;
     return put_remote(remote, txn, &wanted, known ? &old : NULL, change);
 }
 
@@ -210,6 +246,7 @@ static void tell_observer(const struct mboxlist_remote *remote)
 
 int mboxlist_remote_flush(struct mboxlist_remote *remote)
 {
+    bool by_name = remote->count <= JOURNAL_REMOTE_MAX;
     struct mboxlist_txn *txn;
     int r;
 
@@ -218,16 +255,18 @@ int mboxlist_remote_flush(struct mboxlist_remote *remote)
     r = mboxlist_begin(remote->list, &txn);
     if (r < 0)
         return r;
-    txn->ids_later = remote->ids_later;
+    txn->ids_later = remote->ids != NULL;
     if (remote->full &&
         !remote->set_position) /* who loses a part of a list has no position: it comes again */
         db_lazy(txn->db);
-    if (remote->count > JOURNAL_REMOTE_MAX)
+    if (!by_name)
         r = journal_txn_lost(txn);
     for (size_t i = 0; i < remote->count && r == 0; i++) {
         uint64_t before = remote->counters.written + remote->counters.removed;
 
-        r = apply(remote, txn, &remote->changes[i]);
+        r = remote->fresh[i] && !by_name ? apply_fresh(remote, txn, &remote->changes[i]) : ERR_EXISTS;
+        if (r == ERR_EXISTS)
+            r = apply(remote, txn, &remote->changes[i]);
         remote->changed[i] = remote->counters.written + remote->counters.removed != before;
     }
     if (r == 0 && remote->set_position)
@@ -277,7 +316,7 @@ static void mark(struct mboxlist_remote *remote, const char *name)
     remote->marks[remote->n_marks++] = name_hash(remote, name);
 }
 
-static int collect(struct mboxlist_remote *remote, const struct mboxlist_change *change)
+static int collect(struct mboxlist_remote *remote, const struct mboxlist_change *change, bool fresh)
 {
     struct mboxlist_change *copy;
     int r;
@@ -287,6 +326,7 @@ static int collect(struct mboxlist_remote *remote, const struct mboxlist_change 
         if (r < 0)
             return r;
     }
+    remote->fresh[remote->count] = fresh;
     copy = &remote->changes[remote->count++];
     *copy = *change;
     copy->name = pool_strdup(remote->pool, change->name);
@@ -301,7 +341,7 @@ static int collect_delete(struct mboxlist_remote *remote, const char *name)
 {
     const struct mboxlist_change change = {.type = MBOXLIST_CHANGE_DELETE, .name = name};
 
-    return collect(remote, &change); /* apply() leaves local ones alone */
+    return collect(remote, &change, false); /* apply() leaves local ones alone */
 }
 
 /* Goes on to `name` (NULL: to the end) in what is there, and removes what it steps over.  *found_r: the name's own
@@ -364,9 +404,11 @@ static int add_ordered(struct mboxlist_remote *remote, const struct mboxlist_cha
     buf_reset(&remote->last);
     buf_puts(&remote->last, change->name);
     r = step_over(remote, change->name, &found);
-    if (r < 0 || (found != NULL && is_settled(remote, found, change)))
+    if (r < 0)
         return r;
-    return collect(remote, change);
+    if (found != NULL && is_settled(remote, found, change))
+        return note_id(remote, found);
+    return collect(remote, change, remote->ids != NULL && found == NULL);
 }
 
 int mboxlist_remote_add(struct mboxlist_remote *remote, const struct mboxlist_change *change)
@@ -380,7 +422,7 @@ int mboxlist_remote_add(struct mboxlist_remote *remote, const struct mboxlist_ch
         return add_ordered(remote, change);
     if (remote->full && change->type != MBOXLIST_CHANGE_DELETE)
         mark(remote, change->name);
-    return collect(remote, change);
+    return collect(remote, change, false);
 }
 
 void mboxlist_remote_set_position(struct mboxlist_remote *remote, uint64_t epoch, uint64_t sequence)
@@ -422,7 +464,8 @@ void mboxlist_remote_full_begin(struct mboxlist_remote *remote, bool ordered)
 {
     forget_list(remote);
     remote->full = true;
-    remote->ids_later = ordered && mboxlist_remote_is_whole(remote->list) == 0;
+    if (ordered && mboxlist_remote_is_whole(remote->list) == 0)
+        remote->ids = ids_new(remote->list);
     if (ordered)
         remote->there = mboxlist_iter_all(remote->list, NULL, REMOTE_TYPES);
 }
@@ -495,10 +538,10 @@ int mboxlist_remote_full_end(struct mboxlist_remote *remote)
         if (r == 0)
             r = sweep(remote);
     }
-    if (r == 0 && remote->ids_later) {
+    if (r == 0 && remote->ids != NULL) {
         r = mboxlist_remote_flush(remote);
         if (r == 0)
-            r = ids_write(remote->list);
+            r = ids_write(remote->ids);
     }
     remote->set_position = set_position;
     if (r == 0)

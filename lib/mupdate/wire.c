@@ -318,28 +318,26 @@ int mupdate_parser_feed(struct mupdate_parser *p, const char *data, size_t len, 
 
 /* ---- writing ---- */
 
-/* Its length if it can be quoted; else SIZE_MAX. */
-static size_t quoted_length(const char *s)
+/* May stand in a quoted string as we write it. */
+static bool can_be_quoted(char c)
 {
-    size_t n = 0;
-
-    for (; *s != '\0'; s++)
-        if (++n > QUOTED_MAX || *s == '\r' || *s == '\n' || *s == '"' || *s == '\\' || (*s & 0x80))
-            return SIZE_MAX;
-    return n;
+    return c != '\0' && c != '\r' && c != '\n' && c != '"' && c != '\\' && !(c & 0x80);
 }
 
 void mupdate_put_string(struct buf *to, const char *s)
 {
-    size_t len = quoted_length(s);
+    char *at = buf_reserve(to, QUOTED_MAX + 2);
+    size_t n = 0;
 
-    if (len == SIZE_MAX) {
-        buf_printf(to, "{%zu+}\r\n%s", strlen(s), s);
-        return;
+    for (; n < QUOTED_MAX && can_be_quoted(s[n]); n++)
+        at[n + 1] = s[n];
+    if (s[n] == '\0') {
+        at[0] = at[n + 1] = '"';
+        buf_added(to, n + 2);
+    } else {
+        buf_printf(to, "{%zu+}\r\n", strlen(s));
+        buf_puts(to, s);
     }
-    buf_putc(to, '"');
-    buf_append(to, s, len);
-    buf_putc(to, '"');
 }
 
 void mupdate_put_line(struct buf *to, const char *tag, const char *word, ...)

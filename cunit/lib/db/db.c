@@ -241,6 +241,56 @@ static void test_long_scan(void)
     each_engine(check_long_scan);
 }
 
+struct ordered {
+    char last[16];
+    unsigned count;
+    bool good;
+};
+
+static int check_order(const struct db_value *key, const struct db_value *value, void *context)
+{
+    struct ordered *o = context;
+
+    o->good = o->good && key->len < sizeof(o->last) && value->len == key->len &&
+              memcmp(key->data, value->data, key->len) == 0 &&
+              (o->count == 0 || memcmp(o->last, key->data, key->len) < 0);
+    memcpy(o->last, key->data, o->good ? key->len : 0);
+    o->count++;
+    return 0;
+}
+
+/* A table that is loaded: keys in order, then before, between and behind those that are there, and over them. */
+static void check_lazy(enum db_engine engine, const char *dir)
+{
+    enum { COUNT = 2000 };
+    static const unsigned firsts[] = {10000, 50000, 0, 10001, 60000};
+
+    struct ordered o = {.good = true};
+    struct db_env *env = open_env(engine, dir);
+    struct db_txn *txn;
+    char key[16];
+
+    CU_ASSERT_EQUAL_FATAL(db_begin(env, true, &txn), 0);
+    db_lazy(txn);
+    for (size_t f = 0; f < ARRAY_SIZE(firsts); f++)
+        for (unsigned i = 0; i < COUNT; i++) {
+            snprintf(key, sizeof(key), "k%06u", firsts[f] + 2 * i);
+            CU_ASSERT_EQUAL(db_put(txn, f % 2, key, 7, "old", 3), 0);
+            CU_ASSERT_EQUAL(db_put(txn, 0, key, 7, key, 7), 0);
+            CU_ASSERT_EQUAL(db_add(txn, 0, key, 7, "new", 3), ERR_EXISTS);
+        }
+    CU_ASSERT_EQUAL(db_scan(txn, 0, NULL, 0, NULL, 0, check_order, &o), 0);
+    CU_ASSERT_EQUAL(o.count, ARRAY_SIZE(firsts) * COUNT);
+    CU_ASSERT(o.good);
+    CU_ASSERT_EQUAL(db_commit(&txn), 0);
+    db_close(&env);
+}
+
+static void test_lazy(void)
+{
+    each_engine(check_lazy);
+}
+
 /* A reader keeps its view while another thread commits. */
 static void *commit_new_value(void *context)
 {
@@ -496,17 +546,10 @@ static void test_key_long(void)
 }
 
 static const struct unit_case cases[] = {
-    {"basics", test_basics},
-    {"scans", test_scans},
-    {"long scans", test_long_scan},
-    {"snapshot", test_snapshot},
-    {"crowd", test_crowd},
-    {"threads", test_threads},
-    {"refusals", test_refusals},
-    {"map full", test_map_full},
-    {"long keys", test_key_long},
-    {"lock file", test_lock_file},
-    {NULL, NULL},
+    {"basics", test_basics},      {"scans", test_scans},         {"long scans", test_long_scan},
+    {"lazy puts", test_lazy},     {"snapshot", test_snapshot},   {"crowd", test_crowd},
+    {"threads", test_threads},    {"refusals", test_refusals},   {"map full", test_map_full},
+    {"long keys", test_key_long}, {"lock file", test_lock_file}, {NULL, NULL},
 };
 
 extern const struct unit_suite db_suite;

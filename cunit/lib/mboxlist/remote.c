@@ -398,6 +398,49 @@ static void test_first_ids(void)
     fixture_close(&f);
 }
 
+/* A first list, written in one piece, leaves alone what is local here and what the master says is. */
+static void test_first_over_local(void)
+{
+    enum { COUNT = 1000 };
+    struct mboxlist_change change = {MBOXLIST_CHANGE_MAILBOX, NULL, NULL, "anyone\tl\tfred\tlr\t", "", ""};
+    struct mboxlist_remote_counters counters;
+    struct mboxlist_remote *remote;
+    struct mboxlist_record record;
+    struct fixture f;
+    uint64_t count;
+    char name[32];
+
+    fixture_open(&f);
+    fixture_put(&f, "user.u0500", "anyone\tlrs\t");
+    remote = mboxlist_remote_new(f.list, "own");
+    mboxlist_remote_full_begin(remote, true);
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof(name), "user.u%04u", i);
+        change.name = name;
+        change.type = i % 100 == 3 ? MBOXLIST_CHANGE_RESERVE : MBOXLIST_CHANGE_MAILBOX;
+        change.location = i == 7 ? "own!p" : "be1!p";
+        CU_ASSERT_EQUAL(mboxlist_remote_add(remote, &change), 0);
+    }
+    CU_ASSERT_EQUAL(mboxlist_remote_full_end(remote), 0);
+    mboxlist_remote_counters(remote, &counters);
+    CU_ASSERT_EQUAL(counters.written, COUNT - 2);
+    CU_ASSERT_EQUAL(counters.conflicts, 1);
+    CU_ASSERT_EQUAL(mboxlist_count(f.list, &count), 0);
+    CU_ASSERT_EQUAL(count, COUNT - 1);
+    CU_ASSERT_EQUAL(mboxlist_lookup(f.list, "user.u0500", f.pool, &record), 0);
+    CU_ASSERT_EQUAL(record.type, MBOXLIST_LOCAL);
+    CU_ASSERT_STRING_EQUAL(record.acl, "anyone\tlrs\t");
+    CU_ASSERT_EQUAL(mboxlist_lookup(f.list, "user.u0007", f.pool, &record), ERR_NOTFOUND);
+    CU_ASSERT_EQUAL(mboxlist_lookup(f.list, "user.u0103", f.pool, &record), 0);
+    CU_ASSERT_EQUAL(record.type, MBOXLIST_RESERVED);
+    CU_ASSERT_STRING_EQUAL(record.acl, "");
+    CU_ASSERT_EQUAL(mboxlist_lookup(f.list, "user.u0999", f.pool, &record), 0);
+    CU_ASSERT_STRING_EQUAL(record.server, "be1");
+    CU_ASSERT_STRING_EQUAL(record.acl, change.acl);
+    mboxlist_remote_free(&remote);
+    fixture_close(&f);
+}
+
 static void collect_name(const char *name, void *context)
 {
     buf_printf(context, "%s ", name);
@@ -482,6 +525,7 @@ static const struct unit_case cases[] = {
     {"a conflict forgets the position", test_conflict_forgets_position},
     {"many", test_many},
     {"ids of a first list", test_first_ids},
+    {"a first list over local names", test_first_over_local},
     {"observer", test_observer},
     {"position", test_position},
     {"position after removals", test_position_after_removals},
