@@ -28,15 +28,15 @@ static void begin(struct load_conn *c)
     stream_printf(c->stream, "a%llu ", (unsigned long long)++c->requests);
 }
 
-/* A name as a backend of ours gives it; ids have no order. */
-static void put_name(struct load_conn *c, unsigned name)
+/* `details`: as a backend of ours gives a name; ids have no order. */
+static void put_name(struct load_conn *c, unsigned name, bool details)
 {
     uint32_t id = name * 0x9e3779b1u; /* odd: each has its own */
 
-    stream_printf(c->stream,
-                  "ACTIVATE \"user.bench%u\" \"be1.lab!default\" \"anyone\tlrs\t\" "
-                  "\"%08x-b0a7-4f51-9d2c-%08x%04x\" \"e\" \"\"\r\n",
-                  name, id, ~id, id & 0xffff);
+    stream_printf(c->stream, "ACTIVATE \"user.bench%u\" \"be1.lab!default\" \"anyone\tlrs\t\"", name);
+    if (details)
+        stream_printf(c->stream, " \"%08x-b0a7-4f51-9d2c-%08x%04x\" \"e\" \"\"", id, ~id, id & 0xffff);
+    stream_puts(c->stream, "\r\n");
 }
 
 /* The connection's share of the names, a block at a time: false behind the last. */
@@ -52,17 +52,18 @@ static bool fill(struct load_conn *c, const struct load_options *o, unsigned blo
             begin(c);
         else
             stream_puts(c->stream, FILL_TAG);
-        put_name(c, (unsigned)name);
+        put_name(c, (unsigned)name, strcmp(o->script, "details") == 0);
     }
     return true;
 }
 
-/* `login`; `list`: the whole list as well, as a slave gets it (RFC 3656 section 4.9); `fill`: makes all names. */
+/* `login`; `list`: the whole list as well, as a slave gets it (RFC 3656 section 4.9); `fill`: makes all names;
+ * `details`: with what ours can know of them besides. */
 static bool prepare(struct load_conn *c, const struct load_options *o)
 {
     unsigned step = c->step++;
 
-    if (step > 0 && strcmp(o->script, "fill") == 0)
+    if (step > 0 && (strcmp(o->script, "fill") == 0 || strcmp(o->script, "details") == 0))
         return fill(c, o, step - 1);
     if (step > 0 && (step > 1 || strcmp(o->script, "list") != 0))
         return false;
@@ -116,7 +117,7 @@ static enum load_answer take_line(struct load_conn *c, const char *line, size_t 
 const struct load_protocol load_mupdate = {
     .name = "mupdate",
     .modes = "activate find",
-    .scripts = "login list fill",
+    .scripts = "login list fill details",
     .greeting_end = "* OK MUPDATE",
     .prepare = prepare,
     .request = request,

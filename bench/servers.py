@@ -1,6 +1,7 @@
 """The servers that the benchmarks compare: a murder of ours, one of Cyrus (Debian's 3.6), and Dovecot (Debian's 2.3)."""
 
 import glob
+import itertools
 import os
 import pwd
 import shutil
@@ -27,6 +28,7 @@ elsif address :domain :is ["to", "cc"] ["lists.example.org", "lists.example.com"
 elsif envelope :is "from" "boss@example.org" { fileinto "INBOX.boss"; }
 elsif header :value "ge" :comparator "i;ascii-numeric" "x-score" "5" { fileinto "INBOX.junk"; }
 """
+PATIENCE = 600  # seconds in which a list is there
 BUSY = 200  # messages that each user has whose sessions do this and that
 
 
@@ -71,6 +73,18 @@ def private_bytes(pids):
     return total * 1024
 
 
+def own_bytes(pids):
+    """Memory that no file is behind: what is mapped of a database is the kernel's cache of it."""
+    total = 0
+    for pid in pids:
+        try:
+            with open("/proc/%d/smaps_rollup" % pid) as f:
+                total += sum(int(x.split()[1]) for x in f if x.startswith("Anonymous:"))
+        except OSError:
+            continue
+    return total * 1024
+
+
 class Aggregator:
     """A murder (a master, a backend, a frontend), and a MUPDATE master with a slave alone; kind: "ours" or "cyrus"."""
 
@@ -87,17 +101,24 @@ class Aggregator:
             "lmtp.frontend": (self.frontend.address, net.LMTP),
             "mupdate": (self.alone.m.address, net.MUPDATE),
         }
-        if kind == "ours":
-            self.targets["slave"] = (self.alone.fe[0].address, net.MUPDATE)
+        self.targets["slave"] = (self.alone.fe[0].address, net.MUPDATE)
+        self.fresh = itertools.count()  # for names
 
     def _murder(self, name, network):
         path = os.path.join(self.dir, name)
         os.makedirs(path)
         if self.kind == "cyrus":
             return cyrus.Mixed(path, network, self.kind, (self.kind,), (self.kind,))
-        return Murder(path, network, 1, 1, {"defaultpartition": "default", "db_map_size": "4G"})
+        return Murder(path, network, 1, 1, {"defaultpartition": "default", "db_map_size": "16G"})
 
-    def start(self, messages, names):
+    def start(self, messages, names, targets):
+        """What those targets need."""
+        self.alone.m.start()
+        self._fill(names)
+        if targets - {"mupdate", "slave"}:
+            self._start_murder(messages)
+
+    def _start_murder(self, messages):
         services = self.backend.services
         port = "imaps" if self.kind == "cyrus" else net.IMAPS  # a name: one that does not greet is not waited for
         services["imaps"] = 'cmd="imapd -s" listen="%s:%s" prefork=1' % (self.backend.address, port)
@@ -107,9 +128,6 @@ class Aggregator:
         os.makedirs(self.backend.conf["sievedir"])
         for option, path in certificate(self.dir).items():
             self.backend.conf["imaps_" + option] = path
-        self._names_before(names)
-        self.alone.m.start()
-        self._names_after(names)
         self.murder.start()
         self._make_users(messages)
 
@@ -132,45 +150,54 @@ class Aggregator:
                     c.ok('SETACTIVE "bench"')
                     c.ok("LOGOUT")
 
-    def _names_before(self, names):
-        """Cyrus's master serves its node's mailbox list."""
-        if self.kind != "cyrus" or names == 0:
+    def _fill(self, names):
+        """Ours with details, as its backends tell them."""
+        if names == 0:
             return
-        record = '"user.bench%d":{"acl":{"anyone":"lrs"},"mbtype":"r","partition":"default","server":"be1.lab"}'
-        text = "{" + ",".join(record % i for i in range(names)) + "}"
-        self.alone.m.command("ctl_mboxlist", "-u", input=text, timeout=600)
-
-    def _names_after(self, names):
-        """Ours is told by its protocol."""
-        if self.kind == "cyrus" or names == 0:
-            return
-        with Mupdate(self.alone.m.address) as m:
-            m.login(node.PROXY)
-            for first in range(0, names, 1000):
-                for i in range(first, min(first + 1000, names)):
-                    m.send('x ACTIVATE "user.bench%d" "be1.lab!default" "anyone\tlrs\t"\r\n' % i)
-                for i in range(first, min(first + 1000, names)):
-                    assert m.read()[1] == "OK"
+        argv = ["-H", self.alone.m.address, "-P", str(net.MUPDATE), "-T", "mupdate", "-u", node.PROXY, "-w", node.PASSWORD]
+        argv += ["-M", str(names), "-n", "4", "-p", "details" if self.kind == "ours" else "fill"]
+        subprocess.run([node.program("loadgen"), *argv], check=True, stdout=subprocess.DEVNULL)
+        with self.mupdate() as m:
+            assert m.find("user.bench0") and m.find("user.bench%d" % (names - 1))
 
     def mupdate(self):
         return Mupdate(self.alone.m.address).login(node.PROXY)
 
     def sync_slave(self, names):
-        """Seconds in which a slave of ours without a list gets the whole one, and its private bytes then."""
+        """Seconds in which a slave without a list gets the whole one, and its own memory then, in bytes."""
         slave, last = self.alone.fe[0], max("user.bench%d" % i for i in range(names))
         slave.services = {n: s for n, s in slave.services.items() if n == "mupdate"}
-        shutil.rmtree(slave.path("config", "mailboxes"), ignore_errors=True)
+        slave.daemons = {}
+        shutil.rmtree(slave.path("config", "mailboxes"), ignore_errors=True)  # ours
+        for path in glob.glob(slave.path("config", "mailboxes.db*")):  # Cyrus's
+            os.unlink(path)
         began = time.monotonic()
-        slave.start()
-        while not self._slave_has(slave, last):
-            time.sleep(0.02)
-        value = time.monotonic() - began, private_bytes(slave.processes("mupdate"))
+        slave.start(timeout=PATIENCE)
+        self._wait_for(slave, last)
+        value = time.monotonic() - began, own_bytes(slave.processes("mupdate"))
         slave.stop()
         return value
 
-    def _slave_has(self, slave, name):
+    def master_memory(self):
+        return own_bytes(self.alone.m.processes("mupdate"))
+
+    def restart_master(self):
+        """It is killed: seconds from the start until it answers."""
+        self.alone.m.kill()
+        began = time.monotonic()
+        self.alone.m.start(timeout=PATIENCE)
+        self._wait_for(self.alone.m, "user.bench0")
+        return time.monotonic() - began
+
+    def _wait_for(self, which, name):
+        deadline = time.monotonic() + PATIENCE
+        while not self._has(which, name):
+            assert time.monotonic() < deadline, "%s has no %s" % (which.dir, name)
+            time.sleep(0.02)
+
+    def _has(self, which, name):
         try:
-            with Mupdate(slave.address) as m:
+            with Mupdate(which.address) as m:
                 return m.login(node.ADMIN).find(name) is not None
         except (OSError, EOFError):
             return False
@@ -288,7 +315,7 @@ userdb {
         self.nginx = Nginx(directory + "/nginx", network, self.targets["imap"])
         self.targets["frontend"] = self.nginx.target
 
-    def start(self, messages, names):
+    def start(self, messages, names, targets):
         values = certificate(self.dir)
         values.update(dir=self.dir, address=self.address, location=self.LOCATIONS[self.name])
         os.makedirs(self.dir + "/mail")

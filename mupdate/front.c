@@ -31,6 +31,7 @@ enum {
     BATCH_COMMANDS = 256,          /* in one job */
     BATCH_BYTES = 256 * 1024,      /* of its memory */
     BATCH_ENTRIES = 512,           /* of a list, or of changes, in one read transaction */
+    LIST_OUT = 256 * 1024,         /* of a list, until it is sent: a turn in the lane is dear */
     SOON_MS = 20,                  /* between looks at what a group has not settled yet */
     SETTLED_MS = 5 * 1000,         /* that this is waited for */
     NEVER_ANSWERED_MS = 60 * 1000, /* a barrier that waits longer ends the session */
@@ -834,12 +835,14 @@ static enum step stream_step(struct front *f)
 
 static enum step step(struct front *f)
 {
-    if (stream_unsent(f->login->stream) > STREAM_OUT_HIGH) {
+    bool listing = f->doing == LISTING || f->doing == STARTING_UPDATE;
+
+    if (stream_unsent(f->login->stream) > (listing ? LIST_OUT : STREAM_OUT_HIGH)) {
         stream_flush(f->login->stream);
         if (stream_unsent(f->login->stream) > STREAM_OUT_HIGH)
             return STEP_OUTPUT;
     }
-    if (f->doing == LISTING || f->doing == STARTING_UPDATE) {
+    if (listing) {
         if (!lanes_enter(f->server->lanes, &f->lane, f->login->session))
             return STEP_WOKEN;
         return list_step(f) ? STEP_ON : STEP_SOON;

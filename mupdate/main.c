@@ -26,7 +26,7 @@
 #include "mupdate/names.h"
 #include "mupdate/slave.h"
 
-enum { LOCAL_BACKLOG = 128, KEEPER_MS = 60 * 1000 };
+enum { LOCAL_BACKLOG = 128, KEEPER_MS = 5000 };
 
 struct program {
     struct server server;
@@ -91,7 +91,7 @@ static void on_published(void *context)
     hub_wake(p->server.hub);
 }
 
-/* A checkpoint every minute: a short recovery, few log files.  A database that wants to be recovered (its disk
+/* Checkpoints: a short recovery, few log files.  A database that wants to be recovered (its disk
  * was full, say) is opened anew by the process after this one. */
 static void keep(void *context)
 {

@@ -266,7 +266,7 @@ struct db_env *names_env(struct names *names)
 
 int names_housekeeping(struct names *names)
 {
-    int r = db_sync(names->env);
+    int r = db_checkpoint(names->env);
 
     if (r < 0)
         LOG(LOG_ERR, MUPDATE_CHECKPOINT, LOG_ERROR(r));

@@ -87,7 +87,7 @@ int names_at(struct names *names, struct names_position *at_r, uint64_t *settled
 /* The words for a client. */
 const char *names_result_text(enum names_result result);
 
-/* A checkpoint, now and then.  0; ERR_CORRUPT: the database must be recovered, by opening it again; or another
+/* Every few seconds: a checkpoint when it is due.  0; ERR_CORRUPT: the database must be recovered, by opening it again; or another
  * error.  Logged. */
 int names_housekeeping(struct names *names);
 

@@ -17,6 +17,7 @@ struct berkeley_env {
     atomic_bool opened; /* all of them; changes under the lock for writing */
     atomic_bool dead;   /* what they were has been replaced by the elected member's */
     int owner_fd;
+    int64_t checkpoint_due;
     pthread_rwlock_t lock;
     struct group *group; /* NULL: it is nobody's copy */
 };

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
@@ -24,7 +25,8 @@ enum {
     BERKELEY_LOG_BUFFER = 4 * 1024 * 1024,
     BERKELEY_PAGE = 8192,
     BERKELEY_LOCKS = 50000, /* pages of one write transaction, about */
-    BERKELEY_TXNS = 64
+    BERKELEY_TXNS = 64,
+    BERKELEY_CHECKPOINT_MS = 60 * 1000
 };
 
 struct berkeley_txn {
@@ -256,6 +258,20 @@ static int berkeley_sync(struct db_env *base)
     DB_ENV *bdb = ((struct berkeley_env *)base)->bdb;
 
     return berkeley_error(bdb->txn_checkpoint(bdb, 0, 0, 0));
+}
+
+/* In a group by time alone: a member that was not elected writes its cache whenever it is asked. */
+static int berkeley_checkpoint(struct db_env *base)
+{
+    struct berkeley_env *env = (struct berkeley_env *)base;
+
+    if (clock_left(env->checkpoint_due) == 0) {
+        env->checkpoint_due = clock_deadline(BERKELEY_CHECKPOINT_MS);
+        return berkeley_sync(base);
+    }
+    if (env->group != NULL)
+        return 0;
+    return berkeley_error(env->bdb->txn_checkpoint(env->bdb, DB_CHECKPOINT_BYTES / 1024, 0, 0));
 }
 
 /* Shared with the commits that wait for it. */
@@ -519,6 +535,7 @@ const struct db_engine_ops db_berkeley_ops = {
     .close = berkeley_close,
     .reader_check = berkeley_reader_check,
     .sync = berkeley_sync,
+    .checkpoint = berkeley_checkpoint,
     .flush = berkeley_flush,
     .begin = berkeley_begin,
     .commit = berkeley_commit,

@@ -46,7 +46,8 @@ struct db_engine_ops {
     void (*close)(struct db_env *env);
     void (*reader_check)(struct db_env *env);
     int (*sync)(struct db_env *env);
-    int (*flush)(struct db_env *env); /* NULL: commits are durable before anybody sees them */
+    int (*checkpoint)(struct db_env *env); /* NULL: nothing to do */
+    int (*flush)(struct db_env *env);      /* NULL: commits are durable before anybody sees them */
     int (*begin)(struct db_env *env, bool write, struct db_txn **txn_r);
     int (*commit)(struct db_txn *txn); /* frees */
     void (*abort)(struct db_txn *txn); /* frees */

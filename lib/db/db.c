@@ -147,6 +147,12 @@ int db_sync(struct db_env *env)
     return env->ops->sync(env);
 }
 
+int db_checkpoint(struct db_env *env)
+{
+    MAGIC_CHECK(env, DB_ENV_MAGIC);
+    return env->ops->checkpoint != NULL ? env->ops->checkpoint(env) : 0;
+}
+
 int db_flush(struct db_env *env)
 {
     MAGIC_CHECK(env, DB_ENV_MAGIC);

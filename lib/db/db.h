@@ -90,6 +90,11 @@ int db_count(struct db_txn *txn, unsigned table, uint64_t *count_r);
 /* Forces what was committed to the disk (for DB_NO_SYNC environments, and checkpoints). */
 int db_sync(struct db_env *env);
 
+/* Every few seconds, from one thread: Berkeley DB's checkpoint when it is due, which is after DB_CHECKPOINT_BYTES of its log, so
+ * that a start behind a crash has no more to replay, and in any case after a minute.  (LMDB needs none.)  0 or error. */
+enum { DB_CHECKPOINT_BYTES = 128 * 1024 * 1024 };
+int db_checkpoint(struct db_env *env);
+
 /* A read transaction of Berkeley DB's sees commits whose db_commit() has not returned yet: they are durable when
  * this has returned 0.  (In LMDB they are so at once.) */
 int db_flush(struct db_env *env);

@@ -87,6 +87,8 @@ static void check_basics(enum db_engine engine, const char *dir)
     CU_ASSERT_STRING_EQUAL(get(env, one, "a"), "1");
     CU_ASSERT_STRING_EQUAL(get(env, one, "b"), "-");
     CU_ASSERT_EQUAL(db_sync(env), 0);
+    CU_ASSERT_EQUAL(db_checkpoint(env), 0);
+    CU_ASSERT_EQUAL(db_checkpoint(env), 0);
     db_reader_check(env);
     db_close(&env);
 
