@@ -263,10 +263,11 @@ def test_annotations(served):
     private, shared = shown.index("  private:"), shown.index("  shared:")
     assert shown[0] == "{user/zoe}:" and shown[private + 1 : shared] == ["    comment: mine"]
     assert {"    comment: two words", "    expire: 30", "    partition: default", "    sharedseen: true"} <= set(shown[shared:])
+    ok(served, "mboxcfg user/zoe squat true; mboxcfg user/zoe pop3showafter ' 1-Jan-2026 00:00:00 +0000'")
     ok(served, "setmd user/zoe comment none; setmd user/zoe /vendor/cmu/cyrus-imapd/duplicatedeliver true")
     shown = ok(served, "getmd user/zoe")
     assert "two words" not in shown and "    duplicatedeliver: true\n" in shown
-    for refused in ("mboxcfg user/zoe squat true", "setmd user/zoe size 1", "setinfo motd hello"):
+    for refused in ("mboxcfg user/zoe squat maybe", "setmd user/zoe size 1", "setinfo motd hello"):
         r = cyradm(served, refused)
         assert r.returncode == 1 and r.stderr, r
     if differences.has("SETMETADATA of the server", hasattr(served, "murder")):

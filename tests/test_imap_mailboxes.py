@@ -120,6 +120,16 @@ def test_rename(served):
     assert c.select("old") == 1 and c.select("INBOX") == 0
 
 
+def test_rename_of_what_is_hidden(served):
+    """Whoever may not know of a mailbox is answered as if it were not there, on whichever server it is (RFC 4314 section 6)."""
+    c, b = served.imap("fred"), served.imap("bob")
+    b.ok("CREATE hidden")
+    for to in ("taken", '"Other Users/nobody/x"', '"Other Users/bob/taken"'):
+        assert c.no('RENAME "Other Users/bob/hidden" ' + to).text == c.no('RENAME "Other Users/bob/absent" ' + to).text
+    b.ok("SETACL hidden fred l")
+    assert c.no('RENAME "Other Users/bob/hidden" taken').text.startswith("[NOPERM] ")
+
+
 def test_status(served):
     c = served.imap("fred")
     c.append("INBOX", message(), "\\Seen")
@@ -231,6 +241,8 @@ def test_quota(served):
     admin.ok("SETQUOTA user/fred ()")
     c.append("sub", message())
     assert "CANNOT" in admin.no("SETQUOTA user/fred (STORAGE 1 FOO 1)").text
+    assert "LIMIT" in admin.no("SETQUOTA user/fred (STORAGE %d)" % (2**63 - 1)).text  # a number it is (RFC 9208 section 7)
+    admin.bad("SETQUOTA user/fred (STORAGE %d)" % 2**63)
     assert "NONEXISTENT" in admin.no("GETQUOTA user/fred").text
     served.imap("bob").no('GETQUOTA "Other Users/fred"')
 

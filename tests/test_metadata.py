@@ -262,10 +262,15 @@ def test_what_the_server_knows(site, users):
     for name in ("size", "partition", "server", "lastupdate", "uniqueid"):
         assert "CANNOT" in admin.no('SETMETADATA user/%s (%s%s "1")' % (users[0], VENDOR, name)).text
     # what would have no effect is not there, whatever may be set otherwise
-    for name in ("squat", "pop3showafter", "news2mail", "nonesuch"):
+    for name in ("lastpop", "pop3newuidl", "news2mail", "nonesuch"):
         assert "CANNOT" in admin.no('SETMETADATA user/%s (%s%s "true")' % (users[0], VENDOR, name)).text
         assert get(admin, "user/" + users[0], VENDOR + name) == {VENDOR + name: None}
-    for name, wrong in (("expire", "soon"), ("sharedseen", "perhaps"), ("duplicatedeliver", "")):
+    # what administrators' scripts set all the same is kept
+    for name, value in (("squat", "true"), ("pop3showafter", " 1-Jan-2026 00:00:00 +0000")):
+        admin.ok('SETMETADATA user/%s (%s%s "%s")' % (users[0], VENDOR, name, value))
+        assert get(c, "INBOX", VENDOR + name) == {VENDOR + name: value}
+        c.ok("SETMETADATA INBOX (%s%s NIL)" % (VENDOR, name))
+    for name, wrong in (("squat", "perhaps"), ("pop3showafter", "2026-01-01"), ("expire", "soon"), ("sharedseen", "perhaps"), ("duplicatedeliver", "")):
         assert "CANNOT" in c.no('SETMETADATA INBOX (%s%s "%s")' % (VENDOR, name, wrong)).text
     # an option and an annotation in one command: all, or nothing
     assert "CANNOT" in c.no('SETMETADATA INBOX (%ssharedseen "true" /shared/comment "x" %ssize "1")' % (VENDOR, VENDOR)).text

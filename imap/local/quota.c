@@ -155,6 +155,7 @@ struct wish {
     struct quota_limits limits;
     bool empty;          /* no limit is left */
     const char *unknown; /* a resource that is not limited here; NULL: none */
+    const char *too_big; /* one whose limit cannot be kept; NULL: none */
 };
 
 static int set_limit(struct imap_args *args, const char *name, struct wish *wish)
@@ -166,9 +167,9 @@ static int set_limit(struct imap_args *args, const char *name, struct wish *wish
     for (size_t i = 0; i < ARRAY_SIZE(resources); i++) {
         if (!str_ieq(name, resources[i].name))
             continue;
-        if (value > (uint64_t)(INT64_MAX / resources[i].unit)) {
-            args->error = "Invalid quota limit";
-            return ERR_SYNTAX;
+        if (value > (uint64_t)(INT64_MAX / resources[i].unit)) { /* a number it is (RFC 9208 section 7) */
+            wish->too_big = name;
+            return 0;
         }
         wish->limits.limit[resources[i].resource] = (int64_t)value * resources[i].unit;
         return 0;
@@ -218,6 +219,8 @@ enum step local_setquota(struct command *cmd)
         return command_error(cmd, ERR_DENIED);
     if (wish.unknown != NULL)
         return command_no(cmd, "CANNOT", "%s is not limited here", wish.unknown);
+    if (wish.too_big != NULL)
+        return command_no(cmd, "LIMIT", "The limit of %s is too large", wish.too_big);
     r = wish.empty ? quota_limits_get(c->list, cmd->mailbox, &before) : 0;
     if (r == ERR_NOTFOUND)
         return no_root(cmd);

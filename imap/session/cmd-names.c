@@ -206,6 +206,19 @@ enum step cmd_create(struct command *cmd)
 
 /* ---- RENAME ---- */
 
+/* Where its server is not asked: whoever may not rename a mailbox is not told that it is there (RFC 4314 section 6).  0 or the
+ * error. */
+static int check_old_name(struct command *cmd)
+{
+    const struct client *c = cmd->client;
+    struct mboxlist_record record;
+    int r = route_lookup(cmd, cmd->mailbox, &record);
+
+    if (r < 0 || c->identity->is_admin || (client_rights(c, record.name, record.acl) & ACL_DELETE_MBOX) != 0)
+        return r;
+    return list_is_visible(c, &record) ? ERR_DENIED : ERR_NOTFOUND;
+}
+
 /* The new name's parent must be on the same server: a mailbox's children live with it. */
 static enum step rename_step(struct command *cmd)
 {
@@ -222,6 +235,8 @@ static enum step rename_step(struct command *cmd)
     if (r < 0 && r != ERR_NOTFOUND)
         return command_error(cmd, r);
     new_leg = r == 0 ? route_leg(cmd->client, &ancestor) : leg;
+    if (new_leg != leg && (r = check_old_name(cmd)) < 0)
+        return r == ERR_AGAIN ? STEP_WAIT : command_error(cmd, r);
     if (new_leg != leg)
         return command_no(cmd, "CANNOT", "The new name's parent is on another server");
     cmd->leg = leg;

@@ -9,6 +9,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
+#include "lib/mail/date.h"
 #include "lib/mboxlist/annotations.h"
 #include "lib/name/name-config.h"
 
@@ -90,7 +91,7 @@ static bool is_boolean(const char *s, size_t n)
 
 int metadata_check(enum metadata_kind kind, const char *value, size_t len)
 {
-    int64_t ms;
+    int64_t ms, time;
     bool good = true;
 
     switch (kind) {
@@ -107,6 +108,9 @@ int metadata_check(enum metadata_kind kind, const char *value, size_t len)
         break;
     case METADATA_UINT:
         good = is_uint(value, len);
+        break;
+    case METADATA_DATE:
+        good = mail_date_time_parse(value, len, &time, NULL) == 0;
         break;
     case METADATA_DAYS:
         good = len > 0 && strlen(value) == len && option_parse_duration(value, "d", &ms) == 0 && ms >= 0;

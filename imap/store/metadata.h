@@ -29,6 +29,7 @@ enum metadata_kind {
     METADATA_INT,
     METADATA_UINT,
     METADATA_DAYS, /* a duration, a bare number is days */
+    METADATA_DATE, /* date-time of RFC 3501 */
     METADATA_KEPT, /* the number of the kinds before */
     /* options of the mailbox */
     METADATA_DUPDELIVER,

@@ -20,6 +20,7 @@ static void test_values(void)
         {METADATA_DUPDELIVER, "true|false", "|maybe"},
         {METADATA_INT, "0|-1|42", "|-|1.5|+1|9999999999999999999999"},
         {METADATA_UINT, "0|42", "|-1|1x"},
+        {METADATA_DATE, " 1-Jan-2026 00:00:00 +0000|22-Nov-2026 12:31:11 -0800", "|2026-01-01|1-Jan-2026"},
         {METADATA_DAYS, "0|30|12h|1d12h", "|-1|x|3x|d"},
     };
 
