@@ -101,3 +101,31 @@ def test_made_anew(imapd):
             assert uids(imap, "SORT (SUBJECT)") == [topics.index(t) + 1 for t in sorted(topics)]
             imap.ok("CLOSE")
             imap.ok("DELETE INBOX.New")
+
+
+SORTS = ["SUBJECT", "FROM", "TO", "CC", "DISPLAYFROM", "DISPLAYTO", "REVERSE SUBJECT DATE", "FROM REVERSE SUBJECT SIZE"]
+THREADS = ["ORDEREDSUBJECT", "REFERENCES", "REFS"]
+ANSWERS = ["SORT (%s) UTF-8 %s" % (s, which) for s in SORTS for which in ("ALL", "1:10")]
+ANSWERS += ["THREAD %s UTF-8 %s" % (t, which) for t in THREADS for which in ("ALL", "UNSEEN", "5:15")]
+
+
+def answers(imap):
+    return [imap.ok(command).find(rb"^\* (.*)$")[0].group(1) for command in ANSWERS]
+
+
+def test_started_anew(imapd):
+    """A process that has seen all of it come and go answers as one that begins."""
+    box = Mailbox(imapd, 11)
+    with box.imap:
+        for count in (15, 1, 30, 1):
+            box.append(count)
+            box.expunge(count // 3)
+            answers(box.imap)
+        box.imap.ok("STORE 3:9 +FLAGS.SILENT (\\Seen)")
+        kept = answers(box.imap)
+    imapd.stop()
+    imapd.start()
+    with imapd.imap("fred") as imap:
+        imap.select("INBOX")
+        assert answers(imap) == kept
+    assert len(set(kept)) > 15 and all(kept)

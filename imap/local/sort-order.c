@@ -35,7 +35,7 @@ static const struct {
     [SORT_DISPLAYTO] = {"DISPLAYTO", SORT_DISPLAYTO, "To", "SORT=DISPLAY"},
     [SORT_FROM] = {"FROM", SORT_FROM, "From", NULL},
     [SORT_SIZE] = {"SIZE", SORT_SIZE, NULL, NULL},
-    [SORT_SUBJECT] = {"SUBJECT", SORT_SUBJECT, "Subject", NULL},
+    [SORT_SUBJECT] = {SORT_SUBJECT_NAME, SORT_SUBJECT, "Subject", NULL},
     [SORT_TO] = {"TO", SORT_TO, "To", NULL},
 };
 

@@ -33,6 +33,8 @@ enum sort_key {
     SORT_TO,
 };
 
+#define SORT_SUBJECT_NAME "SUBJECT" /* what base subjects are kept as (imap/store/order.h) */
+
 struct sort_criterion {
     enum sort_key key;
     bool reverse;

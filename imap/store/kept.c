@@ -162,6 +162,16 @@ void kept_put(struct mailbox *mailbox, const char *what, const struct kept *base
     free(key);
 }
 
+bool kept_is_stale(const struct kept *kept, uint32_t exists)
+{
+    return kept->count / 2 > (uint64_t)exists + 128;
+}
+
+bool kept_is_worth(const struct kept *base, uint32_t news, size_t bytes)
+{
+    return news > base->count / KEPT_SHARE && base->bytes + bytes <= KEPT_ONE_BYTES;
+}
+
 void kept_release(struct kept **kept)
 {
     struct kept *k = *kept;

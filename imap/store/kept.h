@@ -64,6 +64,11 @@ struct kept *kept_find(struct mailbox *mailbox, const char *what);
  * nothing).  The caller's reference stays his. */
 void kept_put(struct mailbox *mailbox, const char *what, const struct kept *base, struct kept *kept);
 
+/* Is it mostly of messages that are gone, when there are `exists`?  They stay in it for ever, so it is better made anew. */
+bool kept_is_stale(const struct kept *kept, uint32_t exists);
+/* Is what a command has found out about so many messages, in so many bytes, worth being added to that? */
+bool kept_is_worth(const struct kept *base, uint32_t news, size_t bytes);
+
 /* Gives a reference back: *kept (may be NULL) becomes NULL. */
 void kept_release(struct kept **kept);
 

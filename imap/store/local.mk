@@ -16,6 +16,7 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/flags.c imap/store/flags.h \
 	imap/store/freespace.c \
 	imap/store/kept.c imap/store/kept.h \
+	imap/store/links.c imap/store/links.h \
 	imap/store/index.c imap/store/index-header.def imap/store/index-record.def \
 	imap/store/le-private.h \
 	imap/store/mailbox.c imap/store/mailbox.h imap/store/mailbox-private.h \

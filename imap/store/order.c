@@ -43,16 +43,9 @@ struct order_query {
     bool done;
 };
 
-static uint32_t zero;
-static const struct order nothing = {.at = &zero};
+static const struct order nothing;
 
 /* ---- life ---- */
-
-/* Those that were expunged are in it for ever: if they are more than the others it is made anew. */
-static bool is_stale(const struct order_query *q)
-{
-    return q->found->count / 2 > view_exists(q->view) + 128;
-}
 
 static int compare(const void *a, const void *b, void *context);
 
@@ -66,7 +59,7 @@ struct order_query *order_begin(struct view *view, const char *what)
     q->base = &nothing;
     if (view_mailbox(view, &m) == 0)
         q->found = kept_find(m, what);
-    if (q->found != NULL && !is_stale(q))
+    if (q->found != NULL && !kept_is_stale(q->found, view_exists(view)))
         q->base = (const struct order *)q->found;
     stepsort_begin(&q->sorted, compare, q);
     return q;
@@ -287,7 +280,7 @@ static void keep(struct order_query *q)
     struct mailbox *m;
     struct kept *o;
 
-    if (q->news.count <= q->base->kept.count / KEPT_SHARE || view_mailbox(q->view, &m) < 0)
+    if (!kept_is_worth(&q->base->kept, q->news.count, order_bytes(q)) || view_mailbox(q->view, &m) < 0)
         return;
     o = &merge(q)->kept;
     kept_put(m, q->what, q->found, o);

@@ -5,7 +5,6 @@
 
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
-#include "lib/base/hash.h"
 #include "lib/base/mem.h"
 #include "lib/base/stepsort.h"
 
@@ -16,9 +15,8 @@ enum { NONE = 0, ROOT = 1, STEP_NODES = 20000, WRITE_NUMBERS = 4096 };
 struct node {
     uint32_t number;
     uint32_t parent, first, last, next, previous; /* children are linked by next and previous */
-    uint32_t chain;                               /* the next one in the table of ids */
-    uint32_t id, id_len, subject, subject_len;    /* in the texts */
     int64_t sent, arrived;
+    uint64_t subject;
     bool is_reply;
 };
 
@@ -26,10 +24,9 @@ struct threads {
     enum thread_algorithm algorithm;
     struct node *nodes;
     uint32_t count, room;
-    struct buf texts;
-    uint64_t seed[2];
-    uint32_t *table; /* of ids: by hash, chained */
-    uint32_t table_size;
+    uint32_t *of_ids; /* the node of each id; NONE: there is none yet */
+    uint32_t ids;
+    uint64_t seed;
     uint64_t work;
     unsigned phase;
     uint32_t at;        /* of a phase that goes over all nodes: the next one */
@@ -63,12 +60,14 @@ static uint32_t new_node(struct threads *t)
     return t->count++;
 }
 
-struct threads *threads_new(enum thread_algorithm algorithm)
+struct threads *threads_new(enum thread_algorithm algorithm, uint32_t ids)
 {
     struct threads *t = xcalloc(1, sizeof(*t));
 
     t->algorithm = algorithm;
-    digest_random(t->seed, sizeof(t->seed));
+    t->ids = ids;
+    t->of_ids = xcalloc((size_t)ids + 1, sizeof(*t->of_ids));
+    digest_random(&t->seed, sizeof(t->seed));
     new_node(t); /* NONE */
     new_node(t); /* ROOT */
     return t;
@@ -81,10 +80,9 @@ void threads_free(struct threads **tp)
     if (t == NULL)
         return;
     free(t->nodes);
-    free(t->table);
+    free(t->of_ids);
     free(t->subjects);
     stepsort_free(&t->sort);
-    buf_free(&t->texts);
     free(t);
     *tp = NULL;
 }
@@ -133,52 +131,13 @@ static void splice(struct threads *t, uint32_t i)
 
 /* ---- message ids ---- */
 
-static uint32_t place_of(const struct threads *t, const char *s, size_t n, uint32_t size)
-{
-    return (uint32_t)(hash_bytes(t->seed, s, n) % size);
-}
-
-static void grow_table(struct threads *t)
-{
-    uint32_t size = t->table_size * 2 + 1024;
-
-    free(t->table);
-    t->table = xcalloc(size, sizeof(*t->table));
-    t->table_size = size;
-    for (uint32_t i = ROOT + 1; i < t->count; i++) {
-        struct node *n = node(t, i);
-        uint32_t *slot;
-
-        if (n->id_len == 0)
-            continue;
-        slot = &t->table[place_of(t, t->texts.data + n->id, n->id_len, size)];
-        n->chain = *slot;
-        *slot = i;
-    }
-}
-
 /* The node of an id, made if there is none.  NONE: too many. */
-static uint32_t find_id(struct threads *t, const char *id)
+static uint32_t find_id(struct threads *t, uint32_t id)
 {
-    size_t len = strlen(id);
-    uint32_t *slot, i;
-
-    if (t->count >= t->table_size)
-        grow_table(t);
-    slot = &t->table[place_of(t, id, len, t->table_size)];
-    for (i = *slot; i != NONE; i = node(t, i)->chain) {
-        if (node(t, i)->id_len == len && memcmp(t->texts.data + node(t, i)->id, id, len) == 0)
-            return i;
-    }
-    if (t->count >= THREAD_NODES_MAX || len > THREAD_TEXT_MAX - t->texts.len)
-        return NONE;
-    i = new_node(t);
-    node(t, i)->id = (uint32_t)t->texts.len;
-    node(t, i)->id_len = (uint32_t)len;
-    node(t, i)->chain = *slot;
-    *slot = i;
-    buf_append(&t->texts, id, len);
-    return i;
+    BUG_ON(id == 0 || id > t->ids);
+    if (t->of_ids[id] == NONE && t->count < THREAD_NODES_MAX)
+        t->of_ids[id] = new_node(t);
+    return t->of_ids[id];
 }
 
 /* ---- steps 1.A and 1.B ---- */
@@ -197,12 +156,12 @@ static bool is_below(struct threads *t, uint32_t i, uint32_t above)
     return false;
 }
 
-static int link_references(struct threads *t, const char *const *references, uint32_t *last_r)
+static int link_references(struct threads *t, const struct thread_message *m, uint32_t *last_r)
 {
     uint32_t before = NONE;
 
-    for (; references != NULL && *references != NULL; references++) {
-        uint32_t i = find_id(t, *references);
+    for (uint32_t k = 0; k < m->reference_count; k++) {
+        uint32_t i = find_id(t, m->references[k]);
 
         if (i == NONE)
             return ERR_LIMIT;
@@ -224,9 +183,9 @@ static void set_parent(struct threads *t, uint32_t i, uint32_t parent)
 }
 
 /* The node that a message becomes: that of its id, unless another has that already. */
-static uint32_t take_node(struct threads *t, const char *id)
+static uint32_t take_node(struct threads *t, uint32_t id)
 {
-    uint32_t i = id != NULL && t->algorithm != THREAD_ORDEREDSUBJECT ? find_id(t, id) : new_node(t);
+    uint32_t i = id != 0 && t->algorithm != THREAD_ORDEREDSUBJECT ? find_id(t, id) : new_node(t);
 
     return i != NONE && node(t, i)->number != 0 ? new_node(t) : i;
 }
@@ -237,7 +196,7 @@ int threads_add(struct threads *t, const struct thread_message *m)
     struct node *n;
     int r = 0;
 
-    if (t->count + 2 >= THREAD_NODES_MAX || m->subject_len > THREAD_TEXT_MAX - t->texts.len)
+    if (t->count + 2 >= THREAD_NODES_MAX)
         return ERR_LIMIT;
     i = take_node(t, m->id);
     if (i == NONE)
@@ -247,11 +206,9 @@ int threads_add(struct threads *t, const struct thread_message *m)
     n->sent = m->sent;
     n->arrived = m->arrived;
     n->is_reply = m->is_reply;
-    n->subject = (uint32_t)t->texts.len;
-    n->subject_len = (uint32_t)m->subject_len;
-    buf_append(&t->texts, m->subject, m->subject_len);
+    n->subject = m->subject;
     if (t->algorithm != THREAD_ORDEREDSUBJECT) {
-        r = link_references(t, m->references, &last);
+        r = link_references(t, m, &last);
         if (r == 0)
             set_parent(t, i, last);
     }
@@ -291,20 +248,11 @@ static int by_arrival(const void *a, const void *b, void *context)
                                     shown(context, *(const uint32_t *)b)->number);
 }
 
-static int compare_subjects(const struct threads *t, const struct node *x, const struct node *y)
-{
-    uint32_t n = x->subject_len < y->subject_len ? x->subject_len : y->subject_len;
-    int r = memcmp(buf_cstr(&t->texts) + x->subject, buf_cstr(&t->texts) + y->subject, n);
-
-    return r != 0 ? r : compare_numbers(x->subject_len, y->subject_len);
-}
-
 static int by_subject(const void *a, const void *b, void *context)
 {
-    int r =
-        compare_subjects(context, node(context, *(const uint32_t *)a), node(context, *(const uint32_t *)b));
+    const struct node *x = node(context, *(const uint32_t *)a), *y = node(context, *(const uint32_t *)b);
 
-    return r != 0 ? r : by_sent(a, b, context);
+    return x->subject != y->subject ? (x->subject > y->subject ? 1 : -1) : by_sent(a, b, context);
 }
 
 /* May this step look at another node? */
@@ -397,13 +345,13 @@ static bool prune_heads(struct threads *t)
 
 /* ---- step 5: threads of one subject ---- */
 
-/* The place of a node's subject in the table: it holds NONE or the node of that subject. */
-static uint32_t *subject_slot(struct threads *t, const struct node *n)
+/* The place of a subject in the table: it holds NONE or the node of that subject. */
+static uint32_t *subject_slot(struct threads *t, uint64_t subject)
 {
-    const char *texts = buf_cstr(&t->texts);
-    uint32_t i = place_of(t, texts + n->subject, n->subject_len, t->subjects_size);
+    uint64_t mixed = (subject ^ t->seed) * UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t i = (uint32_t)((mixed ^ mixed >> 32) % t->subjects_size);
 
-    while (t->subjects[i] != NONE && compare_subjects(t, shown(t, t->subjects[i]), n) != 0)
+    while (t->subjects[i] != NONE && shown(t, t->subjects[i])->subject != subject)
         i = (i + 1) % t->subjects_size;
     return &t->subjects[i];
 }
@@ -425,9 +373,9 @@ static void enter_subject(struct threads *t, uint32_t head)
     const struct node *n = node(t, head), *had;
     uint32_t *slot;
 
-    if (shown(t, head)->subject_len == 0)
+    if (shown(t, head)->subject == 0)
         return;
-    slot = subject_slot(t, shown(t, head));
+    slot = subject_slot(t, shown(t, head)->subject);
     had = node(t, *slot);
     if (*slot == NONE || (had->number != 0 && (n->number == 0 || (had->is_reply && !n->is_reply))))
         *slot = head;
@@ -492,9 +440,9 @@ static bool merge_subjects(struct threads *t)
         uint32_t c = t->head, *slot;
 
         t->head = node(t, c)->next;
-        if (shown(t, c)->subject_len == 0)
+        if (shown(t, c)->subject == 0)
             continue;
-        slot = subject_slot(t, shown(t, c));
+        slot = subject_slot(t, shown(t, c)->subject);
         if (*slot != c)
             merge(t, slot, c);
     }
@@ -563,7 +511,7 @@ static bool group_subjects(struct threads *t)
         uint32_t c = t->head;
 
         t->head = node(t, c)->next;
-        if (t->group != NONE && compare_subjects(t, node(t, t->group), node(t, c)) == 0) {
+        if (t->group != NONE && node(t, t->group)->subject == node(t, c)->subject) {
             unlink_node(t, c);
             link_node(t, t->group, c);
         } else {
@@ -623,7 +571,7 @@ static void open_node(const struct threads *t, uint32_t i, struct buf *to)
     if (is_branch(t, i))
         buf_putc(to, '(');
     if (n->number != 0)
-        buf_printf(to, "%u", n->number);
+        buf_number(to, n->number);
 }
 
 /* Closes what ends with node i; the next to be written, NONE at the end. */

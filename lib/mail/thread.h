@@ -1,9 +1,9 @@
 /* thread.h: threads of messages (RFC 5256 section 3): ORDEREDSUBJECT, REFERENCES, and REFS
  * (draft-ietf-morg-inthread, THREAD=REFS: REFERENCES without the subject's part, threads by their latest arrival).
  *
- * Messages are added in the mailbox's order, then the tree is made and written in steps.  Memory and work are bounded:
- * THREAD_NODES_MAX messages and references, THREAD_TEXT_MAX bytes of ids and subjects, and what searching for
- * loops costs. */
+ * Messages are added in the mailbox's order, then the tree is made and written in steps.  Ids and subjects are numbers here:
+ * who calls knows the texts.  Memory and work are bounded: THREAD_NODES_MAX messages and ids that are named, and what searching
+ * for loops costs. */
 #ifndef LIB_MAIL_THREAD_H
 #define LIB_MAIL_THREAD_H
 
@@ -15,7 +15,6 @@
 
 enum {
     THREAD_NODES_MAX = 2000000,
-    THREAD_TEXT_MAX = 128 * 1024 * 1024,
     THREAD_WORK_MAX = 100000000, /* steps from a message to its parent, looking for loops */
 };
 
@@ -25,16 +24,17 @@ enum thread_algorithm { THREAD_ORDEREDSUBJECT, THREAD_REFERENCES, THREAD_REFS };
 struct thread_message {
     uint32_t number;
     int64_t sent, arrived;
-    const char *id;                /* Message-ID, normalised (lib/mail/text.h); NULL: none */
-    const char *const *references; /* NULL-terminated; NULL: none */
-    const char *subject;           /* base subject, folded so that bytes are compared */
-    size_t subject_len;
-    bool is_reply; /* the subject says that it is a reply or a forward */
+    uint32_t id;                /* the number of its Message-ID, the same for the same one; 0: it has none */
+    const uint32_t *references; /* of the ids that it names, in their order */
+    uint32_t reference_count;
+    uint64_t subject; /* base subject: smaller for a smaller one, the same for the same one; 0: it is empty */
+    bool is_reply;    /* the subject says that it is a reply or a forward */
 };
 
 struct threads;
 
-struct threads *threads_new(enum thread_algorithm algorithm);
+/* ids: no number of an id is higher. */
+struct threads *threads_new(enum thread_algorithm algorithm, uint32_t ids);
 void threads_free(struct threads **t);
 
 /* 0; ERR_LIMIT. */

@@ -10,6 +10,7 @@
 #include "cunit/imap/store/fixture.h"
 #include "cunit/unit.h"
 #include "imap/store/kept.h"
+#include "imap/store/links.h"
 #include "imap/store/mailbox-private.h"
 #include "imap/store/recover.h"
 #include "lib/base/clock.h"
@@ -17,7 +18,7 @@
 #include "lib/base/mem.h"
 
 static struct fixture f;
-static atomic_uint reads; /* texts that were not known */
+static atomic_uint reads, link_reads; /* of what was not known */
 
 /* The text of a message, as if it had been read from it: depends on its bytes alone; many are alike, some empty or the beginning of
  * another. */
@@ -96,9 +97,102 @@ static void check_range(struct view *view, uint32_t first, uint32_t count)
     free(seen);
 }
 
+/* ---- links ---- */
+
+enum { NAMES = 40 };
+
+/* What a message is called and which it names, by its bytes alone. */
+struct spoken {
+    char id[8], named[3][8];
+    const char *references[4];
+    bool is_reply;
+};
+
+static void spoken_of(const struct mailbox_record *record, struct spoken *s)
+{
+    const unsigned char *g = record->guid + GUID_SIZE;
+
+    *s = (struct spoken){.is_reply = (g[-6] & 1) != 0};
+    snprintf(s->id, sizeof(s->id), "<%u>", g[-1] % NAMES);
+    for (unsigned i = 0; i < g[-2] % 4u; i++) {
+        snprintf(s->named[i], sizeof(s->named[i]), "<%u>", g[-3 - (int)i] % NAMES);
+        s->references[i] = s->named[i];
+    }
+}
+
+static uint32_t ask_links(struct links_query *q, const struct mailbox_record *record)
+{
+    struct links_news news = {.keep = true};
+    struct spoken s;
+    uint32_t token;
+
+    if (links_knows(q, record, &token))
+        return token;
+    spoken_of(record, &s);
+    news.id = record->guid[GUID_SIZE - 1] % 7 == 0 ? NULL : s.id;
+    news.references = s.references;
+    news.is_reply = s.is_reply;
+    link_reads++;
+    CU_ASSERT_EQUAL(links_add(q, record, &news, &token), 0);
+    return token;
+}
+
+/* An id has one number, and no other has it. */
+static void check_number(uint32_t of[NAMES], const char *id, uint32_t number)
+{
+    unsigned n = (unsigned)atoi(id + 1);
+
+    if (of[n] == 0) {
+        for (unsigned i = 0; i < NAMES; i++)
+            CU_ASSERT_NOT_EQUAL(of[i], number);
+        of[n] = number;
+    }
+    CU_ASSERT_EQUAL(of[n], number);
+}
+
+static void check_links(const struct links_query *q, const struct mailbox_record *record, uint32_t token,
+                        uint32_t of[NAMES])
+{
+    struct spoken s;
+    struct links links;
+
+    spoken_of(record, &s);
+    links_get(q, token, &links);
+    CU_ASSERT_EQUAL(links.is_reply, s.is_reply);
+    CU_ASSERT(links.id <= links_ids(q));
+    CU_ASSERT_EQUAL(links.id == 0, record->guid[GUID_SIZE - 1] % 7 == 0);
+    if (links.id != 0)
+        check_number(of, s.id, links.id);
+    CU_ASSERT_EQUAL_FATAL(links.reference_count, record->guid[GUID_SIZE - 2] % 4u);
+    for (uint32_t i = 0; i < links.reference_count; i++) {
+        CU_ASSERT(links.references[i] <= links_ids(q));
+        check_number(of, s.references[i], links.references[i]);
+    }
+}
+
+static void check_range_links(struct view *view, uint32_t first, uint32_t count)
+{
+    struct view_message *seen = xcalloc(count, sizeof(*seen));
+    uint32_t *tokens = xcalloc(count, sizeof(*tokens));
+    struct links_query *q = links_begin(view);
+    uint32_t of[NAMES] = {0}, got;
+
+    CU_ASSERT_EQUAL_FATAL(view_read(view, first, count, seen, &got), 0);
+    for (uint32_t i = 0; i < got; i++)
+        tokens[i] = ask_links(q, &seen[i].record);
+    links_keep(q);
+    for (uint32_t i = 0; i < got; i++)
+        check_links(q, &seen[i].record, tokens[i], of);
+    links_end(&q);
+    CU_ASSERT_PTR_NULL(q);
+    free(tokens);
+    free(seen);
+}
+
 static void check_all(struct view *view)
 {
     check_range(view, 1, view_exists(view));
+    check_range_links(view, 1, view_exists(view));
 }
 
 static size_t kept_count(void)
@@ -119,7 +213,7 @@ static void test_reads(void)
     m = fixture_mailbox(&f, FIXTURE_ID);
     CU_ASSERT(fixture_append(m, 1, KEPT_SHARE * 2, 0) > 0);
     view = fixture_view(&f, FIXTURE_ID);
-    reads = 0;
+    reads = link_reads = 0;
     check_all(view);
     CU_ASSERT_EQUAL(reads, KEPT_SHARE * 2);
     check_all(view);
@@ -137,7 +231,8 @@ static void test_reads(void)
     reads = 0;
     check_all(view);
     CU_ASSERT_EQUAL(reads, 0);
-    CU_ASSERT_EQUAL(kept_count(), 1);
+    CU_ASSERT_EQUAL(link_reads, KEPT_SHARE * 2 + 6); /* one message was read three times, one twice */
+    CU_ASSERT_EQUAL(kept_count(), 2);
     kept_expire(f.store->kept, clock_ms() + 1);
     CU_ASSERT_EQUAL(kept_count(), 0);
     check_all(view);
@@ -276,6 +371,8 @@ static void check_some(void)
         check_all(view);
     else if (count > 0)
         check_range(view, roll(count) + 1, roll(count) + 1);
+    if (count > 0)
+        check_range_links(view, roll(count) + 1, roll(count) + 1);
     view_close(&view);
 }
 

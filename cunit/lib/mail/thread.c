@@ -15,29 +15,31 @@ struct row {
 
 enum { ROWS = 12, REFERENCES = 8 };
 
+/* "<a>" is 1. */
+static uint32_t id_of(const char *id)
+{
+    return id != NULL ? (uint32_t)(id[1] - 'a' + 1) : 0;
+}
+
 static void add_row(struct threads *t, uint32_t number, const struct row *row)
 {
-    char text[200], *rest = NULL;
-    const char *references[REFERENCES + 1] = {NULL};
-    size_t n = 0;
+    struct thread_message m = {.number = number,
+                               .sent = row->sent,
+                               .arrived = row->arrived,
+                               .id = id_of(row->id),
+                               .subject = (unsigned char)row->subject[0],
+                               .is_reply = row->is_reply};
+    uint32_t references[REFERENCES];
 
-    snprintf(text, sizeof(text), "%s", row->references != NULL ? row->references : "");
-    for (char *s = strtok_r(text, " ", &rest); s != NULL && n < REFERENCES; s = strtok_r(NULL, " ", &rest))
-        references[n++] = s;
-    CU_ASSERT_EQUAL(threads_add(t, &(struct thread_message){.number = number,
-                                                            .sent = row->sent,
-                                                            .arrived = row->arrived,
-                                                            .id = row->id,
-                                                            .references = references,
-                                                            .subject = row->subject,
-                                                            .subject_len = strlen(row->subject),
-                                                            .is_reply = row->is_reply}),
-                    0);
+    m.references = references;
+    for (const char *s = row->references; s != NULL && (s = strchr(s, '<')) != NULL; s++)
+        references[m.reference_count++] = id_of(s);
+    CU_ASSERT_EQUAL(threads_add(t, &m), 0);
 }
 
 static void check(enum thread_algorithm algorithm, const struct row *rows, const char *expected)
 {
-    struct threads *t = threads_new(algorithm);
+    struct threads *t = threads_new(algorithm, 26);
     struct buf text = BUF_INIT;
 
     for (uint32_t i = 0; i < ROWS && rows[i].subject != NULL; i++)
@@ -139,20 +141,17 @@ static void test_ordered_subject(void)
 
 enum { DEEP = 20000 };
 
-/* Each message answers the one before. */
+/* Each message answers the one before; the first one what is not there, whose id is DEEP + 1. */
 static struct threads *make_chain(void)
 {
-    struct threads *t = threads_new(THREAD_REFERENCES);
-    char id[20], before[20] = "<0>";
-    const char *references[2] = {before, NULL};
+    struct threads *t = threads_new(THREAD_REFERENCES, DEEP + 1);
+    uint32_t before = DEEP + 1;
     int r = 0;
 
     for (uint32_t i = 1; i <= DEEP && r == 0; i++) {
-        struct thread_message m = {.number = i, .id = id, .references = references, .subject = ""};
-
-        snprintf(id, sizeof(id), "<%u>", i);
-        r = threads_add(t, &m);
-        memcpy(before, id, sizeof(before));
+        r = threads_add(
+            t, &(struct thread_message){.number = i, .id = i, .references = &before, .reference_count = 1});
+        before = i;
     }
     CU_ASSERT_EQUAL(r, 0);
     return t;
@@ -179,13 +178,14 @@ static void test_deep(void)
 /* Messages that claim the first one of a chain to be below the last: looking for the loop costs the whole chain. */
 static void test_work(void)
 {
-    static const char *const references[] = {"<20000>", "<0>", NULL};
+    static const uint32_t references[] = {DEEP, DEEP + 1};
     struct threads *t = make_chain();
     uint32_t i = 0;
     int r = 0;
 
     while (r == 0 && i++ < 2 * THREAD_WORK_MAX / DEEP)
-        r = threads_add(t, &(struct thread_message){.number = i, .references = references, .subject = ""});
+        r = threads_add(
+            t, &(struct thread_message){.number = i, .references = references, .reference_count = 2});
     CU_ASSERT_EQUAL(r, ERR_LIMIT);
     CU_ASSERT(i > 100);
     threads_free(&t);
@@ -208,22 +208,20 @@ static uint32_t number_at(const char **s)
 static void wide(enum thread_algorithm algorithm, bool answers)
 {
     static int64_t when[WIDE + 1];
-    struct threads *t = threads_new(algorithm);
+    struct threads *t = threads_new(algorithm, WIDE);
     struct buf text = BUF_INIT;
     unsigned steps = 0, wrong = 0;
-    char id[20], subject[20];
-    const char *references[2] = {"<1>", NULL}, *s;
+    static const uint32_t first = 1;
+    const char *s;
     uint32_t x = 7, last = 0;
 
     for (uint32_t i = 1; i <= WIDE; i++) {
-        struct thread_message m = {.number = i, .id = id, .subject = subject};
+        struct thread_message m = {.number = i, .id = i, .subject = i, .references = &first};
 
         x = x * 1664525 + 1013904223;
         when[i] = i == 1 ? -1 : (int64_t)(x >> 12); /* some are equal */
         m.sent = m.arrived = when[i];
-        m.references = answers && i > 1 ? references : NULL;
-        snprintf(id, sizeof(id), "<%u>", i);
-        m.subject_len = (size_t)snprintf(subject, sizeof(subject), "%u", i);
+        m.reference_count = answers && i > 1;
         CU_ASSERT_EQUAL(threads_add(t, &m), 0);
     }
     while (threads_step(t) > 0)
