@@ -110,6 +110,16 @@ def test_wire_forms(master):
         assert c.result("FIND") == ("BAD", "Missing arguments")
         c.send("\r\n")
         assert c.read()[:2] == ("*", "BAD")
+        c.send("X3 ACTIVATE {6}\r\n")  # one command, three literals that wait, the last one empty
+        for literal in ("user.z {6}\r\n", "be1!pq {0}\r\n", "\r\n"):
+            assert c.read() == ("+", "go", "ahead")
+            c.send(literal)
+        assert c.read() == ("X3", "OK", "done")
+        assert c.find("user.z") == ("MAILBOX", "be1!pq", "")
+        c.ok('ACTIVATE "user.z" "be1!p" {0+}\r\n')
+        assert c.ok("LIST {6+}\r\nbe1!pq") == []
+        assert [line[2:] for line in c.ok("LIST {5+}\r\nbe1!p")] == [("user.z", "be1!p", "")]
+        assert c.result("STARTTLS")[0] == "BAD" and c.result('AUTHENTICATE "PLAIN" "AG11cmRlcgBzZWNyZXQ="')[0] == "BAD"
         assert c.result('RESERVE "user..a" "be1.lab!"')[0] == "NO"
         assert c.result('RESERVE "user.a b&AOk-" "be1.lab!"') == ("OK", "done")
         long = "x" * 5000
@@ -463,10 +473,14 @@ def test_master_keeps_everything_over_a_kill(master):
     with client(master) as c:
         for i in range(50):
             c.ok('ACTIVATE "user.u%d" "be1!p" ""' % i)
+        c.ok('RESERVE "user.r" "be1!p"')
     for pid in master.processes("mupdate"):
         os.kill(pid, signal.SIGKILL)
     c = eventually(lambda: client(master))
-    assert len(c.ok("LIST")) == 50
+    assert len(c.ok("LIST")) == 51
+    assert c.find("user.r") == ("RESERVE", "be1!p")
+    assert c.result('RESERVE "user.r" "be2!p"')[0] == "NO"
+    c.ok('RESERVE "user.r" "be1!p"')
     c.close()
 
 
@@ -581,6 +595,13 @@ def test_master_on_a_frontend_keeps_the_list(nodes, network):
     assert '"user.u2"' in names and '"user.u3"' not in names
 
 
+def private_bytes(node):
+    """Of its MUPDATE server: what it holds for itself."""
+    (pid,) = node.processes("mupdate")
+    with open("/proc/%d/smaps_rollup" % pid) as f:
+        return 1024 * sum(int(line.split()[1]) for line in f if line.startswith("Private_Dirty"))
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_names(master, nodes):
     count = 100000
@@ -601,6 +622,8 @@ def test_a_hundred_thousand_names(master, nodes):
         with client(fe) as s:
             assert s.find("user.u099999")
             assert len(s.ok("LIST")) == count
+        # 27 and 12 MB; a copy of the list would take another 15
+        assert private_bytes(master) < 40e6 and private_bytes(fe) < 20e6
         w.ok('DELETE "user.u000000"')
         with local(fe) as s:
             s.ok("NOOP")

@@ -16,7 +16,8 @@ from iatlas.node import ADMIN
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 PAINS = {
-    "with the one master away nothing works": "test_murder.test_master_stopped_and_started test_lmtp.test_master_away",
+    "with the one master away nothing works": "test_murder.test_master_stopped_and_started test_lmtp.test_master_away "
+    "test_mupdate_group.test_kill_of_the_writer",
     "delivery asks the master": "test_lmtp.test_master_away",
     "the master's and slaves' memory grows with the list": "test_mupdate.test_a_hundred_thousand_names",
     "who reconnects gets the whole list": "test_mupdate.test_resume test_mupdate.test_slave_resumes",
@@ -25,7 +26,8 @@ PAINS = {
     "changes reach frontends after seconds": "test_mupdate.test_slave_follows_at_once test_mupdate.test_barrier "
     "test_murder.test_create_then_select_at_once test_murder.test_login_elsewhere_lists_the_change",
     "TLS kills the master": "test_peers_tls.test_everything_encrypted test_peers_tls.test_master_not_verified "
-    "test_peers_tls.test_required_and_not_offered",
+    "test_peers_tls.test_required_and_not_offered test_peers_tls.test_masters_clients_certificate "
+    "test_cyrus_mupdate_tls.test_master_under_tls",
     "128 connections, and one for every operation": "test_pains.test_connections",
     "words that kill the master": "test_mupdate.test_unknown_names_do_not_crash test_mupdate.test_every_transition",
     "nobody synchronizes after an outage": "test_murder.test_lost_master_database_is_rebuilt_by_the_backends "
@@ -34,10 +36,12 @@ PAINS = {
     "test_ctl_mboxlist.test_a_renamed_server_stops test_ctl_mboxlist.test_a_list_that_shrank_stops "
     "test_ctl_mboxlist.test_authoritative_never_removes test_push.test_push_asks",
     "versions disagree on order and literals": "test_mupdate.test_wire_forms test_mupdate.test_list "
-    "test_cyrus_mupdate.test_our_slave_and_backend_with_a_cyrus_master test_cyrus_mupdate.test_cyrus_tools_with_our_master",
+    "test_cyrus_mupdate.test_our_slave_and_backend_with_a_cyrus_master test_cyrus_mupdate.test_cyrus_tools_with_our_master "
+    "test_cyrus_order.test_a_cyrus_backend_pushes_twice test_cyrus_order.test_slaves_merge",
     "a backend does not start without the master": "test_murder.test_backend_starts_without_the_master "
     "test_ctl_mboxlist.test_master_away",
-    "reservations are lost when the master restarts": "test_history.test_one_master",
+    "reservations are lost when the master restarts": "test_mupdate.test_master_keeps_everything_over_a_kill "
+    "test_history.test_one_master",
     "a dump does not bring a lost list back": "test_ctl_mboxlist.test_dump_and_load test_push.test_dump_and_undump "
     "test_cyrus_mupdate.test_dumps_are_exchanged",
     "a mailbox of two backends moves to and fro": "test_mupdate.test_conflicts test_mupdate.test_every_transition "
