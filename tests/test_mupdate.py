@@ -121,6 +121,8 @@ def test_wire_forms(master):
         assert [line[2:] for line in c.ok("LIST {5+}\r\nbe1!p")] == [("user.z", "be1!p", "")]
         assert c.result("STARTTLS")[0] == "BAD" and c.result('AUTHENTICATE "PLAIN" "AG11cmRlcgBzZWNyZXQ="')[0] == "BAD"
         assert c.result('RESERVE "user..a" "be1.lab!"')[0] == "NO"
+        assert c.result('RESERVE "user.b" {6+}\r\nbe1\r\n!')[0] == "NO"
+        assert c.result('ACTIVATE "user.b" {7+}\r\nbe1!a\r\n ""')[0] == "NO"
         assert c.result('RESERVE "user.a b&AOk-" "be1.lab!"') == ("OK", "done")
         long = "x" * 5000
         assert c.result('ACTIVATE "user.long" "be1!p" {%d+}\r\n%s' % (len(long), long))[0] == "OK"

@@ -44,10 +44,21 @@ static bool name_ok(const char *name)
     return true;
 }
 
+/* What becomes a host's name, and a word of referrals and log lines. */
+static bool place_ok(const char *place)
+{
+    for (; *place != '\0'; place++)
+        if ((unsigned char)*place < ' ' || *place == 0x7f)
+            return false;
+    return true;
+}
+
 int mboxlist_record_check(const struct mboxlist_record *record)
 {
     if (!name_ok(record->name))
         return ERR_BADNAME;
+    if (!place_ok(or_empty(record->server)) || !place_ok(or_empty(record->partition)))
+        return ERR_INVALID;
     if (record->type < MBOXLIST_LOCAL || record->type > MBOXLIST_DELETED)
         return ERR_INVALID;
     if (strlen(or_empty(record->id)) > MBOXLIST_ID_MAX)

@@ -33,6 +33,7 @@ struct mupdate_parser {
     bool broken;   /* the line is refused at its end */
     bool go_ahead; /* a synchronizing literal was announced */
     bool plus;     /* the literal now read is none */
+    bool sized;    /* a digit of its size has come */
     uint32_t left; /* of the literal */
     size_t max;    /* bytes of a line */
     bool handed_out;
@@ -119,7 +120,7 @@ static void between(struct mupdate_parser *p, char c)
         begin_word(p, QUOTED);
     } else if (c == '{' && string_allowed) {
         p->left = 0;
-        p->plus = false;
+        p->plus = p->sized = false;
         p->state = LITERAL_SIZE;
     } else if (c > ' ' && c < 0x7f && c != '"' && c != '{') {
         begin_word(p, ATOM);
@@ -186,13 +187,14 @@ static size_t quoted_run(struct mupdate_parser *p, const char *data, size_t len)
 static int literal_size(struct mupdate_parser *p, char c)
 {
     if (p->state == LITERAL_SIZE && isdigit((unsigned char)c)) {
+        p->sized = true;
         p->left = p->left * 10 + (uint32_t)(c - '0');
         return p->left > p->max - p->text.len ? ERR_TOOBIG : 0;
     }
-    if (p->state == LITERAL_SIZE && c == '+') {
+    if (p->state == LITERAL_SIZE && p->sized && c == '+') {
         p->plus = true;
         p->state = LITERAL_PLUS;
-    } else if (c == '}') {
+    } else if (c == '}' && p->sized) {
         p->state = LITERAL_LINE;
     } else {
         p->broken = true;

@@ -94,6 +94,12 @@ static void test_record_check(void)
     CU_ASSERT_EQUAL(mboxlist_record_check(&record), 0);
     record.id = name;
     CU_ASSERT_EQUAL(mboxlist_record_check(&record), ERR_TOOBIG);
+    record = (struct mboxlist_record){.name = "a", .type = MBOXLIST_LOCAL, .server = "be\r\n1"};
+    CU_ASSERT_EQUAL(mboxlist_record_check(&record), ERR_INVALID);
+    record.server = "be1.lab:2143";
+    CU_ASSERT_EQUAL(mboxlist_record_check(&record), 0);
+    record.partition = "p\x7f";
+    CU_ASSERT_EQUAL(mboxlist_record_check(&record), ERR_INVALID);
 }
 
 static void test_location(void)
