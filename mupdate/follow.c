@@ -13,7 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/mboxlist/remote.h"
 
-enum { FOLLOW_BATCH = 1024, AGAIN_MS = 1000, HOUSEKEEPING_MS = 60 * 1000 };
+enum { FOLLOW_BATCH = 1024, AGAIN_MS = 1000, SOON_MS = 50, HOUSEKEEPING_MS = 60 * 1000 };
 
 struct follower {
     struct names *names;
@@ -54,15 +54,37 @@ static void add_entry(const struct entry *entry, void *context)
         f->error = mboxlist_remote_add(f->remote, &change);
 }
 
+static bool is_behind(struct follower *f)
+{
+    return atomic_load(&f->applied) < f->source->ops->sequence(f->source);
+}
+
+/* Waits for a kick.  False: stop. */
+static bool rest(struct follower *f, int64_t ms, bool even_if_behind)
+{
+    int64_t deadline = clock_deadline(ms);
+    struct timespec until = {deadline / 1000, deadline % 1000 * 1000000};
+    bool go_on;
+
+    pthread_mutex_lock(&f->mutex);
+    while (!f->stop && (even_if_behind || !is_behind(f)) && clock_left(deadline) != 0)
+        pthread_cond_timedwait(&f->kicked, &f->mutex, &until);
+    go_on = !f->stop;
+    pthread_mutex_unlock(&f->mutex);
+    return go_on;
+}
+
 static int read_all(struct follower *f)
 {
     struct cursor *cursor = f->source->ops->list_begin(f->source);
     int r;
 
     f->listing = true;
-    do
+    do {
         r = f->source->ops->list_next(cursor, FOLLOW_BATCH, add_entry, f);
-    while (r > 0 && f->error == 0);
+        if (r == ERR_AGAIN && !rest(f, SOON_MS, true)) /* it goes on where it was */
+            break;
+    } while ((r > 0 || r == ERR_AGAIN) && f->error == 0);
     f->listing = false;
     f->source->ops->list_end(&cursor);
     return f->error < 0 ? f->error : r;
@@ -111,30 +133,18 @@ static int begin(struct follower *f)
 
     if (r < 0)
         return r;
+    if (f->source->ops->epoch(f->source) == 0)
+        return ERR_AGAIN; /* a member of a group that has no copy yet */
     if (epoch != f->source->ops->epoch(f->source) || sequence > f->source->ops->sequence(f->source))
         return sync_all(f);
     atomic_store(&f->applied, sequence);
     return 0;
 }
 
-static bool is_behind(struct follower *f)
+/* ERR_AGAIN: a member of a group waits for the others. */
+static int64_t rest_ms(int r)
 {
-    return atomic_load(&f->applied) < f->source->ops->sequence(f->source);
-}
-
-/* Waits for a kick.  False: stop. */
-static bool rest(struct follower *f, int64_t ms, bool even_if_behind)
-{
-    int64_t deadline = clock_deadline(ms);
-    struct timespec until = {deadline / 1000, deadline % 1000 * 1000000};
-    bool go_on;
-
-    pthread_mutex_lock(&f->mutex);
-    while (!f->stop && (even_if_behind || !is_behind(f)) && clock_left(deadline) != 0)
-        pthread_cond_timedwait(&f->kicked, &f->mutex, &until);
-    go_on = !f->stop;
-    pthread_mutex_unlock(&f->mutex);
-    return go_on;
+    return r == 0 ? HOUSEKEEPING_MS : r == ERR_AGAIN ? SOON_MS : AGAIN_MS;
 }
 
 static void *run(void *context)
@@ -149,11 +159,13 @@ static void *run(void *context)
         begun = r == 0;
         while (r == 0 && is_behind(f))
             r = sync_changes(f);
-        if (r < 0)
+        if (r == ERR_UNKNOWN) /* of a group: what was read may be undone */
+            r = ERR_AGAIN;
+        if (r < 0 && r != ERR_AGAIN)
             LOG(LOG_ERR, MUPDATE_FOLLOW, LOG_ERROR(r));
         hub_wake(f->hub);
         mboxlist_housekeeping(f->list);
-    } while (rest(f, r < 0 ? AGAIN_MS : HOUSEKEEPING_MS, r < 0));
+    } while (rest(f, rest_ms(r), r < 0));
     return NULL;
 }
 

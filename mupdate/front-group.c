@@ -104,6 +104,11 @@ bool front_follow_step(struct front *f)
 
 /* ---- of a group's administrator ---- */
 
+static const char *remove_text(int r)
+{
+    return r == 0 ? "done" : r == ERR_BUSY ? "it is the elected one: stop it first" : error_text(r);
+}
+
 void front_xgroup(struct front *f, const struct mupdate_line *line)
 {
     struct buf out = BUF_INIT;
@@ -119,7 +124,7 @@ void front_xgroup(struct front *f, const struct mupdate_line *line)
         r = mupdate_group_remove(f->server->group, line->args[1]);
     else
         mupdate_group_describe(f->server->group, line->tag, &out);
-    mupdate_put_line(&out, line->tag, r < 0 ? "NO" : "OK", r < 0 ? error_text(r) : "done", NULL);
+    mupdate_put_line(&out, line->tag, r < 0 ? "NO" : "OK", remove_text(r), NULL);
     front_put(f, &out);
     buf_free(&out);
 }

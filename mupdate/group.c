@@ -23,6 +23,7 @@
 #include "lib/base/str.h"
 #include "lib/mupdate/conn.h"
 #include "lib/mupdate/wire.h"
+#include "mupdate/takeover.h"
 
 enum {
     GROUP_MAGIC = 0x7bda7e21,
@@ -34,6 +35,7 @@ enum {
     FOLLOW_ANSWER_MS = 1500,
     PING_MS = 500,          /* that he waits for the others to ask again */
     CATCH_UP_MS = 5 * 1000, /* for our own copy to have what was changed */
+    JOIN_MS = 1000,         /* between attempts to be taken in */
     NEVER_TAKEN_IN_MS = 30 * 1000
 };
 
@@ -65,11 +67,16 @@ struct mupdate_group {
     bool short_of_members;   /* as it stands in the log */
     void (*broken)(void *context);
     bool given_up;
+    const char *dir;
+    unsigned noted;   /* members, on disk; 0: not yet */
+    bool joined;      /* the keeper's: it has been taken in */
+    int64_t join_at;  /* then it asks again */
     uint64_t seen;    /* the keeper's: what was visible when it looked last */
     uint64_t settled; /* likewise: what all copies were told to be settled, in the database */
     _Atomic uint64_t asked, answered, missed;
-    uint64_t round;     /* of asking whether we are followed */
-    unsigned followers; /* those that have been heard of since we were elected */
+    _Atomic uint64_t reached; /* the sequence here when that was answered */
+    uint64_t round;           /* of asking whether we are followed */
+    unsigned followers;       /* those that have been heard of since we were elected */
     struct follower {
         char name[DB_GROUP_NAME_MAX + 1];
         uint64_t round; /* the last one that it has heard of */
@@ -157,10 +164,16 @@ static bool leads_majority(struct mupdate_group *g)
     return majority;
 }
 
+/* Are so many of those that are to be a group in it?  (A new one begins with one member, who would have a majority.) */
+static bool is_group(const struct db_group_state *state)
+{
+    return is_majority(state->count, state->configured);
+}
+
 /* May we write now? */
 static bool is_writer(struct mupdate_group *g, const struct db_group_state *state)
 {
-    return state->role == DB_GROUP_ELECTED && is_majority(state->up, state->count) &&
+    return state->role == DB_GROUP_ELECTED && is_majority(state->up, state->count) && is_group(state) &&
            names_may_write(g->names);
 }
 
@@ -512,8 +525,9 @@ static void keep_elected(struct mupdate_group *g, const struct db_group_state *s
     bool idle = clock_ms() - g->changed_at > IDLE_MS;
     int r = 0;
 
-    if (!is_majority(state->up, state->count))
-        return;
+    if (!is_majority(state->up, state->count) ||
+        (before.term == 0 && !is_group(state) && names_refresh(g->names) < 0))
+        return; /* the latter: a group that has just been founded and has no list yet */
     if (!may_write && leads_majority(g)) {
         r = names_is_writer(g->names) ? names_settle(g->names) : names_take_over(g->names);
     } else if (may_write && idle && g->settled != before.sequence) {
@@ -545,6 +559,28 @@ static void log_state(struct mupdate_group *g, const struct db_group_state *stat
     g->known = true;
 }
 
+/* Who has no copy asks the others for one, again and again. */
+static void join(struct mupdate_group *g)
+{
+    int r;
+
+    if (g->joined || clock_left(g->join_at) != 0)
+        return;
+    r = db_group_join(names_env(g->names));
+    g->joined = r == 0;
+    g->join_at = clock_deadline(JOIN_MS);
+    if (r < 0 && r != ERR_UNAVAILABLE)
+        give_up(g);
+}
+
+/* For who makes this copy a lone master's one day. */
+static void note_members(struct mupdate_group *g, const struct db_group_state *state)
+{
+    if (state->role != DB_GROUP_ALONE && state->count != g->noted &&
+        takeover_note_members(g->dir, state->count) == 0)
+        g->noted = state->count;
+}
+
 static void keep(struct mupdate_group *g)
 {
     struct db_group_state state;
@@ -553,6 +589,7 @@ static void keep(struct mupdate_group *g)
     if (visible != g->seen)
         g->changed_at = clock_ms();
     g->seen = visible;
+    join(g);
     db_group_state(names_env(g->names), &state);
     if (state.role == DB_GROUP_ELECTED) {
         keep_elected(g, &state);
@@ -562,6 +599,7 @@ static void keep(struct mupdate_group *g)
             give_up(g);
     }
     log_state(g, &state);
+    note_members(g, &state);
     if (state.role == DB_GROUP_FOLLOWS || is_writer(g, &state)) {
         pthread_mutex_lock(&g->mutex);
         g->good_at = clock_ms();
@@ -681,6 +719,7 @@ static void *run_asker(void *context)
         pthread_mutex_unlock(&g->mutex);
         asked = atomic_load(&g->asked);
         r = ask_where(g);
+        atomic_store(&g->reached, names_visible(g->names).sequence);
         atomic_store(r == 0 ? &g->answered : &g->missed, asked);
         hub_wake(g->hub);
         pthread_mutex_lock(&g->mutex);
@@ -708,6 +747,11 @@ int mupdate_group_barrier_done(void *context, uint64_t ticket)
     if (atomic_load(&g->answered) >= ticket)
         return 1;
     return atomic_load(&g->missed) >= ticket ? ERR_UNAVAILABLE : 0;
+}
+
+uint64_t mupdate_group_barrier_sequence(struct mupdate_group *g)
+{
+    return atomic_load(&g->reached);
 }
 
 /* ---- for administrators ---- */
@@ -771,6 +815,7 @@ static int find_members(struct mupdate_group *g, const struct mupdate_group_conf
         if (!same_host(members.items[i], config->own))
             continue;
         group->self = i;
+        group->founds = i == 0;
         found = true;
     }
     if (members.count < MUPDATE_GROUP_MIN || members.count > MUPDATE_GROUP_MOST)
@@ -804,6 +849,7 @@ int mupdate_group_open(const struct mupdate_group_config *config, struct mupdate
     g->broken = config->broken;
     g->context = config->context;
     g->pool = pool_new(0);
+    g->dir = pool_strdup(g->pool, config->dir);
     g->began = g->changed_at = clock_ms();
     g->good_at = g->began;
     digest_random(&g->round, sizeof(g->round)); /* no other member's */
@@ -814,6 +860,8 @@ int mupdate_group_open(const struct mupdate_group_config *config, struct mupdate
     pthread_cond_init(&g->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     r = find_members(g, config, &group, error_r);
+    if (r == 0)
+        r = takeover_forget_own(config->dir);
     if (r == 0)
         r = names_open_group(config->dir, &group, NAMES_OWNER_WAIT_MS, on_published, g, &g->names, error_r);
     if (r < 0) {

@@ -52,6 +52,8 @@ bool mupdate_group_leads(void *group);
 /* As struct door has them: everything that the group acknowledged before is in this member's copy. */
 uint64_t mupdate_group_barrier_ask(void *group);
 int mupdate_group_barrier_done(void *group, uint64_t ticket);
+/* The sequence that was in our copy when the last of them was answered. */
+uint64_t mupdate_group_barrier_sequence(struct mupdate_group *group);
 
 /* The lines of XGROUP, each with the tag. */
 void mupdate_group_describe(void *group, const char *tag, struct buf *to);

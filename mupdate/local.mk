@@ -13,6 +13,7 @@ mupdate_libserver_a_SOURCES = \
 	mupdate/recent.c mupdate/recent.h \
 	mupdate/slave.c mupdate/slave.h \
 	mupdate/source.h mupdate/transitions.def \
+	mupdate/takeover.c mupdate/takeover.h \
 	mupdate/writer.c mupdate/writer.h
 MUPDATE_SERVER_LIBS = mupdate/libserver.a $(LOGIN_LIBS) $(MBOXLIST_LIBS) $(MUPDATE_LIBS) $(DB_LIBS)
 

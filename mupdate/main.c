@@ -2,6 +2,7 @@
  * machine. */
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #include "mupdate/group.h"
 #include "mupdate/names.h"
 #include "mupdate/slave.h"
+#include "mupdate/takeover.h"
 
 enum { LOCAL_BACKLOG = 128, KEEPER_MS = 5000 };
 
@@ -36,7 +38,7 @@ struct program {
     struct login_service *network_login, *local_login;
     struct mboxlist *list; /* NULL: a master that shares its node with no frontend */
     struct slave *slave;
-    struct follower *follower;
+    struct follower *_Atomic follower; /* a group's threads begin before it */
     struct engine *engine;
     char *role;
     int local_fd;
@@ -86,8 +88,10 @@ static void on_published(void *context)
 {
     struct program *p = context;
 
-    if (p->follower != NULL)
-        follower_kick(p->follower);
+    struct follower *follower = atomic_load(&p->follower);
+
+    if (follower != NULL)
+        follower_kick(follower);
     hub_wake(p->server.hub);
 }
 
@@ -119,14 +123,7 @@ static int start_member(struct program *p, char **error_r)
                                           .broken = on_broken,
                                           .context = p};
     struct door *doors[] = {&p->network, &p->local};
-    int r;
-
-    if (keeps_list()) {
-        *error_r = xstrdup(
-            "mupdate_group: a member keeps no mailbox list for a frontend; give it a node of its own");
-        return ERR_CONFIG;
-    }
-    r = mupdate_group_open(&config, &p->group, error_r);
+    int r = mupdate_group_open(&config, &p->group, error_r);
     if (r < 0)
         return r;
     p->names = mupdate_group_names(p->group);
@@ -150,23 +147,47 @@ static int start_alone(struct program *p, char **error_r)
     return r;
 }
 
+/* A member that keeps its node's list: it is as far as our copy, and that is as far as the group. */
+static uint64_t ask_both(void *context)
+{
+    return mupdate_group_barrier_ask(((struct program *)context)->group);
+}
+
+static int both_done(void *context, uint64_t ticket)
+{
+    struct program *p = context;
+    int r = mupdate_group_barrier_done(p->group, ticket);
+
+    return r == 1 ? follower_barrier_done(p->follower, mupdate_group_barrier_sequence(p->group)) : r;
+}
+
+/* The list of the node that the master runs on. */
+static int start_follower(struct program *p, char **error_r)
+{
+    int r = mboxlist_open(NULL, &p->list, error_r);
+
+    if (r < 0)
+        return r;
+    p->follower = follower_new(p->names, p->list, config_servername(), p->server.hub);
+    p->local.barrier_ask = p->group != NULL ? ask_both : follower_barrier_ask;
+    p->local.barrier_done = p->group != NULL ? both_done : follower_barrier_done;
+    p->local.barrier_context = p->group != NULL ? (void *)p : p->follower;
+    return 0;
+}
+
 static int start_master(struct program *p, char **error_r)
 {
-    int r = opt_string(OPT_MUPDATE_GROUP) != NULL ? start_member(p, error_r) : start_alone(p, error_r);
+    bool group = opt_string(OPT_MUPDATE_GROUP) != NULL;
+    int r = takeover_check(opt_string(OPT_CONFIGDIRECTORY), group, error_r);
 
+    if (r == 0)
+        r = group ? start_member(p, error_r) : start_alone(p, error_r);
     if (r < 0)
         return r;
     p->server.source = names_source(p->names);
     p->role = xstrdup("(master)");
-    if (keeps_list()) {
-        r = mboxlist_open(NULL, &p->list, error_r);
-        if (r < 0)
-            return r;
-        p->follower = follower_new(p->names, p->list, config_servername(), p->server.hub);
-        p->local.barrier_ask = follower_barrier_ask;
-        p->local.barrier_done = follower_barrier_done;
-        p->local.barrier_context = p->follower;
-    }
+    if (keeps_list() && (r = start_follower(p, error_r)) < 0)
+        return r;
     return ticker_start(KEEPER_MS, keep, p, &p->keeper);
 }
 
@@ -314,12 +335,13 @@ static void stop(void *context)
 static void end(void *context)
 {
     struct program *p = context;
+    struct follower *follower = p->follower;
 
     ticker_stop(&p->keeper);
     slave_free(&p->slave);
-    follower_free(&p->follower);
     mupdate_group_stop(p->group);
     writer_free(&p->server.writer);
+    follower_free(&follower); /* nobody publishes any more */
     if (p->group != NULL)
         mupdate_group_close(&p->group);
     else

@@ -578,7 +578,7 @@ int names_refresh(struct names *names)
         publish(names, at.sequence < told.sequence ? at.sequence : told.sequence);
     } else if (atomic_load(&names->visible_term) == 0) {
         atomic_store(&names->visible_term, at.term);
-        publish(names, settled);
+        publish(names, at.term == 0 ? at.sequence : settled); /* the former: a lone master's */
     }
     return 0;
 }

@@ -53,8 +53,8 @@ def is_quiet(node):
 
 
 class Group:
-    def __init__(self, directory, network, count=3):
-        self.dir, self.network = str(directory), network
+    def __init__(self, directory, network, count=3, conf=None):
+        self.dir, self.network, self.conf = str(directory), network, conf or {}
         self.addresses = [network.address() for _ in range(count)]
         self.nodes = [self.make(a) for a in self.addresses]
         self.paused = []
@@ -62,7 +62,7 @@ class Group:
     def make(self, address, addresses=None):
         members = " ".join("%s:%d" % (a, REPLICATION) for a in addresses or self.addresses)
         conf = {"admins": "cyrus murder", "mupdate_group": members, "mupdate_port": net.MUPDATE}
-        conf.update(mupdate_username="murder", mupdate_authname="murder", mupdate_password="secret")
+        conf.update(mupdate_username="murder", mupdate_authname="murder", mupdate_password="secret", **self.conf)
         node = Node(os.path.join(self.dir, address), address, conf, start={})
         node.services["mupdate"] = 'cmd="mupdate -m" listen="%s:%d" prefork=1' % (address, net.MUPDATE)
         node.add_user("cyrus", "murder")
@@ -120,10 +120,10 @@ class Group:
 
 
 @contextlib.contextmanager
-def running_group():
+def running_group(**kw):
     directory, network, made = tempfile.mkdtemp(prefix="ia-"), net.Network(), None
     try:
-        made = Group(directory, network)
+        made = Group(directory, network, **kw)
         yield made.start()
     finally:
         if made:

@@ -1,4 +1,4 @@
-/* ctl_mupdate: the state of a replicated group of MUPDATE masters, as this machine's member sees it. */
+/* ctl_mupdate: the state of a replicated group of MUPDATE masters, as this machine's member sees it; its members. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +10,10 @@
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
+#include "lib/base/options.h"
 #include "lib/base/str.h"
 #include "lib/mupdate/conn.h"
+#include "mupdate/takeover.h"
 
 static const char program[] = "ctl_mupdate";
 
@@ -19,7 +21,7 @@ enum { ANSWER_MS = 60 * 1000 };
 
 struct request {
     const char *config, *remove;
-    bool json;
+    bool json, by_group, by_one, forced;
 };
 
 static int fail(const char *what, const char *why)
@@ -114,11 +116,36 @@ static int run(const struct request *request)
     return status;
 }
 
+/* While mupdate does not run: the list becomes the group's that imapd.conf names, or a lone master's. */
+static int take_over(const struct request *request)
+{
+    const char *dir = opt_string(OPT_CONFIGDIRECTORY);
+    bool group = opt_string(OPT_MUPDATE_GROUP) != NULL;
+    char *error = NULL;
+    int r, status;
+
+    if (group != request->by_group)
+        return fail(group ? "imapd.conf has mupdate_group" : "imapd.conf has no mupdate_group", "");
+    r = request->by_group ? takeover_by_group(dir, &error) : takeover_by_one(dir, request->forced, &error);
+    status = r < 0 ? fail(error, "") : 0;
+    free(error);
+    return status;
+}
+
 static int usage(void)
 {
-    fprintf(stderr, "usage: %s [-C imapd.conf] [-j]\n       %s [-C imapd.conf] -r member\n", program,
-            program);
+    fprintf(
+        stderr,
+        "usage: %s [-C imapd.conf] [-j]\n       %s [-C imapd.conf] -r member\n       %s [-C imapd.conf] -n\n"
+        "       %s [-C imapd.conf] -a [-f]\n",
+        program, program, program, program);
     return EX_USAGE;
+}
+
+/* At most one thing to do, and -f only with -a. */
+static bool is_one_thing(const struct request *r)
+{
+    return r->json + (r->remove != NULL) + r->by_group + r->by_one <= 1 && (!r->forced || r->by_one);
 }
 
 int main(int argc, char **argv)
@@ -126,18 +153,26 @@ int main(int argc, char **argv)
     struct request request = {0};
     int c, status;
 
-    while ((c = getopt(argc, argv, "C:jr:")) != -1) {
+    while ((c = getopt(argc, argv, "C:afjnr:")) != -1) {
         if (c == 'C')
             request.config = optarg;
+        else if (c == 'a')
+            request.by_one = true;
+        else if (c == 'f')
+            request.forced = true;
         else if (c == 'j')
             request.json = true;
+        else if (c == 'n')
+            request.by_group = true;
         else if (c == 'r')
             request.remove = optarg;
         else
             return usage();
     }
-    if (optind != argc || (request.json && request.remove != NULL))
+    if (optind != argc || !is_one_thing(&request))
         return usage();
     status = tool_start(program, request.config);
-    return status == 0 ? run(&request) : status;
+    if (status != 0)
+        return status;
+    return request.by_group || request.by_one ? take_over(&request) : run(&request);
 }

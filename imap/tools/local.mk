@@ -15,7 +15,7 @@ imap_tools_ctl_mboxlist_LDADD = $(MBOXOP_LIBS)
 sbin_PROGRAMS += imap/tools/ctl_mupdate
 imap_tools_ctl_mupdate_SOURCES = imap/tools/ctl_mupdate.c $(TOOL_SOURCES)
 imap_tools_ctl_mupdate_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
-imap_tools_ctl_mupdate_LDADD = $(MBOXOP_LIBS)
+imap_tools_ctl_mupdate_LDADD = mupdate/libserver.a $(MBOXOP_LIBS)
 
 sbin_PROGRAMS += imap/tools/mbexamine
 imap_tools_mbexamine_SOURCES = imap/tools/mbexamine.c $(TOOL_SOURCES)

@@ -34,8 +34,9 @@ void group_free(struct group **group);                         /* after the envi
  * that could take this member in. */
 int group_configure(struct group *group, DB_ENV *bdb);
 int group_start(struct group *group, DB_ENV *bdb);
-/* From the next group_configure() on the configured members are taken for the first ones of a group. */
-void group_found(struct group *group);
+bool group_has_joined(const struct group *group);
+/* If we may found a group: from the next group_configure() on we do, where there is none yet.  Else false. */
+bool group_found(struct group *group);
 
 bool group_is_elected(struct group *group, DB_ENV *bdb);
 

@@ -29,6 +29,9 @@ enum {
     BERKELEY_CHECKPOINT_MS = 60 * 1000
 };
 
+/* The library's, with the members of a group. */
+#define MEMBERS_FILE "__db.rep.system"
+
 struct berkeley_txn {
     struct db_txn base;
     DB_TXN *bdb; /* NULL for reading alone */
@@ -148,9 +151,64 @@ static int open_env(struct berkeley_env *env)
     return rc;
 }
 
-static int open_table(struct berkeley_env *env, DB_TXN *txn, unsigned table, bool create)
+static bool has_file(const struct berkeley_env *env, const char *name)
+{
+    char *path = xstrprintf("%s/%s", env->base.path, name);
+    bool has = access(path, F_OK) == 0;
+
+    free(path);
+    return has;
+}
+
+/* What begins with "log." the library takes for its own, and gives no other member: LOG_FILE would be missing in a copy. */
+static const char LOG_FILE[] = "log.db", LOG_FILE_OF_GROUP[] = "log-table.db";
+
+static char *table_file(const struct berkeley_env *env, unsigned table)
 {
     char *file = xstrprintf("%s.db", env->base.tables[table]);
+
+    if (env->group == NULL || strcmp(file, LOG_FILE) != 0)
+        return file;
+    free(file);
+    return xstrdup(LOG_FILE_OF_GROUP);
+}
+
+/* Is there nothing in the copy yet?  (Its first transaction makes all tables.) */
+static bool is_blank(const struct berkeley_env *env)
+{
+    char *table = table_file(env, 0);
+    bool blank = !has_file(env, table);
+
+    free(table);
+    return blank;
+}
+
+/* A list that has become a group's, or was one: renames that file, within the environment. */
+static int rename_log(struct berkeley_env *env)
+{
+    struct group *group = env->group;
+    const char *from = group != NULL ? LOG_FILE : LOG_FILE_OF_GROUP;
+    const char *to = group != NULL ? LOG_FILE_OF_GROUP : LOG_FILE;
+    int rc;
+
+    if (!has_file(env, from) || has_file(env, to))
+        return 0;
+    env->group = NULL;
+    rc = open_env(env);
+    if (rc == 0)
+        rc = env->bdb->dbrename(env->bdb, NULL, from, NULL, to, DB_AUTO_COMMIT);
+    if (rc == 0)
+        rc = env->bdb->txn_checkpoint(env->bdb, 0, 0, DB_FORCE);
+    if (env->bdb != NULL)
+        env->bdb->close(env->bdb, 0);
+    env->bdb = NULL;
+    env->group = group;
+    return rc;
+}
+
+static int open_table(struct berkeley_env *env, DB_TXN *txn, unsigned table, bool create)
+{
+    char *file = table_file(env, table);
     DB *db;
     int rc = db_create(&db, env->bdb, 0);
 
@@ -212,18 +270,34 @@ static void init_lock(pthread_rwlock_t *lock)
     pthread_rwlockattr_destroy(&attributes);
 }
 
-/* A member that has no group's database yet asks the others to be taken in; where there is no group yet, those of the
- * configuration are its first members. */
-static int start_group(struct berkeley_env *env)
+/* One that was not taken in asks only once: for another attempt there is another environment, which nobody has used yet. */
+static int start_again(struct berkeley_env *env)
 {
-    int rc = group_start(env->group, env->bdb);
+    int rc;
 
-    if (rc != DB_REP_UNAVAIL)
-        return rc;
     env->bdb->close(env->bdb, 0);
-    group_found(env->group);
     rc = open_env(env);
     return rc == 0 ? group_start(env->group, env->bdb) : rc;
+}
+
+/* Who is no member yet asks the others to be taken in; where nobody can do so, who may founds a group, and the others ask
+ * again later.  Who has been given a list that was in no group yet founds one with it. */
+static int start_group(struct berkeley_env *env)
+{
+    bool founds = !is_blank(env) && !has_file(env, MEMBERS_FILE) && group_found(env->group);
+    int rc = founds ? start_again(env) : group_start(env->group, env->bdb);
+
+    if (rc == DB_REP_UNAVAIL && !founds && group_found(env->group))
+        rc = start_again(env);
+    return rc == DB_REP_UNAVAIL ? 0 : rc;
+}
+
+int db_group_join(struct db_env *base)
+{
+    struct berkeley_env *env = (struct berkeley_env *)base;
+    int rc = group_has_joined(env->group) ? 0 : start_again(env);
+
+    return rc == DB_REP_UNAVAIL ? ERR_UNAVAILABLE : berkeley_error(rc);
 }
 
 static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_env **env_r, char **error_r)
@@ -236,6 +310,8 @@ static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_
     if (base->group != NULL)
         env->group = group_new(base->group);
     rc = base->flags & DB_READ_ONLY ? EINVAL : lock_owner(env);
+    if (rc == 0)
+        rc = rename_log(env);
     if (rc == 0)
         rc = open_env(env);
     if (rc == 0)
@@ -255,9 +331,11 @@ static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_
 
 static int berkeley_sync(struct db_env *base)
 {
-    DB_ENV *bdb = ((struct berkeley_env *)base)->bdb;
+    struct berkeley_env *env = (struct berkeley_env *)base;
 
-    return berkeley_error(bdb->txn_checkpoint(bdb, 0, 0, 0));
+    if (env->group != NULL && !group_has_joined(env->group))
+        return 0;
+    return berkeley_error(env->bdb->txn_checkpoint(env->bdb, 0, 0, 0));
 }
 
 /* In a group by time alone: a member that was not elected writes its cache whenever it is asked. */
@@ -298,18 +376,25 @@ static void berkeley_reader_check(struct db_env *base)
     (void)base; /* nobody else is in it */
 }
 
-/* A member's tables are those of the elected one: they come later than the environment, and go with its copy. */
-static int reopen_tables(struct berkeley_env *env)
+/* A member's tables are those of the elected one, who makes them when he writes first: they come later than the
+ * environment, and go with its copy. */
+static int reopen_tables(struct berkeley_env *env, bool write)
 {
+    bool create;
     int rc = 0;
 
+    if (!group_has_joined(env->group))
+        return DB_REP_LOCKOUT;
     if (atomic_load(&env->opened) && !atomic_load(&env->dead))
         return 0;
+    create = write && group_is_elected(env->group, env->bdb);
+    if (!create && is_blank(env))
+        return DB_REP_LOCKOUT;
     pthread_rwlock_wrlock(&env->lock);
     if (atomic_exchange(&env->dead, false))
         close_tables(env);
     if (!atomic_load(&env->opened))
-        rc = open_tables(env, group_is_elected(env->group, env->bdb));
+        rc = open_tables(env, create);
     if (rc != 0)
         close_tables(env);
     pthread_rwlock_unlock(&env->lock);
@@ -320,7 +405,7 @@ static int berkeley_begin(struct db_env *base, bool write, struct db_txn **txn_r
 {
     struct berkeley_env *env = (struct berkeley_env *)base;
     struct berkeley_txn *txn;
-    int rc = env->group != NULL ? reopen_tables(env) : 0;
+    int rc = env->group != NULL ? reopen_tables(env, write) : 0;
 
     if (rc != 0)
         return berkeley_error(rc);

@@ -27,7 +27,8 @@ struct group {
     struct db_group_config config;
     char *hosts[DB_GROUP_MAX];
     unsigned ports[DB_GROUP_MAX];
-    bool founds;
+    bool founds;        /* from now on: nobody could take us in */
+    atomic_bool joined; /* the library's threads run */
     atomic_bool removed;
     atomic_bool unsettled;
 };
@@ -73,9 +74,10 @@ void group_free(struct group **groupp)
     free(group);
 }
 
-void group_found(struct group *group)
+bool group_found(struct group *group)
 {
-    group->founds = true;
+    group->founds = group->config.founds;
+    return group->founds;
 }
 
 /* ---- what the library calls ---- */
@@ -110,12 +112,12 @@ static int configure_sites(struct group *group, DB_ENV *bdb)
         rc = bdb->repmgr_site(bdb, group->hosts[i], group->ports[i], &site, 0);
         if (rc != 0)
             break;
-        if (self)
-            rc = site->set_config(site, DB_LOCAL_SITE, 1);
-        if (rc == 0 && group->founds)
-            rc = site->set_config(site, DB_LEGACY, 1);
-        else if (rc == 0 && !self)
+        if (!self)
             rc = site->set_config(site, DB_BOOTSTRAP_HELPER, 1);
+        else
+            rc = site->set_config(site, DB_LOCAL_SITE, 1);
+        if (rc == 0 && self && group->founds)
+            rc = site->set_config(site, DB_GROUP_CREATOR, 1);
         site->close(site);
     }
     return rc;
@@ -129,6 +131,7 @@ static int configure_times(DB_ENV *bdb)
     } times[] = {
         {DB_REP_ACK_TIMEOUT, ACK_US},          {DB_REP_ELECTION_TIMEOUT, ELECTION_US},
         {DB_REP_ELECTION_RETRY, RETRY_US},     {DB_REP_CONNECTION_RETRY, RETRY_US},
+        {DB_REP_CHECKPOINT_DELAY, 0}, /* half a minute, in which nobody could be taken in */
         {DB_REP_HEARTBEAT_SEND, HEARTBEAT_US}, {DB_REP_HEARTBEAT_MONITOR, HEARTBEAT_LOST_US},
     };
     int rc = 0;
@@ -160,8 +163,15 @@ int group_start(struct group *group, DB_ENV *bdb)
 {
     int rc = bdb->repmgr_start(bdb, THREADS, DB_REP_ELECTION);
 
-    (void)group;
-    return rc == DB_REP_IGNORE ? 0 : rc;
+    if (rc == DB_REP_IGNORE)
+        rc = 0;
+    atomic_store(&group->joined, rc == 0);
+    return rc;
+}
+
+bool group_has_joined(const struct group *group)
+{
+    return atomic_load(&group->joined);
 }
 
 int db_open_group(const char *path, const char *const *tables, const struct db_group_config *config,
@@ -241,6 +251,17 @@ static void put_member(struct db_group_state *state, const char *host, unsigned 
     state->up += self || connected;
 }
 
+/* Those of the configuration, before there is a group; we first. */
+static void put_strangers(const struct group *group, struct db_group_state *state)
+{
+    unsigned self = group->config.self;
+
+    put_member(state, group->hosts[self], group->ports[self], true, false, true);
+    for (unsigned i = 0; i < group->config.count; i++)
+        if (i != self)
+            put_member(state, group->hosts[i], group->ports[i], false, false, false);
+}
+
 void db_group_state(struct db_env *base, struct db_group_state *state_r)
 {
     struct berkeley_env *env = env_of(base);
@@ -248,9 +269,15 @@ void db_group_state(struct db_env *base, struct db_group_state *state_r)
     DB_REPMGR_SITE *sites = NULL;
     u_int count = 0;
     bool self;
-    int id = elected(env->bdb, &self);
+    int id;
 
-    *state_r = (struct db_group_state){.removed = atomic_load(&group->removed)};
+    *state_r =
+        (struct db_group_state){.removed = atomic_load(&group->removed), .configured = group->config.count};
+    if (!group_has_joined(group)) {
+        put_strangers(group, state_r);
+        return;
+    }
+    id = elected(env->bdb, &self);
     put_member(state_r, group->hosts[group->config.self], group->ports[group->config.self], true, self, true);
     if (env->bdb->repmgr_site_list(env->bdb, &count, &sites) != 0)
         count = 0;
@@ -270,28 +297,16 @@ void db_group_state(struct db_env *base, struct db_group_state *state_r)
 
 /* ---- fewer members ---- */
 
-/* Its place among the members; ERR_UNAVAILABLE: it is away. */
-static int find_site(DB_ENV *bdb, const char *name, int *id_r)
+/* May it be taken out?  0; ERR_NOTFOUND; ERR_BUSY: it is the elected one, whom the library does not take out. */
+static int find_site(struct berkeley_env *env, const char *name)
 {
-    DB_REPMGR_SITE *sites = NULL;
-    u_int count = 0;
-    int r = ERR_NOTFOUND;
+    struct db_group_state state;
 
-    if (bdb->repmgr_site_list(bdb, &count, &sites) != 0)
-        return ERR_UNAVAILABLE;
-    for (u_int i = 0; i < count && r != 0; i++) {
-        struct buf have = BUF_INIT;
-
-        buf_printf(&have, "%s:%u", sites[i].host, sites[i].port);
-        if (str_ieq(buf_cstr(&have), name))
-            r = sites[i].status == DB_REPMGR_CONNECTED ? 0 : ERR_UNAVAILABLE;
-        *id_r = sites[i].eid;
-        buf_free(&have);
-        if (r == ERR_UNAVAILABLE)
-            break;
-    }
-    free(sites);
-    return r;
+    db_group_state(&env->base, &state);
+    for (unsigned i = 0; i < state.count; i++)
+        if (str_ieq(state.members[i].name, name))
+            return state.members[i].elected ? ERR_BUSY : 0;
+    return ERR_NOTFOUND;
 }
 
 int db_group_remove(struct db_env *base, const char *name)
@@ -299,10 +314,10 @@ int db_group_remove(struct db_env *base, const char *name)
     struct berkeley_env *env = env_of(base);
     unsigned port;
     DB_SITE *site;
-    int id = 0, rc, r = find_site(env->bdb, name, &id);
+    int rc, r = group_has_joined(env->group) ? find_site(env, name) : ERR_UNAVAILABLE;
     char *host;
 
-    if (r == ERR_NOTFOUND)
+    if (r < 0)
         return r;
     parse_member(name, &host, &port);
     rc = env->bdb->repmgr_site(env->bdb, host, port, &site, 0);

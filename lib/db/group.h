@@ -13,12 +13,14 @@ enum { DB_GROUP_MAX = 9, DB_GROUP_NAME_MAX = 255, DB_GROUP_PORT = 3906 };
 struct db_group_config {
     const char *const *members; /* "host" or "host:port", the same on all of them; ours among them */
     unsigned count, self;
+    bool founds; /* where there is no group yet it may make one, of which it is the only member at first */
     /* Something may be different (db_group_state()).  By a thread of the library, which it must not keep. */
     void (*changed)(void *context);
     void *context;
 };
 
-/* As db_open() with DB_BERKELEY.  Until there is an elected member whose copy this one has, and while it is made,
+/* As db_open() with DB_BERKELEY.  A member without a group's database asks the others to be taken in, and goes on asking
+ * with db_group_join().  Until there is an elected member whose copy this one has, and while it is made,
  * db_begin() is ERR_AGAIN; a member's reads may be ERR_AGAIN at any time.  Write transactions are for the elected
  * member; of a commit that no quorum has acknowledged (ERR_UNKNOWN) nobody knows what becomes. */
 int db_open_group(const char *path, const char *const *tables, const struct db_group_config *config,
@@ -34,16 +36,22 @@ struct db_group_member {
 struct db_group_state {
     enum db_group_role role; /* ALONE: nobody is elected as far as we know, or we are cut off from him */
     bool removed;            /* we are no longer a member */
+    unsigned configured;     /* members of the configuration */
     unsigned count, up;      /* members; those that we are connected with, and we */
     struct db_group_member members[DB_GROUP_MAX];
 };
+
+/* Asks again to be taken in; by one thread, which waits for the others.  0: we are a member (or were one before);
+ * ERR_UNAVAILABLE: ask again later; or another error. */
+int db_group_join(struct db_env *env);
 
 void db_group_state(struct db_env *env, struct db_group_state *state_r);
 
 /* Has the last commit had no quorum?  (True for the next transaction as soon as it has begun.) */
 bool db_group_is_unsettled(struct db_env *env);
 
-/* Takes a member out, for good.  0; ERR_NOTFOUND; ERR_UNAVAILABLE: without an elected member; or another error. */
+/* Takes a member out, for good, be it away or not.  0; ERR_NOTFOUND; ERR_BUSY: it is the elected one, which must be stopped first;
+ * ERR_UNAVAILABLE: without an elected member; or another error. */
 int db_group_remove(struct db_env *env, const char *name);
 
 #endif
