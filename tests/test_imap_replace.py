@@ -131,6 +131,23 @@ def test_quota(place):  # noqa: F811
         assert c.uids() == [2]
 
 
+def test_gone_meanwhile(place):  # noqa: F811
+    """Another session expunges the old message while the new one comes: neither is there afterwards."""
+    m, user = message(), place.user()
+    with place.server.imap(user) as c, place.server.imap(user) as other:
+        c.append("INBOX", m)
+        c.select("INBOX")
+        c.send("x REPLACE 1 INBOX {%d}\r\n" % len(m))
+        assert c.read_line().startswith(b"+ ")
+        other.select("INBOX")
+        other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+        other.ok("EXPUNGE")
+        c.send(m + b"\r\n")
+        r = c.finish("x")
+        assert r.status == "NO" and r.text.startswith("[EXPUNGEISSUED]")
+        assert c.select("INBOX") == 0
+
+
 def test_across_servers(lacking):  # noqa: F811
     """The message is on the other server before the old one goes; if it is refused there, all is as it was."""
     with lacking.imap("anna") as anna, lacking.imap("ben") as ben, lacking.imap("cyrus") as admin:

@@ -31,6 +31,7 @@ struct leg_sink {
     uint64_t size, bytes; /* of the one that comes, of all, as announced */
     bool replaces;        /* of the message that goes, in the same quota root: */
     uint64_t freed;       /* its bytes */
+    uint32_t replaced;    /* its UID, if it is in this mailbox: it goes with the commit; else 0 */
 };
 
 static int refuse(struct leg_sink *s, const char *text)
@@ -118,7 +119,7 @@ int local_sink_open(struct leg *leg, struct command *cmd, const char *mailbox, s
     return local_lookup_with(cmd, mailbox, ACL_INSERT, &s->to);
 }
 
-/* The caller removes it. */
+/* Of another mailbox: the caller removes it. */
 int local_sink_replace(struct leg_sink *s, const char *number, bool uid)
 {
     struct view_message old;
@@ -137,8 +138,10 @@ int local_sink_replace(struct leg_sink *s, const char *number, bool uid)
         return r;
     s->replaces = strcmp(mailbox_header(from)->quota_root, mailbox_header(to)->quota_root) == 0;
     s->freed = old.record.size;
+    if (strcmp(mailbox_id(from), mailbox_id(to)) == 0)
+        s->replaced = old.record.uid;
     mailbox_close(&to);
-    return ERR_UNSUPPORTED;
+    return s->replaced != 0 ? 0 : ERR_UNSUPPORTED;
 }
 
 /* May what has been announced come in?  Of a replacement only what it is longer. */
@@ -249,8 +252,10 @@ static int enter(struct leg_sink *s, struct append_result *result_r)
     append_begin(mailbox, &reader, &append);
     for (struct staged *m = s->first; m != NULL && r == 0; m = m->next)
         r = append_add(append, &m->stage, &m->how);
+    if (s->replaced != 0)
+        append_replace(append, s->replaced);
     if (r == 0)
-        r = append_commit(&append, s->replaces ? QUOTA_IGNORE : QUOTA_STRICT, result_r);
+        r = append_commit(&append, s->replaces && s->replaced == 0 ? QUOTA_IGNORE : QUOTA_STRICT, result_r);
     else
         append_abort(&append);
     mailbox_close(&mailbox);
@@ -268,6 +273,8 @@ int local_sink_commit(struct leg_sink *s, struct leg_appended *result_r)
         r = enter(s, &result);
     if (r < 0)
         return r;
+    if (s->replaced != 0) /* RFC 7162 3.2.7 */
+        s->l->tell_modseq = s->l->tell_modseq || local_enabled(s->l, ENABLED_QRESYNC);
     result_r->uidvalidity = result.uidvalidity;
     local_event_new(s->l, s->cmd, &s->to.record, &result.uids);
     seqset_init(&result_r->uids, s->cmd->pool);

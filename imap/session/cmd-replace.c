@@ -1,7 +1,7 @@
 /* cmd-replace.c: REPLACE (RFC 8508): a message is appended, another one of the selected mailbox removed.  A server that has
  * both mailboxes does it alone; else the old message is removed once the new one is on disk.
- * A server that dies in between has both, never neither: within a mailbox too these are two commits, since a record that is
- * changed in place counts from before its commit, and one that is added only from then on (doc/formats/mailbox.md). */
+ * A server that dies in between has both, never neither; within a mailbox there is no in between, as the store does it in
+ * one commit. */
 #include "imap/session/appending.h"
 #include "imap/session/commands.h"
 #include "imap/session/route.h"
@@ -13,7 +13,7 @@ struct replace {
     const char *number;      /* of the old message, or its UID */
     struct leg *from;
     struct leg_source *source;
-    const char *uid;          /* the old message's; NULL: its server removes it */
+    const char *uid;          /* the old message's; NULL: it goes with the commit */
     struct leg_appended done; /* the new one */
     const char *failure;      /* what the client is told of why the old one could not be removed */
     int error;
@@ -69,10 +69,12 @@ static enum step committed(struct command *cmd, const struct leg_appended *done)
     struct replace *re = cmd->state;
     const char *code = appending_uid(cmd, done);
 
-    if (re->uid == NULL)
+    if (re->uid == NULL && re->from->server != NULL) /* who has told of it in that order */
         return command_ok(cmd, code, "Completed");
     if (code != NULL)
         stream_printf(cmd->client->stream, "* OK [%s] Completed\r\n", code);
+    if (re->uid == NULL)
+        return command_ok(cmd, NULL, "Completed");
     re->done = *done;
     cmd->step = expunge_step;
     return expunge_step(cmd);

@@ -224,7 +224,7 @@ struct leg_ops {
      * sink_write(); at last sink_commit().  After an error only sink_cancel() and sink_close(). */
     int (*sink_open)(struct leg *leg, struct command *cmd, const char *mailbox, struct leg_sink **sink_r);
     /* The one message that comes is to replace one of this leg's selected mailbox (RFC 8508), by its number or UID: only
-     * the growth is judged by the quota.  Before sink_message().  0: the server removes it too, and tells of both;
+     * the growth is judged by the quota.  Before sink_message().  0: it goes with the commit (another server also tells of both);
      * ERR_UNSUPPORTED: the caller removes it afterwards. */
     int (*sink_replace)(struct leg_sink *sink, const char *number, bool uid);
     /* ERR_UNSUPPORTED: this server takes one message at a time (RFC 3502 is missing): nothing has happened, those

@@ -26,6 +26,7 @@ struct append {
     struct entrant *entrants;
     size_t count, room;
     uint64_t bytes;
+    uint32_t replaces; /* UID; 0: none */
 };
 
 static bool keywords_fit(const char *const *keywords)
@@ -94,6 +95,11 @@ int append_add(struct append *a, struct stage **stage, const struct append_messa
     a->entrants[a->count++] = (struct entrant){s, *how, keywords_copy(how->keywords)};
     a->bytes += s->info.size;
     return 0;
+}
+
+void append_replace(struct append *a, uint32_t uid)
+{
+    a->replaces = uid;
 }
 
 /* What the caller asked for and the message itself make a record. */
@@ -190,6 +196,7 @@ int append_commit(struct append **append, enum quota_mode quota, struct append_r
         .count = a->count,
         .bytes = a->bytes,
         .quota = quota,
+        .replaces = a->replaces,
         .link = append_link,
         .sync = append_sync,
         .fill = append_fill,
@@ -197,7 +204,10 @@ int append_commit(struct append **append, enum quota_mode quota, struct append_r
         .annotate = has_annotations(a) ? append_annotate : NULL,
         .context = a,
     };
-    int r = a->count == 0 ? 0 : arrive(a->mailbox, &arrivals);
+    int r;
+
+    BUG_ON(a->replaces != 0 && a->count != 1);
+    r = a->count == 0 ? 0 : arrive(a->mailbox, &arrivals);
 
     if (result_r != NULL)
         *result_r = (struct append_result){.uidvalidity = arrivals.uidvalidity, .modseq = arrivals.modseq};

@@ -2,7 +2,7 @@
  * "Durability" in doc/formats/mailbox.md).
  *
  * Syncs: one message into one mailbox 2 (its file, the index); n messages n + 1; one message to n
- * mailboxes of a partition 2 + n.  The mailbox's lock is taken only inside append_commit() and deliver(). */
+ * mailboxes of a partition 2 + n; one that replaces another 2, or 3 right behind such a one.  The mailbox's lock is taken only inside append_commit() and deliver(). */
 #ifndef IMAP_STORE_APPEND_H
 #define IMAP_STORE_APPEND_H
 
@@ -44,8 +44,12 @@ void append_begin(struct mailbox *mailbox, const struct mailbox_reader *reader, 
  * 0; ERR_LIMIT (too many keywords, or one too long); ERR_INVALID (not finished); ERR_DISKFULL, ERR_IO. */
 int append_add(struct append *append, struct stage **stage, const struct append_message *how);
 
+/* The one message that is added replaces another one of the mailbox: that is expunged by the same commit (RFC 8508).  The quota
+ * counts what is left of the difference. */
+void append_replace(struct append *append, uint32_t uid);
+
 /* Everything that was added, or nothing.  Frees the transaction in every case.  result_r may be NULL.  0; ERR_OVERQUOTA; ERR_LIMIT (no room for another keyword);
- * ERR_TIMEOUT (lock); ERR_NOTFOUND (deleted); ERR_DISKFULL, ERR_IO, ERR_CORRUPT. */
+ * ERR_TIMEOUT (lock); ERR_NOTFOUND (deleted); ERR_EXPUNGED (what is to be replaced is not there); ERR_DISKFULL, ERR_IO, ERR_CORRUPT. */
 int append_commit(struct append **append, enum quota_mode quota, struct append_result *result_r);
 void append_abort(struct append **append); /* *append may be NULL */
 

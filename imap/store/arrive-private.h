@@ -10,6 +10,7 @@ struct arrivals {
     size_t count;
     uint64_t bytes; /* of all */
     enum quota_mode quota;
+    uint32_t replaces; /* UID of a message that goes in the same commit (count is 1 then); 0: none */
     /* All are called under the lock.  Gives message i the name `<uid>.`. */
     int (*link)(struct arrivals *a, size_t i, struct mailbox *m, uint32_t uid);
     /* Brings the files and names to the disk, once all have names. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "imap/store/annotate-private.h"
+#include "imap/store/replace-private.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -62,6 +63,7 @@ static int write_batch(struct arrivals *a, struct mailbox *m, const struct annot
         if (r < 0)
             break;
         record->modseq = record->created_modseq = a->modseq;
+        record->replaces = a->replaces;
         if (places != NULL) {
             record->annotation_offset = places[from + i].offset;
             record->annotation_size = places[from + i].size;
@@ -82,7 +84,8 @@ static int write_batch(struct arrivals *a, struct mailbox *m, const struct annot
     return r;
 }
 
-static int write_index(struct arrivals *a, struct mailbox *m)
+/* old: what goes; NULL: nothing. */
+static int write_index(struct arrivals *a, struct mailbox *m, const struct replaced *old)
 {
     struct annotate_place *places = a->annotate != NULL ? xcalloc(a->count, sizeof(*places)) : NULL;
     int r = places != NULL ? write_annotations(a, m, places) : 0;
@@ -96,27 +99,52 @@ static int write_index(struct arrivals *a, struct mailbox *m)
         return r;
     m->next.last_uid += (uint32_t)a->count;
     m->next.last_append = clock_wall();
-    return index_commit(m, true);
+    if (old != NULL)
+        replace_note(m, old, a->modseq);
+    r = index_commit(m, true);
+    if (r == 0 && old != NULL)
+        replace_finish(m, old);
+    return r;
 }
 
-static int check(struct arrivals *a, struct mailbox *m)
+/* RFC 8508 section 3.4: only the net counts. */
+static int check_quota(struct arrivals *a, struct mailbox *m, const struct replaced *old)
 {
-    int r = 0;
+    uint64_t gone = old != NULL ? old->record.size : 0, bytes = a->bytes > gone ? a->bytes - gone : 0;
+    uint64_t count = a->count - (old != NULL);
+
+    if (m->next.quota_root[0] == '\0' || (bytes == 0 && count == 0))
+        return 0;
+    return store_quota_check(m->store, m->next.quota_root, a->quota, bytes, count);
+}
+
+static int check(struct arrivals *a, struct mailbox *m, const struct replaced *old)
+{
+    int r;
 
     if (a->count > UID_MAX - m->next.last_uid || a->count > UINT32_MAX / 2 - m->next.records)
         return ERR_LIMIT;
-    if (m->next.quota_root[0] != '\0')
-        r = store_quota_check(m->store, m->next.quota_root, a->quota, a->bytes, a->count);
+    r = check_quota(a, m, old);
     if (r == 0 && a->admit != NULL)
         r = a->admit(a);
     return r;
 }
 
+static int find_replaced(struct arrivals *a, struct mailbox *m, struct replaced *old)
+{
+    int r = replace_find(m, a->replaces, old);
+
+    return r == 0 ? replace_settle(m) : r;
+}
+
 int arrive_locked(struct mailbox *m, struct arrivals *a)
 {
+    struct replaced old;
     uint32_t linked = 0;
-    int r = check(a, m);
+    int r = a->replaces != 0 ? find_replaced(a, m, &old) : 0;
 
+    if (r == 0)
+        r = check(a, m, a->replaces != 0 ? &old : NULL);
     if (r != 0)
         return r;
     a->uidvalidity = m->next.uidvalidity;
@@ -124,7 +152,7 @@ int arrive_locked(struct mailbox *m, struct arrivals *a)
     a->modseq = m->next.highest_modseq + 1;
     r = link_all(a, m, &linked);
     if (r == 0)
-        r = write_index(a, m);
+        r = write_index(a, m, a->replaces != 0 ? &old : NULL);
     if (r < 0) {
         for (uint32_t i = 0; i < linked; i++)
             message_file_unlink(m, a->first_uid + i);

@@ -28,6 +28,7 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/reconstruct.c \
 	imap/store/refresh.c \
 	imap/store/relocate.c imap/store/relocate.h \
+	imap/store/replace.c imap/store/replace-private.h \
 	imap/store/rewrite.c \
 	imap/store/search.c imap/store/search.h imap/store/search-private.h imap/store/search-annotation.c imap/store/search-text.c \
 	imap/store/seen.c imap/store/seen.h \

@@ -308,20 +308,40 @@ static int add_file(struct reconstruction *rc, uint32_t uid, bool renumber)
     return r < 0 ? r : add(rc, &record, true);
 }
 
-static bool has_record(const struct reconstruction *rc, uint32_t uid)
+static struct mailbox_record *find_record(const struct reconstruction *rc, uint32_t uid)
 {
-    struct mailbox_record key = {.uid = uid};
     uint32_t low = 0, high = rc->count;
 
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
 
-        if (rc->records[mid].uid < key.uid)
+        if (rc->records[mid].uid < uid)
             low = mid + 1;
         else
             high = mid;
     }
-    return low < rc->count && rc->records[low].uid == uid;
+    return low < rc->count && rc->records[low].uid == uid ? &rc->records[low] : NULL;
+}
+
+/* A REPLACE that died between the header and the old message's record. */
+static void finish_replaced(struct reconstruction *rc)
+{
+    const struct mailbox_header *h = &rc->m->next;
+
+    for (uint32_t i = 0; i < rc->count; i++) {
+        const struct mailbox_record *r = &rc->records[i];
+        struct mailbox_record *old = r->replaces != 0 ? find_record(rc, r->replaces) : NULL;
+
+        if (old == NULL || (old->system & RECORD_EXPUNGED) ||
+            !message_files_have(rc->files, rc->file_count, r->uid))
+            continue;
+        /* else it was killed before, and its client has gone on without it */
+        if (rc->header_lost || r->uid <= h->last_uid || r->created_modseq > h->highest_modseq) {
+            old->system |= RECORD_EXPUNGED;
+            old->modseq = r->created_modseq;
+            old->last_updated = clock_wall();
+        }
+    }
 }
 
 /* With a header: records first, in their order, then what has none.  Without: everything by UID. */
@@ -343,7 +363,7 @@ static int add_all(struct reconstruction *rc)
         i += !file_first;
     }
     for (at = 0; r == 0 && !rc->header_lost && at < rc->file_count; at++) {
-        if (!has_record(rc, rc->files[at]))
+        if (find_record(rc, rc->files[at]) == NULL)
             r = add_file(rc, rc->files[at], rc->files[at] <= rc->w.header.last_uid);
     }
     return r;
@@ -365,6 +385,7 @@ static int rebuild(struct reconstruction *rc)
         return r;
     rc->old_names = xcalloc(rc->file_count + 1, sizeof(*rc->old_names));
     sort_records(rc);
+    finish_replaced(rc);
     rc->modseq = (rc->highest > m->next.highest_modseq ? rc->highest : m->next.highest_modseq) + 1;
     r = rewrite_begin(m, &rc->w);
     if (r < 0)

@@ -6,6 +6,7 @@
 
 #include "imap/store/mailbox-private.h"
 #include "imap/store/recover.h"
+#include "imap/store/replace-private.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
@@ -57,6 +58,8 @@ static int read_batch(struct mailbox *m, uint32_t first, uint32_t count, struct 
         return ERR_AGAIN;
     for (uint32_t i = 0; i < count; i++)
         record_take(raw + (size_t)i * INDEX_RECORD_SIZE, &records[i]);
+    if (m->header.replaced > first && m->header.replaced - first <= count)
+        replace_apply(&m->header, m->header.replaced - 1, &records[m->header.replaced - 1 - first]);
     return 0;
 }
 
@@ -134,9 +137,9 @@ int mailbox_read_raw(struct mailbox *m, uint32_t first, uint32_t count, unsigned
     if (first > end || count > end - first)
         return ERR_INVALID;
     if (file_pread_some(m->fd, raw, bytes, record_at(first)) == (ssize_t)bytes &&
-        records_are_whole(raw, count))
+        records_are_whole(raw, count) && (m->header.replaced <= first || m->header.replaced - first > count))
         return 0;
-    /* a writer was at it, or there is damage */
+    /* a writer was at it, or there is damage, or the header says of one what it does not */
     for (uint32_t n; count > 0; count -= n, first += n, raw += (size_t)n * INDEX_RECORD_SIZE) {
         int r;
 

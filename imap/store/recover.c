@@ -13,6 +13,7 @@
 #include "imap/store/annotate-private.h"
 #include "imap/store/mailbox-private.h"
 #include "imap/store/quota.h"
+#include "imap/store/replace-private.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -31,6 +32,7 @@ struct recovery {
     uint32_t mended, rebuilt, lost;
     struct buf entry;
     struct annotate_map annotations;
+    struct uid_set replaced; /* by messages whose header copy was lost */
 };
 
 static int list_files(struct recovery *rec)
@@ -116,6 +118,20 @@ static int rebuild(struct recovery *rec, uint32_t number, struct mailbox_record 
     return 0;
 }
 
+/* A REPLACE that did not come to its old message. */
+static bool finish_replace(struct recovery *rec, uint32_t number, struct mailbox_record *record)
+{
+    if (replace_apply(&rec->m->next, number, record))
+        return true;
+    if ((record->system & RECORD_EXPUNGED) || !uid_set_has(&rec->replaced, record->uid))
+        return false;
+    record->system |= RECORD_EXPUNGED;
+    record->modseq = rec->fix_modseq;
+    record->last_updated = clock_wall();
+    rec->mended++;
+    return true;
+}
+
 /* 1: the record was changed. */
 static int check_record(struct recovery *rec, uint32_t number, bool bad, bool bad_fixed,
                         struct mailbox_record *record)
@@ -135,6 +151,7 @@ static int check_record(struct recovery *rec, uint32_t number, bool bad, bool ba
     }
     if (bad)
         annotate_recover(rec->m, &rec->annotations, record);
+    changed |= finish_replace(rec, number, record);
     if (record->uid <= rec->last_uid)
         return ERR_CORRUPT;
     if ((rec->state & INDEX_OTHER_BOOT) && !(record->system & RECORD_EXPUNGED) && !bad_fixed &&
@@ -195,6 +212,10 @@ static int adopt_tail(struct recovery *rec)
             break;
         last = r.uid;
         rec->m->next.records++;
+        /* else it was killed long ago, and its client has gone on without it */
+        if (r.replaces != 0 && r.created_modseq > rec->m->next.highest_modseq &&
+            uid_set_add(&rec->replaced, r.replaces, r.replaces) < 0)
+            return ERR_LIMIT;
     }
     return 0;
 }
@@ -209,6 +230,7 @@ static int measure(struct recovery *rec)
         st.st_size <= INDEX_RECORDS_AT ? 0 : (uint32_t)((st.st_size - INDEX_RECORDS_AT) / INDEX_RECORD_SIZE);
     if (rec->m->next.records > rec->in_file) {
         rec->m->next.records = rec->in_file;
+        rec->m->next.replaced = 0;     /* what came in its place is among those that are not there */
         rec->state |= INDEX_COPY_LOST; /* as bad: there may be messages that no record knows */
     }
     return 0;
@@ -272,6 +294,7 @@ int index_recover(struct mailbox *m, unsigned state)
     free(rec.files);
     buf_free(&rec.entry);
     annotate_map_free(&rec.annotations);
+    uid_set_free(&rec.replaced);
     return r;
 }
 

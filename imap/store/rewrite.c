@@ -39,7 +39,7 @@ int rewrite_begin(struct mailbox *m, struct rewriter *w)
     w->fd = w->cache_fd = w->annotate_fd = -1;
     w->header = m->next;
     w->header.cache_generation++;
-    w->header.records = 0;
+    w->header.records = w->header.replaced = 0;
     totals_clear(&w->header);
     w->cache_at = CACHE_FILE_HEAD;
     if (dir < 0)

@@ -9,6 +9,7 @@
 
 #include "imap/store/le-private.h"
 #include "imap/store/mailbox-private.h"
+#include "imap/store/replace-private.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
@@ -104,6 +105,8 @@ static int read_under_lock(struct mailbox *m, unsigned *state_r)
     if (strcmp(m->header.unique_id, m->id) != 0)
         return ERR_CORRUPT;
     *state_r = state_of(m, &pair);
+    if (replace_look(m, pair.synced))
+        *state_r |= INDEX_DIRTY;
     return choose_target(m, &pair, (unsigned)newest);
 }
 

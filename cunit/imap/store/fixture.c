@@ -133,7 +133,7 @@ struct stage *fixture_stage(struct fixture *f, const char *where, const char *te
     return s;
 }
 
-int64_t fixture_append(struct mailbox *m, unsigned n, unsigned count, uint32_t system)
+static int64_t append(struct mailbox *m, unsigned n, unsigned count, uint32_t system, uint32_t replaces)
 {
     struct append_message how = {
         .system = system, .internal_date = 1700000000 + n, .has_internal_date = true};
@@ -143,6 +143,7 @@ int64_t fixture_append(struct mailbox *m, unsigned n, unsigned count, uint32_t s
     int r = 0;
 
     append_begin(m, NULL, &a);
+    append_replace(a, replaces);
     for (unsigned i = 0; r == 0 && i < count; i++) {
         char *text = fixture_text(n + i);
         struct stage *s;
@@ -164,6 +165,16 @@ int64_t fixture_append(struct mailbox *m, unsigned n, unsigned count, uint32_t s
     uid = uid_set_first(&result.uids);
     uid_set_free(&result.uids);
     return r < 0 ? r : uid;
+}
+
+int64_t fixture_append(struct mailbox *m, unsigned n, unsigned count, uint32_t system)
+{
+    return append(m, n, count, system, 0);
+}
+
+int64_t fixture_replace(struct mailbox *m, unsigned n, uint32_t uid)
+{
+    return append(m, n, 1, 0, uid);
 }
 
 bool fixture_has_text(struct mailbox *m, uint32_t place, const struct mailbox_record *record, unsigned n)

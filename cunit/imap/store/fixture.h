@@ -37,6 +37,9 @@ struct stage *fixture_stage(struct fixture *f, const char *partition, const char
 /* Appends `count` messages in one transaction; the first UID, or an error. */
 int64_t fixture_append(struct mailbox *m, unsigned n, unsigned count, uint32_t system);
 
+/* Puts message n in the place of the one with that UID; its UID, or an error. */
+int64_t fixture_replace(struct mailbox *m, unsigned n, uint32_t uid);
+
 /* Has the message of the record at that place text n? */
 bool fixture_has_text(struct mailbox *m, uint32_t place, const struct mailbox_record *record, unsigned n);
 

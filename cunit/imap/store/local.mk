@@ -10,6 +10,7 @@ cunit_imap_store_test_SOURCES = cunit/imap/store/suites.c \
 	cunit/imap/store/metadata.c \
 	cunit/imap/store/order.c \
 	cunit/imap/store/relocate.c \
+	cunit/imap/store/replace.c \
 	cunit/imap/store/search.c \
 	cunit/imap/store/uidset.c \
 	cunit/imap/store/unexpunge.c \

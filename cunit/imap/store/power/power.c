@@ -16,6 +16,7 @@
 enum { UIDS_MAX = 1000, BATCH = 3 };
 #define OTHER_ID "22222222-2222-4333-8444-555555555555"
 #define NEXT_ID  "33333333-2222-4333-8444-555555555555"
+#define SWAP_ID  "44444444-2222-4333-8444-555555555555" /* where messages are replaced and nothing else */
 
 /* What was acknowledged of one message of a mailbox. */
 struct message_known {
@@ -33,7 +34,7 @@ struct known {
 /* A mark in the trace: an operation was answered (EXPUNGING: begun). */
 struct ack {
     enum { ACK_APPEND, ACK_EXPUNGING, ACK_EXPUNGE, ACK_FLAG, ACK_ANNOTATE } what;
-    unsigned mailbox; /* 0, or 1: the other one */
+    unsigned mailbox; /* 0; 1: the other one; 2: SWAP_ID */
     uint32_t uid, count;
     unsigned number;
     uint64_t modseq;
@@ -110,6 +111,29 @@ static void copy(struct fixture *f, struct mailbox *other, uint32_t uid, unsigne
     view_close(&view);
 }
 
+/* SWAP_ID keeps two messages whatever happens. */
+static void replace(struct fixture *f)
+{
+    struct view *view = fixture_view(f, SWAP_ID);
+    struct mailbox *m;
+    int64_t uid = 1;
+
+    BUG_ON(mailbox_open(f->store, "one", SWAP_ID, &m) < 0);
+    for (unsigned n = 3; n < 9; n++) {
+        tell(m, (struct ack){ACK_EXPUNGING, 2, (uint32_t)uid, 1, 0, 0});
+        uid = fixture_replace(m, n, (uint32_t)uid);
+        BUG_ON(uid != n);
+        tell(m, (struct ack){ACK_EXPUNGE, 2, n == 3 ? 1 : n - 1, 1, 0, 0});
+        tell(m, (struct ack){ACK_APPEND, 2, n, 1, n, 0});
+        if (n % 2 == 0)
+            BUG_ON(fixture_store(view, 2, FLAGS_ADD, RECORD_FLAGGED, n == 4 ? "$4" : "$6") < 0);
+        if (n == 6)
+            BUG_ON(mailbox_compact(m, INT64_MAX, NULL) < 0);
+    }
+    view_close(&view);
+    mailbox_close(&m);
+}
+
 /* All that a mailbox goes through.  Message n of the first mailbox has the text n. */
 static void work(struct fixture *f)
 {
@@ -136,6 +160,7 @@ static void work(struct fixture *f)
     flag(f, 9);
     annotate(f, 9, "note 1");
     copy(f, other, 9, 9);
+    replace(f);
     mailbox_close(&next);
     mailbox_close(&other);
     mailbox_close(&m);
@@ -143,7 +168,7 @@ static void work(struct fixture *f)
 
 /* ---- what must be left of it ---- */
 
-static void learn(struct known known[2], const struct ack *ack)
+static void learn(struct known known[3], const struct ack *ack)
 {
     struct known *k = &known[ack->mailbox];
 
@@ -238,6 +263,8 @@ static const char *check_mailbox(struct store *store, const char *id, const stru
     }
     index_end(m);
     wrong = look_through(m, known);
+    if (wrong == NULL && strcmp(id, SWAP_ID) == 0 && mailbox_header(m)->exists != 2)
+        wrong = "a message was not replaced by one commit";
     if (wrong == NULL && fixture_append(m, 100, 1, 0) <= (int64_t)known->last_uid)
         wrong = "a UID is given twice, or a message not taken";
     mailbox_close(&m);
@@ -251,7 +278,7 @@ static struct {
     unsigned wrong;
 } seen;
 
-static void crash(const struct disk *disk, enum disk_loss loss, unsigned seed, const struct known known[2],
+static void crash(const struct disk *disk, enum disk_loss loss, unsigned seed, const struct known known[3],
                   size_t at)
 {
     struct fixture after;
@@ -263,6 +290,8 @@ static void crash(const struct disk *disk, enum disk_loss loss, unsigned seed, c
     wrong = check_mailbox(after.store, FIXTURE_ID, &known[0]);
     if (wrong == NULL)
         wrong = check_mailbox(after.store, OTHER_ID, &known[1]);
+    if (wrong == NULL)
+        wrong = check_mailbox(after.store, SWAP_ID, &known[2]);
     seen.crashes++;
     seen.wrong += wrong != NULL;
     if (wrong != NULL)
@@ -272,7 +301,7 @@ static void crash(const struct disk *disk, enum disk_loss loss, unsigned seed, c
 
 static void replay(struct disk *disk, const struct trace *trace, unsigned some)
 {
-    struct known *known = xcalloc(2, sizeof(*known));
+    struct known *known = xcalloc(3, sizeof(*known));
 
     for (size_t i = 0; i < trace->count; i++) {
         const struct trace_event *e = &trace->events[i];
@@ -306,6 +335,9 @@ static void test_power(void)
     m = fixture_mailbox(&f, FIXTURE_ID);
     mailbox_close(&m);
     m = fixture_mailbox(&f, OTHER_ID);
+    mailbox_close(&m);
+    m = fixture_mailbox(&f, SWAP_ID);
+    BUG_ON(fixture_append(m, 1, 2, 0) != 1);
     mailbox_close(&m);
     disk = disk_new(f.dir);
     trace_begin(f.dir);
