@@ -225,6 +225,30 @@ def test_users_that_change(site, users):
         assert get(c, "INBOX", "/private/comment") == {"/private/comment": None}
 
 
+def test_users_that_change_messages(site, users):
+    """So do those of messages (RFC 5257): in his mailboxes, and in others' of the same server."""
+
+    def told(c, mailbox):
+        c.select(mailbox)
+        return c.ok("FETCH 1 (ANNOTATION (/comment value.priv))").one(rb"value.priv (\S+?)\)").group(1).decode()
+
+    anna, ben, admin = site.imap(users[0]), site.imap(users[1]), site.imap()
+    renamed, bens = "d" + users[0], '"Other Users/%s"' % users[1]
+    ben.ok("SETACL INBOX anyone lr")
+    anna.append("INBOX", message())
+    ben.append("INBOX", message())
+    for c, mailbox, value in ((anna, "INBOX", "mine"), (anna, bens, "ofhis"), (ben, "INBOX", "ben")):
+        c.select(mailbox)
+        c.ok('STORE 1 ANNOTATION (/comment (value.priv "%s"))' % value)
+    anna.close()
+    site.add_user(renamed)
+    admin.ok("RENAME user/%s user/%s" % (users[0], renamed))
+    with site.imap(renamed) as c:
+        assert told(c, "INBOX") == '"mine"'
+        assert told(c, bens) == ("NIL" if hasattr(site, "murder") else '"ofhis"')
+    assert told(ben, "INBOX") == '"ben"'
+
+
 def test_server_entries(site, users):
     c, admin = site.imap(users[0]), site.imap()
     assert get(c, '""', "/shared/comment") == {"/shared/comment": None}

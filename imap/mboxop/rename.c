@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "imap/mboxop/op-private.h"
+#include "imap/store/annotate.h"
 #include "imap/store/mailbox.h"
 #include "imap/store/seen.h"
 #include "lib/base/error.h"
@@ -284,6 +285,21 @@ static int rename_seen(struct mboxop *op, const char *id, const char *from, cons
     return any ? seen_merge(op->env->store, id, from, to) : 0;
 }
 
+/* His private annotations of the messages of one mailbox. */
+static int rename_annotations(struct mboxop *op, const char *partition, const char *id, const char *from,
+                              const char *to)
+{
+    struct mailbox *mailbox;
+    int r = mailbox_open(op->env->store, partition, id, &mailbox);
+
+    if (r == 0) {
+        r = annotate_rekey(mailbox, from, to);
+        mailbox_close(&mailbox);
+    }
+    /* damage is reconstruct's; it must not hold up the operation for ever */
+    return r == ERR_NOTFOUND || r == ERR_CORRUPT || r == ERR_VERSION ? 0 : r;
+}
+
 static int finish_user(struct mboxop *op)
 {
     struct buf from = BUF_INIT, to = BUF_INIT;
@@ -294,11 +310,15 @@ static int finish_user(struct mboxop *op)
     mboxname_owner(op->env->config, op->name, &from);
     mboxname_owner(op->env->config, op->to, &to);
     op_move_scripts(op->env, buf_cstr(&from), buf_cstr(&to));
+    for (size_t i = 0; i < op->change_count && r == 0; i++)
+        r = rename_annotations(op, op->changes[i].partition, op->changes[i].id, buf_cstr(&from),
+                               buf_cstr(&to));
     it =
         mboxlist_iter_visible(op->env->list, "", NULL, (const char *const[]){buf_cstr(&from), "anyone", NULL},
                               MBOXLIST_TYPE_BIT(MBOXLIST_LOCAL));
     while (r == 0 && (r = mboxlist_iter_next(it, &record)) == 1)
-        r = rename_seen(op, record->id, buf_cstr(&from), buf_cstr(&to));
+        if ((r = rename_seen(op, record->id, buf_cstr(&from), buf_cstr(&to))) == 0)
+            r = rename_annotations(op, record->partition, record->id, buf_cstr(&from), buf_cstr(&to));
     mboxlist_iter_free(&it);
     buf_free(&from);
     buf_free(&to);

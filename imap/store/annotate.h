@@ -66,6 +66,10 @@ struct annotate_changes {
 int annotate_store(struct view *view, const struct uid_set *uids, const struct annotate_changes *what,
                    struct flag_result *result_r);
 
+/* A user has another name now: his private annotations, of expunged messages too, are that name's.  No modseq moves.  May be
+ * repeated.  0, ERR_TIMEOUT, ERR_NOTFOUND, ERR_CORRUPT, ERR_DISKFULL, ERR_IO. */
+int annotate_rekey(struct mailbox *mailbox, const char *from, const char *to);
+
 /* May a message have these from its beginning?  0, ERR_TOOBIG, ERR_LIMIT. */
 int annotate_check(const struct annotate_change *changes, size_t count);
 

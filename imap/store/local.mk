@@ -2,7 +2,7 @@
 noinst_LIBRARIES += imap/store/libstore.a
 imap_store_libstore_a_SOURCES = \
 	imap/store/annotate.c imap/store/annotate.h imap/store/annotate-private.h \
-	imap/store/annotate-code.c imap/store/annotate-file.c \
+	imap/store/annotate-code.c imap/store/annotate-file.c imap/store/annotate-rekey.c \
 	imap/store/append.c imap/store/append.h \
 	imap/store/arrive.c imap/store/arrive-private.h \
 	imap/store/cache.c imap/store/cache-entry.def \

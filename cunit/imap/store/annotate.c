@@ -429,10 +429,63 @@ static void test_waste(void)
     pool_free(&pool);
 }
 
-static const struct unit_case cases[] = {{"bytes", test_bytes},     {"changes", test_changes},
-                                         {"bounds", test_bounds},   {"STORE", test_store},
-                                         {"refused", test_refused}, {"COPY", test_copy},
-                                         {"life", test_life},       {"damage", test_damage},
-                                         {"waste", test_waste},     {NULL, NULL}};
+/* A user gets another name: his are that name's, and nothing else changes. */
+static void test_rekey(void)
+{
+    struct uid_set one = UID_SET_INIT;
+    struct pool *pool = pool_new(0);
+    struct annotate_items items;
+    struct mailbox_record gone;
+    struct flag_result result;
+    struct fixture f;
+    struct mailbox *m;
+    struct view *view;
+    uint64_t modseq, bytes;
+
+    fixture_begin(&f);
+    f.options.expunge_mode = STORE_EXPUNGE_DELAYED;
+    fixture_reopen(&f);
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    CU_ASSERT_EQUAL(annotate_rekey(m, "fred", "al"), 0); /* has none at all */
+    CU_ASSERT_EQUAL(fixture_append(m, 1, 4, 0), 1);
+    view = fixture_view(&f, FIXTURE_ID);
+    CU_ASSERT_EQUAL(store(view, 1, 3, "fred", "/comment", "his", &result), 0);
+    CU_ASSERT_EQUAL(store(view, 1, 1, "al", "/comment", "a dead one's", &result), 0);
+    CU_ASSERT_EQUAL(store(view, 1, 1, "bob", "/comment", "bob's", &result), 0);
+    CU_ASSERT_EQUAL(store(view, 2, 2, "fred", "/altsubject", NULL, &result), 0);
+    CU_ASSERT_EQUAL(store(view, 4, 4, "bob", "/comment", "bob's", &result), 0);
+    uid_set_add(&one, 3, 3);
+    CU_ASSERT_EQUAL(expunge_uids(m, &one, NULL), 0);
+    modseq = mailbox_header(m)->highest_modseq;
+    CU_ASSERT_EQUAL(annotate_rekey(m, "fred", "al"), 0);
+    CU_ASSERT_STRING_EQUAL(of(&f, FIXTURE_ID, 1, pool), "al/comment=his bob/comment=bob's");
+    CU_ASSERT_STRING_EQUAL(of(&f, FIXTURE_ID, 2, pool), "al/comment=his");
+    CU_ASSERT(mailbox_read_records(m, 2, 1, &gone) == 0 && annotate_read(m, &gone, pool, &items) == 0);
+    CU_ASSERT_STRING_EQUAL(shown(pool, &items), "al/comment=his"); /* unexpunge may bring it back */
+    CU_ASSERT_STRING_EQUAL(of(&f, FIXTURE_ID, 4, pool), "bob/comment=bob's");
+    CU_ASSERT_EQUAL(mailbox_header(m)->highest_modseq, modseq);
+    bytes = storage(&f, FIXTURE_ID);
+    CU_ASSERT_EQUAL(annotate_rekey(m, "fred", "al"), 0); /* again, after a crash */
+    CU_ASSERT_STRING_EQUAL(of(&f, FIXTURE_ID, 1, pool), "al/comment=his bob/comment=bob's");
+    CU_ASSERT_EQUAL(mailbox_recover(m), 0);
+    CU_ASSERT_EQUAL(storage(&f, FIXTURE_ID), bytes); /* the total was right */
+    uid_set_free(&one);
+    view_close(&view);
+    mailbox_close(&m);
+    pool_free(&pool);
+    fixture_end(&f);
+}
+
+static const struct unit_case cases[] = {{"bytes", test_bytes},
+                                         {"changes", test_changes},
+                                         {"bounds", test_bounds},
+                                         {"STORE", test_store},
+                                         {"refused", test_refused},
+                                         {"COPY", test_copy},
+                                         {"life", test_life},
+                                         {"damage", test_damage},
+                                         {"waste", test_waste},
+                                         {"rekey", test_rekey},
+                                         {NULL, NULL}};
 extern const struct unit_suite annotate_suite;
 const struct unit_suite annotate_suite = {"annotate", cases};
