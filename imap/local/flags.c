@@ -251,6 +251,9 @@ struct store_state {
     struct flag_change change;
     bool annotates; /* RFC 5257 4.5: these, and no flags */
     struct annotate_list annotations;
+    const char *set;         /* as the client wrote it */
+    const char **part_names; /* that annotations are of, and NULL */
+    struct local_walk parts; /* over the messages that must have them */
     struct uid_set modified; /* UIDs that UNCHANGEDSINCE kept from being changed */
     bool silent;
     bool expunged;
@@ -416,38 +419,23 @@ static enum step tell_step(struct command *cmd)
 
 /* ---- STORE ANNOTATION ---- */
 
-/* Have all messages of the set the parts that are written about?  0, ERR_SYNTAX, or another error. */
-static int check_parts(struct local_leg *l, const struct store_state *s, struct pool *pool)
+/* Has the message the parts that are written about?  0, ERR_SYNTAX, or another error. */
+static int check_parts(const struct store_state *s, struct mailbox *mailbox, const struct view_message *m)
 {
-    struct local_walk walk = {.seqs = s->walk.seqs};
-    struct view_message messages[LOCAL_BATCH];
-    struct mailbox *mailbox;
-    uint32_t count = 1;
-    bool any = false;
-    int r = view_mailbox(l->view, &mailbox);
+    struct message *message;
+    int r = 0;
 
-    for (size_t i = 0; i < s->annotations.count; i++)
-        any = any || annotate_part(s->annotations.values[i].entry, pool) != NULL;
-    while (any && r == 0 && count > 0) {
-        r = local_walk_next(l, &walk, messages, &count);
-        for (uint32_t i = 0; r == 0 && i < count; i++) {
-            struct message *message;
-
-            message_open(mailbox, messages[i].number, &messages[i].record, &message);
-            for (size_t k = 0; r == 0 && k < s->annotations.count; k++) {
-                const char *part = annotate_part(s->annotations.values[k].entry, pool);
-
-                r = part == NULL ? 0 : annotate_has_part(message, part);
-                if (part != NULL && r >= 0)
-                    r = r == 1 ? 0 : ERR_SYNTAX;
-            }
-            message_close(&message);
-        }
+    message_open(mailbox, m->number, &m->record, &message);
+    for (size_t i = 0; r == 0 && s->part_names[i] != NULL; i++) {
+        r = annotate_has_part(message, s->part_names[i]);
+        if (r >= 0)
+            r = r == 1 ? 0 : ERR_SYNTAX;
     }
+    message_close(&message);
     return r;
 }
 
-static int change_annotations(struct command *cmd, const char *set, struct store_state *s)
+static int change_annotations(struct command *cmd, struct store_state *s)
 {
     struct local_leg *l = local_of(cmd);
     struct annotate_changes what = {.count = s->annotations.count,
@@ -460,11 +448,9 @@ static int change_annotations(struct command *cmd, const char *set, struct store
         annotate_changes_of(&s->annotations, l->leg.client->identity->userid, l->rights, cmd->pool, &changes);
 
     what.changes = changes;
-    if (r == 0)
-        r = l->examined ? ERR_READONLY : check_parts(l, s, cmd->pool);
     if (r < 0)
         return r;
-    r = local_uids(l, cmd->pool, set, cmd->uid, &uids);
+    r = local_uids(l, cmd->pool, s->set, cmd->uid, &uids);
     if (r == 0)
         r = annotate_store(l->view, &uids, &what, &result);
     if (r == 0) {
@@ -476,21 +462,69 @@ static int change_annotations(struct command *cmd, const char *set, struct store
     return r;
 }
 
-static enum step store_annotations(struct command *cmd, const char *set)
+static enum step annotations_failed(struct command *cmd, int r)
 {
-    struct store_state *s = cmd->state;
-    int r = change_annotations(cmd, set, s);
-
     if (r == ERR_SYNTAX)
         return command_bad(cmd, "Annotations of a part that a message does not have");
     if (annotate_code(r) != NULL)
         return command_no(cmd, annotate_code(r), "An annotation is too big, or there are too many");
+    return command_error(cmd, r);
+}
+
+/* The change itself, for all messages at once. */
+static enum step annotate_step(struct command *cmd)
+{
+    int r = change_annotations(cmd, cmd->state);
+
     if (r < 0)
-        return command_error(cmd, r);
+        return annotations_failed(cmd, r);
     if (!local_enabled(local_of(cmd), ENABLED_CONDSTORE))
         return store_done(cmd);
     cmd->step = tell_step;
     return tell_step(cmd);
+}
+
+/* Before anything is changed: some messages at a time, since their structure may have to be read from the files. */
+static enum step parts_step(struct command *cmd)
+{
+    struct local_leg *l = local_of(cmd);
+    struct store_state *s = cmd->state;
+    struct view_message messages[LOCAL_BATCH];
+    struct mailbox *mailbox;
+    uint32_t count;
+    int r = local_walk_next(l, &s->parts, messages, &count);
+
+    if (r == 0)
+        r = view_mailbox(l->view, &mailbox);
+    for (uint32_t i = 0; r == 0 && i < count; i++)
+        r = check_parts(s, mailbox, &messages[i]);
+    if (r < 0)
+        return annotations_failed(cmd, r);
+    cmd->step = count > 0 ? parts_step : annotate_step;
+    return STEP_MORE;
+}
+
+static enum step store_annotations(struct command *cmd)
+{
+    struct local_leg *l = local_of(cmd);
+    struct store_state *s = cmd->state;
+    struct annotate_change *changes;
+    size_t n = 0;
+
+    if (annotate_changes_of(&s->annotations, l->leg.client->identity->userid, l->rights, cmd->pool,
+                            &changes) < 0)
+        return command_error(cmd, ERR_DENIED);
+    if (l->examined)
+        return command_error(cmd, ERR_READONLY);
+    s->part_names = pool_alloc(cmd->pool, (s->annotations.count + 1) * sizeof(*s->part_names));
+    for (size_t i = 0; i < s->annotations.count; i++) {
+        s->part_names[n] = annotate_part(s->annotations.values[i].entry, cmd->pool);
+        n += s->part_names[n] != NULL;
+    }
+    s->part_names[n] = NULL;
+    s->parts.seqs = s->walk.seqs;
+    cmd->step = n > 0 ? parts_step : annotate_step;
+    return cmd->step(cmd);
 }
 
 /* ---- STORE of flags ---- */
@@ -539,13 +573,14 @@ enum step local_store(struct command *cmd)
         return command_error(cmd, ERR_READONLY);
     if (!s->annotates && !may_change(&s->change, l->rights))
         return command_error(cmd, ERR_DENIED);
+    s->set = set;
     cmd->state = s;
     cmd->cleanup = store_cleanup;
     r = local_seqs(l, cmd->pool, set, cmd->uid, &s->walk.seqs);
     if (r == ERR_SYNTAX)
         return command_bad(cmd, "Invalid message sequence number");
     if (r == 0 && s->annotates)
-        return store_annotations(cmd, set);
+        return store_annotations(cmd);
     if (r == 0)
         r = change_flags(cmd, s);
     if (r == 0)
