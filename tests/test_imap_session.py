@@ -308,3 +308,16 @@ def test_keepalive(make_imapd, conf, least, most):
     c = imapd.imap("fred")
     timer = keepalive_timer(imapd.port, c.sock.getsockname()[1])
     assert timer is None if least is None else least < timer <= most
+
+
+def test_behind_logout(place, fred):
+    """What comes behind LOGOUT is not read, and does not cost the client the answers before it."""
+    with place.imap(fred) as c:
+        c.append("INBOX", message(body=("x" * 70 + "\r\n") * 20000))
+        c.select("INBOX")
+        c.send(b"f FETCH 1 BODY.PEEK[]\r\nz LOGOUT\r\n" + b"x NOOP\r\n" * 16000)
+        assert c.read_response().startswith(b"* 1 FETCH ")
+        rest = b""
+        while data := c.sock.recv(65536):
+            rest += data
+    assert re.search(rb"^z OK ", c.buffer + rest, re.M) and b"x " not in rest

@@ -50,6 +50,7 @@ enum login_state {
     LOGIN_STATE_RUN,
     LOGIN_STATE_RESET,   /* nobody's again, then COMMAND */
     LOGIN_STATE_CLOSING, /* the last words leave */
+    LOGIN_STATE_LINGER,  /* what was sent meanwhile is dropped, so that no reset takes them back */
 };
 
 struct login_private {
@@ -64,6 +65,8 @@ struct login_private {
 
     struct login_result outcome;
     int64_t answer_at;
+
+    size_t linger_left;
 
     int64_t state_deadline; /* handshake, login, closing */
     int64_t login_deadline; /* of all before login together */

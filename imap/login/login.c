@@ -391,7 +391,7 @@ enum engine_verdict login_close(struct login *l)
 {
     struct login_private *p = l->p;
 
-    if (p->state != LOGIN_STATE_CLOSING) {
+    if (p->state < LOGIN_STATE_CLOSING) {
         p->state = LOGIN_STATE_CLOSING;
         p->state_deadline = clock_deadline(LOGIN_CLOSE_MS);
     }
@@ -400,16 +400,34 @@ enum engine_verdict login_close(struct login *l)
 
 enum engine_verdict login_bye(struct login *l, const char *text)
 {
-    if (l->p->greeted && l->p->state != LOGIN_STATE_CLOSING)
+    if (l->p->greeted && l->p->state < LOGIN_STATE_CLOSING)
         l->ops->bye(l, text);
     return login_close(l);
 }
 
 static enum engine_verdict step_closing(struct login *l)
 {
-    if (stream_flush(l->stream) != ERR_AGAIN || clock_ms() >= l->p->state_deadline)
+    struct login_private *p = l->p;
+    int r = stream_flush(l->stream);
+
+    if (r == ERR_AGAIN && clock_ms() < p->state_deadline)
+        return login_park(l, false, CLOCK_NEVER);
+    if (r < 0 || !stream_is_unread(l->stream))
         return ENGINE_CLOSE;
-    return login_park(l, false, CLOCK_NEVER);
+    stream_end(l->stream);
+    p->state = LOGIN_STATE_LINGER;
+    p->state_deadline = clock_deadline(LOGIN_LINGER_MS);
+    p->linger_left = LOGIN_LINGER_MAX;
+    return ENGINE_AGAIN;
+}
+
+static enum engine_verdict step_linger(struct login *l)
+{
+    struct login_private *p = l->p;
+
+    if (stream_drop(l->stream, &p->linger_left) != ERR_AGAIN || clock_ms() >= p->state_deadline)
+        return ENGINE_CLOSE;
+    return login_park(l, true, CLOCK_NEVER);
 }
 
 /* ---- TLS ---- */
@@ -635,7 +653,7 @@ static bool is_overdue(const struct login *l)
     const struct login_private *p = l->p;
     int64_t now = session_run_began(l->session);
 
-    if (p->state == LOGIN_STATE_CLOSING)
+    if (p->state >= LOGIN_STATE_CLOSING)
         return false;
     if (p->state != LOGIN_STATE_RUN)
         return now >= p->state_deadline;
@@ -673,6 +691,8 @@ static enum engine_verdict login_step(struct login *l)
         return l->ops->run(l);
     case LOGIN_STATE_RESET:
         return step_reset(l);
+    case LOGIN_STATE_LINGER:
+        return step_linger(l);
     case LOGIN_STATE_CLOSING:
         break;
     }

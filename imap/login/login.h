@@ -45,6 +45,8 @@ enum {
     LOGIN_TIME_MAX_MS = 3 * 60 * 1000, /* from accept to login, then BYE */
     LOGIN_HANDSHAKE_MS = 30 * 1000,    /* a TLS handshake; the header of the PROXY protocol */
     LOGIN_CLOSE_MS = 10 * 1000,        /* the last answer may take this long to leave */
+    LOGIN_LINGER_MS = 2000, /* then what a client has sent behind its last command is dropped: so long, */
+    LOGIN_LINGER_MAX = 256 * 1024, /* so many bytes */
 };
 
 /* How an authentication ended. */

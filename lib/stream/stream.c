@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -107,6 +108,41 @@ void stream_free(struct stream **s)
     f->magic = 0;
     free(f);
     *s = NULL;
+}
+
+bool stream_is_unread(const struct stream *s)
+{
+    int n;
+
+    return sbuf_used(&s->in) > 0 || sbuf_used(&s->coded_in) > 0 ||
+           (s->tls != NULL && tls_layer_pending(s->tls)) || (ioctl(s->fd, FIONREAD, &n) == 0 && n > 0);
+}
+
+void stream_end(struct stream *s)
+{
+    tls_layer_free(&s->tls);
+    deflate_layer_free(&s->deflate);
+    shutdown(s->fd, SHUT_WR);
+    sbuf_free(&s->in);
+    sbuf_free(&s->out);
+    sbuf_free(&s->coded_in);
+    sbuf_free(&s->coded_out);
+}
+
+int stream_drop(struct stream *s, size_t *left)
+{
+    char block[4096];
+
+    while (*left > 0) {
+        ssize_t n = recv(s->fd, block, sizeof(block) < *left ? sizeof(block) : *left, MSG_DONTWAIT);
+
+        if (n == 0)
+            return ERR_EOF;
+        if (n < 0)
+            return errno == EAGAIN || errno == EINTR ? ERR_AGAIN : ERR_IO;
+        *left -= (size_t)n;
+    }
+    return ERR_EOF;
 }
 
 int stream_fd(const struct stream *s)

@@ -50,6 +50,18 @@ void stream_free(struct stream **s);
 
 int stream_fd(const struct stream *s);
 
+/* Has the peer sent something that was not read?  Whoever closes then resets the connection, and takes back what is on its way
+ * to the peer. */
+bool stream_is_unread(const struct stream *s);
+
+/* Nothing more is sent: close_notify, FIN.  What was read and what comes is of no interest any more; nothing but
+ * stream_drop(), stream_poll_events() and stream_free() may follow. */
+void stream_end(struct stream *s);
+
+/* After stream_end(): drops what has come, *left bytes at most, which it counts down.  ERR_AGAIN: there may come more; ERR_EOF:
+ * the peer has closed, or *left is 0; ERR_IO. */
+int stream_drop(struct stream *s, size_t *left);
+
 /* ---- input ---- */
 
 /* Takes what the transport has, a block at most, without waiting.  >0: the number of bytes that
