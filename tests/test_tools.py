@@ -382,7 +382,7 @@ def test_reconstruct_sound(make_server, mode):
         assert server.command("reconstruct", "-P", path, check=False).returncode == 75
 
 
-@pytest.mark.parametrize("option", ["-f", "-x", "-P", "-P -u x", "-V13", "-s -G", "-u", "-y"])
+@pytest.mark.parametrize("option", ["-x", "-P", "-P -u x", "-P -p default x", "-p nowhere", "-V13", "-I", "-O", "-R", "-s -G", "-u", "-y"])
 def test_reconstruct_refuses(server, option):
     r = server.command("reconstruct", *option.split(), check=False)
     assert r.returncode == 64 and r.stderr != "" and r.stdout == ""

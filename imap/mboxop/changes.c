@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "imap/mboxop/op-private.h"
+#include "imap/store/listed.h"
 #include "imap/store/mailbox.h"
 #include "imap/store/quota.h"
 #include "imap/store/record.h"
@@ -99,14 +100,27 @@ int op_check_quota(struct mboxop *op, const char *name, uint64_t mailboxes)
     return r == ERR_NOTFOUND ? 0 : r;
 }
 
-int op_make_mailbox(struct mboxop *op, const char *name, const char *partition, const char *id,
-                    uint32_t uidvalidity)
+/* The quota root of a name and its limits; *root stays empty if there is none.  0 or an error of the list. */
+static int find_root(struct mboxop *op, const char *name, struct buf *root, struct mailbox_listed *listed)
+{
+    int r = quota_root_of(op->env->list, name, root);
+
+    if (r == 0)
+        listed->has_limits = quota_limits_get(op->env->list, buf_cstr(root), &listed->limits) == 0;
+    return r == ERR_NOTFOUND ? 0 : r;
+}
+
+int op_make_mailbox(struct mboxop *op, const struct mboxlist_record *record)
 {
     struct buf root = BUF_INIT;
-    struct mailbox_create how = {.partition = partition, .id = id, .uidvalidity = uidvalidity};
+    struct mailbox_listed listed = {record->name, record->acl, record->special_use, false, {{0}}};
+    struct mailbox_create how = {.partition = record->partition,
+                                 .id = record->id,
+                                 .uidvalidity = record->uidvalidity,
+                                 .listed = &listed};
     int r;
 
-    if (quota_root_of(op->env->list, name, &root) == 0)
+    if (find_root(op, record->name, &root, &listed) == 0 && root.len > 0)
         how.quota_root = buf_cstr(&root);
     r = mailbox_create(op->env->store, &how, NULL);
     buf_free(&root);
@@ -130,29 +144,23 @@ int op_commit_rename(struct mboxop *op, struct mboxlist_txn *txn, const struct c
     return mboxlist_txn_put(txn, &record);
 }
 
-static int adjust(struct mailbox *mailbox, const struct change *change, const char *root)
-{
-    const struct mailbox_header *header = mailbox_header(mailbox);
-    int r = 0;
-
-    if (change->uidvalidity != 0 && header->uidvalidity != change->uidvalidity)
-        r = mailbox_set_uidvalidity(mailbox, change->uidvalidity);
-    if (r == 0)
-        r = mailbox_set_quota_root(mailbox, root);
-    return r;
-}
-
 int op_adjust_mailbox(struct mboxop *op, const struct change *change)
 {
     struct buf root = BUF_INIT;
+    struct mailbox_listed listed = {.name = change->new_name};
+    struct mboxlist_record record;
     struct mailbox *mailbox;
-    int r = quota_root_of(op->env->list, change->new_name, &root);
+    int r = find_root(op, change->new_name, &root, &listed);
 
-    if (r != 0 && r != ERR_NOTFOUND)
+    if (r != 0)
         return r;
+    if (mboxlist_lookup(op->env->list, change->new_name, op->pool, &record) == 0) {
+        listed.acl = record.acl;
+        listed.special_use = record.special_use;
+    }
     r = mailbox_open(op->env->store, change->partition, change->id, &mailbox);
     if (r == 0) {
-        r = adjust(mailbox, change, root.len > 0 ? buf_cstr(&root) : NULL);
+        r = mailbox_set_listed(mailbox, &listed, root.len > 0 ? buf_cstr(&root) : NULL, change->uidvalidity);
         mailbox_close(&mailbox);
     }
     buf_free(&root);

@@ -147,8 +147,14 @@ static int create_resume(struct mboxop *op)
 static int create_build(struct mboxop *op)
 {
     const struct change *c = &op->changes[0];
+    const struct mboxlist_record record = {.name = op->name,
+                                           .id = c->id,
+                                           .partition = c->partition,
+                                           .acl = c->acl,
+                                           .special_use = c->special_use,
+                                           .uidvalidity = c->uidvalidity};
 
-    return op_make_mailbox(op, op->name, c->partition, c->id, c->uidvalidity);
+    return op_make_mailbox(op, &record);
 }
 
 static int put_record(struct mboxop *op, struct mboxlist_txn *txn, unsigned flags)

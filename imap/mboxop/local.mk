@@ -1,6 +1,7 @@
 # imap/mboxop: operations on mailbox names, with MUPDATE.
 noinst_LIBRARIES += imap/mboxop/libmboxop.a
 imap_mboxop_libmboxop_a_SOURCES = \
+	imap/mboxop/adopt.c \
 	imap/mboxop/authority.c \
 	imap/mboxop/autocreate.c imap/mboxop/autocreate.h \
 	imap/mboxop/changes.c \

@@ -84,6 +84,13 @@ struct mboxop *mboxop_delete_here(const struct mboxop_env *env, const char *name
  * ERR_CONFLICT: active on another. */
 struct mboxop *mboxop_publish(const struct mboxop_env *env, const char *name);
 
+/* A mailbox whose directory is on that partition and that the list does not know gets this name, with what its index remembers of
+ * the list (ACL, special uses, its quota root where nothing else is left of its tree; imap/store/listed.h), its UIDVALIDITY and
+ * unique id.  ERR_NOTFOUND: no such directory, or the list has come to know it; ERR_EXISTS: the name is another mailbox's;
+ * ERR_CORRUPT: reconstruct it first; ERR_CONFLICT: the name is active on another server. */
+struct mboxop *mboxop_adopt(const struct mboxop_env *env, const char *name, const char *partition,
+                            const char *id);
+
 /* SETQUOTA: the limits of a root (NULL: it is no root any more; ERR_NOTFOUND if it was none), noted in the
  * headers of the mailboxes below.  Asks no master. */
 struct mboxop *mboxop_setquota(const struct mboxop_env *env, const char *root,

@@ -213,9 +213,8 @@ int op_new_uidvalidity(struct mboxop *op, struct mboxlist_txn *txn, const char *
  * list. */
 int op_check_quota(struct mboxop *op, const char *name, uint64_t mailboxes);
 
-/* Makes the files of a new mailbox. */
-int op_make_mailbox(struct mboxop *op, const char *name, const char *partition, const char *id,
-                    uint32_t uidvalidity);
+/* Makes the files of a new mailbox: name, id, partition, UIDVALIDITY, ACL and special uses of its record to be. */
+int op_make_mailbox(struct mboxop *op, const struct mboxlist_record *record);
 
 /* A user is gone: his subscriptions and private annotations in the commit; and what he has seen of others'
  * mailboxes, his quota roots and his Sieve scripts, afterwards.  Nothing when `name` is no INBOX. */
@@ -233,8 +232,8 @@ int op_collect(struct mboxop *op, const char *name, bool below);
 /* One rename in the list: name, ACL, special use, uidvalidity. */
 int op_commit_rename(struct mboxop *op, struct mboxlist_txn *txn, const struct change *change);
 
-/* Sets quota root (as the list has it for the new name) and uidvalidity in the mailbox's header.  A mailbox
- * that is gone is success. */
+/* Sets in the mailbox's header its uidvalidity and what the list has for its new name: quota root, ACL... (listed.h).  A
+ * mailbox that is gone is success. */
 int op_adjust_mailbox(struct mboxop *op, const struct change *change);
 
 /* A list "identifier TAB value TAB ..." with one identifier renamed, in the pool. */
@@ -248,7 +247,7 @@ const char *partition_for_new(struct pool *pool, const char *ancestor);
 
 /* ---- the kinds ---- */
 
-extern const struct op_kind op_create, op_create_here, op_delete_now, op_delete_here, op_delete_later,
-    op_move, op_rename, op_setacl, op_setquota;
+extern const struct op_kind op_adopt, op_create, op_create_here, op_delete_now, op_delete_here,
+    op_delete_later, op_move, op_rename, op_setacl, op_setquota;
 
 #endif

@@ -454,6 +454,8 @@ static const struct op_kind *kind_of(const struct intent *intent)
         return &op_move;
     case INTENT_SETQUOTA:
         return &op_setquota;
+    case INTENT_ADOPT:
+        return &op_adopt;
     }
     return NULL;
 }

@@ -205,9 +205,14 @@ static int rename_resume(struct mboxop *op)
 
 static int rename_build(struct mboxop *op)
 {
-    if (!is_inbox_move(op))
-        return 0;
-    return op_make_mailbox(op, op->name, op->changes[0].partition, op->uniqueid, op->uidvalidity);
+    const struct mboxlist_record inbox = {.name = op->name,
+                                          .id = op->uniqueid,
+                                          .partition = op->changes[0].partition,
+                                          .acl = op->changes[0].acl,
+                                          .special_use = op->changes[0].special_use,
+                                          .uidvalidity = op->uidvalidity};
+
+    return is_inbox_move(op) ? op_make_mailbox(op, &inbox) : 0;
 }
 
 static int rename_undo(struct mboxop *op)

@@ -53,8 +53,16 @@ static int setacl_commit(struct mboxop *op, struct mboxlist_txn *txn)
     return mboxlist_txn_put(txn, &record);
 }
 
-static const enum op_stage plan[] = {STAGE_CONNECT,  STAGE_LOCK,   STAGE_LEFT,  STAGE_PREPARE,
-                                     STAGE_ACTIVATE, STAGE_COMMIT, STAGE_CLEAR, STAGE_DONE};
+/* What the mailbox remembers of its ACL is a hint: it may lag behind. */
+static int setacl_finish(struct mboxop *op)
+{
+    (void)op_adjust_mailbox(op, &op->changes[0]);
+    return 0;
+}
+
+/* The intent goes with the commit. */
+static const enum op_stage plan[] = {STAGE_CONNECT, STAGE_LOCK,  STAGE_LEFT,   STAGE_PREPARE, STAGE_ACTIVATE,
+                                     STAGE_COMMIT,  STAGE_CLEAR, STAGE_FINISH, STAGE_DONE};
 static const enum op_stage undo_plan[] = {STAGE_UNDO_ACTIVATE, STAGE_CLEAR, STAGE_DONE};
 
 const struct op_kind op_setacl = {
@@ -67,4 +75,5 @@ const struct op_kind op_setacl = {
     .prepare = setacl_prepare,
     .resume = setacl_resume,
     .commit = setacl_commit,
+    .finish = setacl_finish,
 };

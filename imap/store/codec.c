@@ -263,6 +263,16 @@ static void format_numbers(const uint32_t *v, unsigned count, struct buf *to)
     }
 }
 
+static void format_text(const char *text, struct buf *to)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\n' || *text == '\t')
+            buf_puts(to, *text == '\n' ? "\\n" : "\\t");
+        else
+            buf_putc(to, *text);
+    }
+}
+
 void layout_format(const struct layout_field *field, const void *of, struct buf *to)
 {
     const unsigned char *p = (const unsigned char *)of + field->at;
@@ -288,7 +298,7 @@ void layout_format(const struct layout_field *field, const void *of, struct buf 
             buf_printf(to, "%02x", p[i]);
         break;
     case LAYOUT_TEXT:
-        buf_puts(to, (const char *)p);
+        format_text((const char *)p, to);
         break;
     }
 }

@@ -19,6 +19,7 @@ imap_store_libstore_a_SOURCES = \
 	imap/store/links.c imap/store/links.h \
 	imap/store/index.c imap/store/index-header.def imap/store/index-record.def \
 	imap/store/le-private.h \
+	imap/store/listed.c imap/store/listed.h \
 	imap/store/mailbox.c imap/store/mailbox.h imap/store/mailbox-private.h \
 	imap/store/message.c imap/store/message.h \
 	imap/store/order.c imap/store/order.h \

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "imap/store/le-private.h"
+#include "imap/store/listed.h"
 #include "imap/store/mailbox-private.h"
 #include "imap/store/quota.h"
 #include "imap/store/seen.h"
@@ -36,6 +37,8 @@ static void first_header(const struct store *store, const struct mailbox_create 
     str_copy(h->unique_id, sizeof(h->unique_id), how->id);
     if (how->quota_root != NULL)
         str_copy(h->quota_root, sizeof(h->quota_root), how->quota_root);
+    if (how->listed != NULL)
+        listed_encode(h->listed, how->listed);
     ring_clear(h);
 }
 

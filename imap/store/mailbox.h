@@ -18,6 +18,7 @@
 struct mailbox;
 
 enum { MAILBOX_ID_MIN = 8, MAILBOX_ID_MAX = 64, MAILBOX_ID_SIZE = MAILBOX_ID_MAX + 1 };
+enum { MAILBOX_LISTED_SIZE = 448 /* of mailbox_header.listed */ };
 
 /* Is it `[A-Za-z0-9-]{8,64}`? */
 bool mailbox_id_valid(const char *id);
@@ -39,11 +40,14 @@ enum mailbox_option {
     MAILBOX_OPT_DUPDELIVER = 1 << 2,
 };
 
+struct mailbox_listed;
+
 struct mailbox_create {
     const char *partition;
-    const char *id;         /* valid and new here */
-    uint32_t uidvalidity;   /* not 0 */
-    const char *quota_root; /* NULL: none */
+    const char *id;                      /* valid and new here */
+    uint32_t uidvalidity;                /* not 0 */
+    const char *quota_root;              /* NULL: none */
+    const struct mailbox_listed *listed; /* listed.h; NULL: unknown */
     uint64_t options;
     uint32_t uidnext;        /* 0: 1 */
     uint64_t highest_modseq; /* 0: 1 */

@@ -22,6 +22,7 @@
 
 struct reconstruction {
     struct mailbox *m;
+    const char *from; /* a directory whose messages are taken over; NULL: none */
     struct reconstruct_report *report;
     struct mailbox_record *records; /* that are whole or were mended, by UID */
     uint32_t count, room;
@@ -375,12 +376,47 @@ static void drop_old_names(struct reconstruction *rc)
         message_file_unlink(rc->m, rc->old_names[i]);
 }
 
+/* Links the messages of the other directory behind all that is here. */
+static int take_files(struct reconstruction *rc)
+{
+    int from = open(rc->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint32_t *uids = NULL, count = 0, last = rc->m->next.last_uid;
+    int r = from < 0 ? error_from_errno(errno) : message_files_list(from, &uids, &count);
+
+    if (rc->last_uid > last)
+        last = rc->last_uid;
+    if (rc->file_count > 0 && rc->files[rc->file_count - 1] > last)
+        last = rc->files[rc->file_count - 1];
+    if (r == 0 && count > UID_MAX - last)
+        r = ERR_LIMIT;
+    if (r == 0)
+        rc->files = xreallocarray(rc->files, rc->file_count + (size_t)count + 1, sizeof(*rc->files));
+    for (uint32_t i = 0; r == 0 && i < count; i++) {
+        char name[MESSAGE_NAME_SIZE];
+        int fd;
+
+        message_name(name, uids[i]);
+        fd = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        r = fd < 0 ? error_from_errno(errno) : message_file_link(rc->m, last + 1 + i, fd);
+        if (fd >= 0)
+            close(fd);
+        if (r == 0)
+            rc->files[rc->file_count++] = last + 1 + i;
+    }
+    if (from >= 0)
+        close(from);
+    free(uids);
+    return r;
+}
+
 static int rebuild(struct reconstruction *rc)
 {
     struct mailbox *m = rc->m;
     int dir = mailbox_dir_fd(m);
     int r = dir < 0 ? dir : message_files_list(dir, &rc->files, &rc->file_count);
 
+    if (r == 0 && rc->from != NULL)
+        r = take_files(rc);
     if (r < 0)
         return r;
     rc->old_names = xcalloc(rc->file_count + 1, sizeof(*rc->old_names));
@@ -404,8 +440,8 @@ static int rebuild(struct reconstruction *rc)
     return rewrite_finish(&rc->w);
 }
 
-int mailbox_reconstruct(struct store *store, const char *partition, const char *id, uint32_t uidvalidity,
-                        struct reconstruct_report *report_r)
+static int run(struct store *store, const char *partition, const char *id, uint32_t uidvalidity,
+               const char *from, struct reconstruct_report *report_r)
 {
     struct reconstruction *rc = xcalloc(1, sizeof(*rc));
     struct buf dir = BUF_INIT;
@@ -413,6 +449,7 @@ int mailbox_reconstruct(struct store *store, const char *partition, const char *
 
     memset(report_r, 0, sizeof(*report_r));
     rc->report = report_r;
+    rc->from = from;
     if (r == 0) {
         rc->m = mailbox_new(store, partition, id, buf_steal(&dir));
         r = lock_index(rc, uidvalidity);
@@ -435,4 +472,16 @@ int mailbox_reconstruct(struct store *store, const char *partition, const char *
     buf_free(&dir);
     free(rc);
     return r;
+}
+
+int mailbox_reconstruct(struct store *store, const char *partition, const char *id, uint32_t uidvalidity,
+                        struct reconstruct_report *report_r)
+{
+    return run(store, partition, id, uidvalidity, NULL, report_r);
+}
+
+int mailbox_take_files(struct store *store, const char *partition, const char *id, const char *directory,
+                       struct reconstruct_report *report_r)
+{
+    return run(store, partition, id, (uint32_t)clock_wall(), directory, report_r);
 }

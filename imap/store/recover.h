@@ -58,6 +58,12 @@ struct reconstruct_report {
 int mailbox_reconstruct(struct store *store, const char *partition, const char *id, uint32_t uidvalidity,
                         struct reconstruct_report *report_r);
 
+/* The message files of a directory that is no mailbox's of the list become new messages of a mailbox on the same partition, in the
+ * order of their UIDs: flags and UIDs are not taken over.  The directory stays as it is.  ERR_NOTFOUND: it is not there;
+ * otherwise as mailbox_reconstruct(). */
+int mailbox_take_files(struct store *store, const char *partition, const char *id, const char *directory,
+                       struct reconstruct_report *report_r);
+
 /* Removes files of the stage directories that no delivery owns any more (START's ctl_cyrusdb -r). */
 int stage_clean(struct store *store, const char *partition);
 

@@ -9,7 +9,8 @@ imap_tools_mbpath_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 imap_tools_mbpath_LDADD = $(MBOXOP_LIBS)
 
 sbin_PROGRAMS += imap/tools/ctl_mboxlist
-imap_tools_ctl_mboxlist_SOURCES = imap/tools/ctl_mboxlist.c imap/tools/verify.c imap/tools/verify.h $(TOOL_SOURCES)
+imap_tools_ctl_mboxlist_SOURCES = imap/tools/ctl_mboxlist.c imap/tools/verify.c imap/tools/verify.h \
+	imap/tools/directories.c imap/tools/directories.h $(TOOL_SOURCES)
 imap_tools_ctl_mboxlist_LDADD = $(MBOXOP_LIBS)
 
 sbin_PROGRAMS += imap/tools/ctl_mupdate
@@ -72,7 +73,8 @@ imap_tools_quota_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 imap_tools_quota_LDADD = $(MBOXOP_LIBS)
 
 sbin_PROGRAMS += imap/tools/reconstruct
-imap_tools_reconstruct_SOURCES = imap/tools/reconstruct.c $(TOOL_SOURCES)
+imap_tools_reconstruct_SOURCES = imap/tools/reconstruct.c imap/tools/discover.c imap/tools/discover.h \
+	imap/tools/directories.c imap/tools/directories.h $(TOOL_SOURCES)
 imap_tools_reconstruct_LDADD = $(MBOXOP_LIBS)
 
 sbin_PROGRAMS += imap/tools/unexpunge

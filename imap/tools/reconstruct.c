@@ -7,9 +7,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "imap/store/listed.h"
 #include "imap/store/recover.h"
+#include "imap/tools/discover.h"
 #include "imap/tools/tool.h"
-#include "lib/base/clock.h"
+#include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/mboxlist/quota.h"
 #include "lib/name/mboxname.h"
@@ -21,7 +23,9 @@ struct request {
     const char *config;
     enum check_depth depth; /* -s, -G */
     bool recursive, dry, quiet, users, paths;
-    char **names; /* NULL-terminated */
+    bool find, afresh;     /* -f, -x */
+    const char *partition; /* -p: where to find; NULL: everywhere */
+    char **names;          /* NULL-terminated */
 };
 
 struct run {
@@ -91,20 +95,6 @@ static void tell_report(const struct run *run, const struct reconstruct_report *
 
 /* ---- mending ---- */
 
-static int new_uidvalidity(struct mboxop_env *env, uint32_t *uidvalidity_r)
-{
-    struct mboxlist_txn *txn;
-    int r = mboxlist_begin(env->list, &txn);
-
-    if (r < 0)
-        return r;
-    r = mboxlist_txn_uidvalidity(txn, clock_wall(), uidvalidity_r);
-    if (r == 0)
-        return mboxlist_commit(&txn);
-    mboxlist_abort(&txn);
-    return r;
-}
-
 static int mend(struct mboxop_env *env, const struct mboxlist_record *record, struct run *run,
                 const struct mailbox_findings *f)
 {
@@ -123,7 +113,7 @@ static int mend(struct mboxop_env *env, const struct mboxlist_record *record, st
         return r;
     }
     if (f->no_header)
-        r = new_uidvalidity(env, &uidvalidity);
+        r = tool_new_uidvalidity(env, &uidvalidity);
     if (r == 0)
         r = mailbox_reconstruct(env->store, record->partition, record->id, uidvalidity, &report);
     if (r == 0)
@@ -164,22 +154,40 @@ static int mend_list(struct mboxop_env *env, const char *id, uint32_t uidvalidit
     return r;
 }
 
+/* What the index remembers of the list: it lags behind without harm, so it is nothing to be told of. */
+static int remind(struct mailbox *mailbox, const struct mboxlist_record *record, const struct buf *root,
+                  const struct quota_limits *limits)
+{
+    struct mailbox_listed listed = {record->name, record->acl, record->special_use, limits != NULL, {{0}}};
+    char text[MAILBOX_LISTED_SIZE];
+
+    if (limits != NULL)
+        listed.limits = *limits;
+    listed_encode(text, &listed);
+    if (strcmp(buf_cstr(root), mailbox_header(mailbox)->quota_root) == 0 &&
+        strcmp(text, mailbox_header(mailbox)->listed) == 0)
+        return 0;
+    return mailbox_set_listed(mailbox, &listed, root->len > 0 ? buf_cstr(root) : NULL, 0);
+}
+
 /* What the mailbox list and the index both know. */
 static int agree(struct mboxop_env *env, const struct mboxlist_record *record, struct run *run)
 {
     struct mailbox *mailbox;
     struct buf root = BUF_INIT;
-    bool dry = run->request->dry;
+    struct quota_limits limits;
+    bool dry = run->request->dry, has_limits;
     int r = mailbox_open(env->store, record->partition, record->id, &mailbox);
 
     if (r != 0)
         return r;
     r = quota_root_of(env->list, record->name, &root);
+    has_limits = r == 0 && quota_limits_get(env->list, buf_cstr(&root), &limits) == 0;
     r = r == ERR_NOTFOUND ? 0 : r;
-    if (r == 0 && strcmp(buf_cstr(&root), mailbox_header(mailbox)->quota_root) != 0) {
+    if (r == 0 && strcmp(buf_cstr(&root), mailbox_header(mailbox)->quota_root) != 0)
         tell(run, "the index names another quota root than the mailbox list", 0);
-        r = dry ? 0 : mailbox_set_quota_root(mailbox, root.len > 0 ? buf_cstr(&root) : NULL);
-    }
+    if (r == 0 && !dry)
+        r = remind(mailbox, record, &root, has_limits ? &limits : NULL);
     if (r == 0 && record->uidvalidity != mailbox_header(mailbox)->uidvalidity) {
         tell(run, "the index has another UIDVALIDITY than the mailbox list", 0);
         r = dry ? 0 : mend_list(env, record->id, mailbox_header(mailbox)->uidvalidity);
@@ -245,6 +253,112 @@ static int each(struct mboxop_env *env, const char *userid, struct run *run)
     return r;
 }
 
+/* ---- what the list does not know ---- */
+
+struct wish {
+    struct mboxop_env *env;
+    const struct request *request;
+};
+
+static bool is_or_is_below(const char *name, const char *ancestor)
+{
+    return strcmp(name, ancestor) == 0 || mboxname_is_below(name, ancestor);
+}
+
+static bool is_owners(const struct wish *wish, const char *name, const char *userid)
+{
+    struct buf inbox = BUF_INIT, owner = BUF_INIT;
+    bool is = mboxname_inbox(wish->env->config, userid, &inbox) == 0 &&
+              mboxname_owner(wish->env->config, buf_cstr(&inbox), &owner) &&
+              mboxname_is_owner(wish->env->config, name, buf_cstr(&owner));
+
+    buf_free(&inbox);
+    buf_free(&owner);
+    return is;
+}
+
+static bool is_named(const struct wish *wish, const char *name, const char *argument)
+{
+    struct pool *pool = pool_new(0);
+    const char *shown = tool_external(wish->env, name, pool);
+    struct wildcard *pattern = NULL;
+    struct buf internal = BUF_INIT;
+    bool is;
+
+    if (strpbrk(argument, "*%") != NULL) {
+        is = wildcard_new(wish->env->config->separator, "", argument, &pattern) == 0 &&
+             wildcard_match(pattern, shown, strlen(shown));
+        wildcard_free(&pattern);
+    } else {
+        is = is_or_is_below(name, argument) ||
+             (tool_internal(wish->env, argument, &internal) && is_or_is_below(name, buf_cstr(&internal)));
+    }
+    buf_free(&internal);
+    pool_free(&pool);
+    return is;
+}
+
+static bool is_wanted(const char *name, void *context)
+{
+    const struct wish *wish = context;
+    bool is = wish->request->names[0] == NULL;
+
+    for (char *const *argument = wish->request->names; !is && *argument != NULL; argument++)
+        is = wish->request->users ? is_owners(wish, name, *argument) : is_named(wish, name, *argument);
+    return is;
+}
+
+/* DIRECTORY or DIRECTORY=MAILBOX: the argument becomes the directory alone, what is behind it is returned. */
+static const char *split_path(char *argument)
+{
+    for (char *at = argument; access(argument, F_OK) != 0 && (at = strchr(at, '=')) != NULL; at++) {
+        *at = '\0';
+        if (access(argument, F_OK) == 0)
+            return at + 1;
+        *at = '=';
+    }
+    return NULL;
+}
+
+static void find_path(struct discovery *d, char *argument)
+{
+    const char *given = split_path(argument);
+    struct buf name = BUF_INIT;
+
+    if (given != NULL && !tool_internal(d->env, given, &name)) {
+        fprintf(stderr, "%s: %s: %s\n", program, given, error_text(ERR_BADNAME));
+        d->failed = true;
+    } else {
+        discover_path(d, argument, given != NULL ? buf_cstr(&name) : NULL);
+    }
+    buf_free(&name);
+}
+
+/* How many mailboxes it found. */
+static size_t find(struct mboxop_env *env, struct run *run)
+{
+    struct wish wish = {env, run->request};
+    struct discovery d = {
+        .program = program,
+        .env = env,
+        .dry = run->request->dry,
+        .afresh = run->request->afresh,
+        .all = run->request->paths || run->request->names[0] == NULL,
+        .wanted = run->request->paths ? NULL : is_wanted,
+        .context = &wish,
+    };
+
+    for (char *const *name = run->request->names; run->request->paths && *name != NULL; name++)
+        find_path(&d, *name);
+    if (!run->request->paths)
+        discover_all(&d, run->request->partition);
+    run->failed |= d.failed;
+    run->unsound |= d.unsound;
+    return d.found;
+}
+
+/* ---- arguments ---- */
+
 /* A pattern of LIST, over the names that an administrator sees. */
 static void run_pattern(struct mboxop_env *env, const char *pattern, struct run *run)
 {
@@ -286,9 +400,14 @@ static int run(struct mboxop_env *env, const struct request *request)
 {
     struct run run = {.request = request};
     char *const *name = request->names;
+    size_t found = 0;
 
     if (!tool_has_store(program, env))
         return 0;
+    if (request->find && tool_wait_master(program, env) != 0)
+        return EX_TEMPFAIL;
+    if (request->find)
+        found = find(env, &run);
     if (*name == NULL)
         each(env, NULL, &run);
     for (; *name != NULL; name++) {
@@ -299,7 +418,7 @@ static int run(struct mboxop_env *env, const struct request *request)
             run_pattern(env, *name, &run);
         else
             run_name(env, *name, &run);
-        if (run.seen == 0) {
+        if (run.seen == 0 && found == 0) {
             fprintf(stderr, "%s: %s: no such mailbox here\n", program, *name);
             run.failed = true;
         }
@@ -314,9 +433,10 @@ static int run(struct mboxop_env *env, const struct request *request)
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: %s [-C imapd.conf] [-r] [-s | -G] [-n] [-q] [mailbox...]\n"
-            "       %s [-C imapd.conf] [-s | -G] [-n] [-q] -u user...\n",
-            program, program);
+            "usage: %s [-C imapd.conf] [-r] [-f] [-p partition] [-x] [-s | -G] [-n] [-q] [mailbox...]\n"
+            "       %s [-C imapd.conf] [-f] [-p partition] [-x] [-s | -G] [-n] [-q] -u user...\n"
+            "       %s [-C imapd.conf] [-r] [-f] [-x] [-s | -G] [-n] [-q] -P directory[=mailbox]...\n",
+            program, program, program);
     return EX_USAGE;
 }
 
@@ -326,9 +446,9 @@ static int refuse(int option)
         int option;
         const char *why;
     } reasons[] = {
-        {'f', "mailbox directories are named by id and hold no name, so that none can be found in them; "
-              "the list is read back by ctl_mboxlist -u"},
-        {'x', "belongs to -f, which is not supported"},
+        {'I', "two mailboxes cannot have one unique id"},
+        {'O', "no file is ever removed"},
+        {'R', "a message file that is not what its record says is mended with -G"},
         {'V', "an index has one version only"},
     };
 
@@ -343,7 +463,7 @@ static int parse(int argc, char **argv, struct request *request)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "C:rsGnqufxPV:")) != -1) {
+    while ((c = getopt(argc, argv, "C:rsGnqufxp:PV:kMoUIOR")) != -1) {
         if (c == 'C')
             request->config = optarg;
         else if (c == 'r')
@@ -360,15 +480,23 @@ static int parse(int argc, char **argv, struct request *request)
             request->users = true;
         else if (c == 'P')
             request->paths = true;
-        else if (c == 'V' && strcmp(optarg, "max") == 0)
-            continue; /* it is */
-        else if (strchr("fxV", c) != NULL)
+        else if (c == 'f')
+            request->find = true;
+        else if (c == 'x')
+            request->afresh = true;
+        else if (c == 'p')
+            request->partition = optarg;
+        else if (strchr("kMoU", c) != NULL || (c == 'V' && strcmp(optarg, "max") == 0))
+            continue; /* so it is in any case */
+        else if (strchr("IORV", c) != NULL)
             return refuse(c);
         else
             return usage();
     }
     request->names = argv + optind;
-    if (request->users && request->paths)
+    request->find |= request->partition != NULL;
+    if ((request->users && request->paths) || (request->afresh && !request->find) ||
+        (request->paths && request->partition != NULL))
         return usage();
     return (request->users || request->paths) && optind == argc ? usage() : 0;
 }
@@ -381,9 +509,13 @@ int main(int argc, char **argv)
 
     if (status == 0)
         status = tool_start(program, request.config);
+    if (status == 0 && request.partition != NULL && config_partition(request.partition) == NULL) {
+        fprintf(stderr, "%s: no such partition: %s\n", program, request.partition);
+        status = EX_USAGE;
+    }
     if (status != 0)
         return status;
-    status = tool_open(program, false, &env);
+    status = tool_open(program, request.find && !request.dry, &env);
     if (status == 0)
         status = run(&env, &request);
     tool_close(&env);

@@ -169,6 +169,21 @@ static int lookup_utf7(struct mboxop_env *env, const char *name, struct pool *po
     return r;
 }
 
+bool tool_internal(const struct mboxop_env *env, const char *given, struct buf *name)
+{
+    struct pool *pool = pool_new(0);
+    struct buf utf7 = BUF_INIT;
+    struct namespace ns;
+    int r = utf7_from_utf8(given, strlen(given), &utf7);
+
+    namespace_init(&ns, env->config, NULL, true, pool);
+    if (r == 0)
+        r = namespace_to_internal(&ns, buf_cstr(&utf7), name);
+    buf_free(&utf7);
+    pool_free(&pool);
+    return r == 0;
+}
+
 static int no_name_is_not_found(int r)
 {
     return r == ERR_BADNAME || r == ERR_SYNTAX || r == ERR_TOOBIG ? ERR_NOTFOUND : r;
@@ -232,6 +247,20 @@ const char *tool_external(const struct mboxop_env *env, const char *name, struct
     name = pool_strdup(pool, name);
     buf_free(&external);
     return name;
+}
+
+int tool_new_uidvalidity(struct mboxop_env *env, uint32_t *uidvalidity_r)
+{
+    struct mboxlist_txn *txn;
+    int r = mboxlist_begin(env->list, &txn);
+
+    if (r < 0)
+        return r;
+    r = mboxlist_txn_uidvalidity(txn, clock_wall(), uidvalidity_r);
+    if (r == 0)
+        return mboxlist_commit(&txn);
+    mboxlist_abort(&txn);
+    return r;
 }
 
 /* ---- many mailboxes ---- */

@@ -42,6 +42,13 @@ int tool_lookup_path(struct mboxop_env *env, const char *path, struct pool *pool
 int tool_lookup_user(struct mboxop_env *env, const char *userid, struct pool *pool,
                      struct mboxlist_record *record_r);
 
+/* The internal form, appended, of what an administrator calls a mailbox (in UTF-8), whether or not there is one.  False: it cannot
+ * be a name. */
+bool tool_internal(const struct mboxop_env *env, const char *given, struct buf *name);
+
+/* A UIDVALIDITY that this server has not given yet.  0, or an error of the list. */
+int tool_new_uidvalidity(struct mboxop_env *env, uint32_t *uidvalidity_r);
+
 /* The name as an administrator sees it, in the pool. */
 const char *tool_external(const struct mboxop_env *env, const char *name, struct pool *pool);
 

@@ -1,30 +1,26 @@
 #include "imap/tools/verify.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "imap/store/mailbox.h"
+#include "imap/tools/directories.h"
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/error.h"
-#include "lib/base/hash.h"
-#include "lib/base/options.h"
 #include "lib/base/str.h"
 #include "lib/mboxlist/mboxlist.h"
 #include "lib/mupdate/conn.h"
 #include "lib/mupdate/wire.h"
 
-enum { WAIT_MS = 10 * 1000, DEPTH = 2 /* of hashed directories above a mailbox's */ };
+enum { WAIT_MS = 10 * 1000 };
 
 struct verification {
     const struct mboxop_env *env;
-    struct hash *partitions; /* that mailboxes are on */
-    int found;               /* lines told */
-    int error;
+    int found; /* lines told */
 };
 
 /* ---- every mailbox has its files ---- */
@@ -48,20 +44,13 @@ static int verify_mailboxes(struct verification *v)
     const struct mboxlist_record *record;
     int r;
 
-    while ((r = mboxlist_iter_next(it, &record)) == 1) {
-        hash_set(v->partitions, record->partition, v);
+    while ((r = mboxlist_iter_next(it, &record)) == 1)
         verify_mailbox(v, record);
-    }
     mboxlist_iter_free(&it);
     return r;
 }
 
 /* ---- all files are some mailbox's ---- */
-
-static bool is_hashed(const char *name)
-{
-    return strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2;
-}
 
 /* Does a mailbox have its files there? */
 static int is_known(const struct verification *v, const char *path, const char *id)
@@ -74,55 +63,23 @@ static int is_known(const struct verification *v, const char *path, const char *
     if (r == 0)
         r = mailbox_dir(v->env->store, record.partition, id, &dir);
     if (r == 0)
-        r = strcmp(path, buf_cstr(&dir)) == 0;
+        r = directories_same(path, buf_cstr(&dir));
     buf_free(&dir);
     pool_free(&pool);
     return r == ERR_NOTFOUND ? 0 : r;
 }
 
-static void verify_directory(struct verification *v, const char *path, const char *id)
+static int verify_directory(const char *partition, const char *path, const char *id, void *context)
 {
+    struct verification *v = context;
     int r = is_known(v, path, id);
 
-    if (r < 0)
-        v->error = r;
+    (void)partition;
     if (r != 0 || access(path, F_OK) != 0) /* it may have just been deleted */
-        return;
+        return r < 0 ? r : 0;
     v->found++;
     printf("%s: no mailbox of the list\n", path);
-}
-
-static void verify_below(struct verification *v, struct buf *path, unsigned depth)
-{
-    size_t len = path->len;
-    DIR *d = opendir(buf_cstr(path));
-    struct dirent *e;
-
-    while (d != NULL && (e = readdir(d)) != NULL) {
-        if (depth < DEPTH ? !is_hashed(e->d_name) : !mailbox_id_valid(e->d_name))
-            continue;
-        buf_printf(path, "/%s", e->d_name);
-        if (depth < DEPTH)
-            verify_below(v, path, depth + 1);
-        else
-            verify_directory(v, buf_cstr(path), e->d_name);
-        buf_truncate(path, len);
-    }
-    if (d != NULL)
-        closedir(d);
-}
-
-static void verify_partition(const char *name, void *value, void *context)
-{
-    const char *root = config_partition(name);
-    struct buf path = BUF_INIT;
-
-    (void)value;
-    if (root != NULL) {
-        buf_puts(&path, root);
-        verify_below(context, &path, 0);
-    }
-    buf_free(&path);
+    return 0;
 }
 
 /* ---- no name is claimed by two servers ---- */
@@ -182,22 +139,16 @@ static int verify_claims(struct verification *v)
 
 int verify_list(const char *program, const struct mboxop_env *env)
 {
-    struct verification v = {.env = env, .partitions = hash_new(NULL)};
+    struct verification v = {.env = env};
     int r = 0;
 
     if (env->store != NULL) {
-        const char *given = opt_string(OPT_DEFAULTPARTITION);
-
-        hash_set(v.partitions, given != NULL ? given : "default", &v);
         r = verify_mailboxes(&v);
         if (r == 0)
-            hash_each(v.partitions, verify_partition, &v);
+            r = directories_each(NULL, verify_directory, &v);
     }
     if (r == 0)
-        r = v.error;
-    if (r == 0)
         r = verify_claims(&v);
-    hash_free(&v.partitions);
     if (r < 0)
         fprintf(stderr, "%s: %s\n", program, error_text(r));
     return r < 0 ? EX_TEMPFAIL : v.found > 0 ? EX_DATAERR : 0;

@@ -14,7 +14,8 @@ enum intent_operation {
     INTENT_RENAME = 3, /* delayed DELETE too */
     INTENT_SETACL = 4,
     INTENT_MOVE = 5,
-    INTENT_SETQUOTA = 6
+    INTENT_SETQUOTA = 6,
+    INTENT_ADOPT = 7
 };
 
 struct intent {

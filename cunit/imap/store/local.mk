@@ -7,6 +7,7 @@ cunit_imap_store_test_SOURCES = cunit/imap/store/suites.c \
 	cunit/imap/store/damage.c \
 	cunit/imap/store/flags.c \
 	cunit/imap/store/format.c \
+	cunit/imap/store/listed.c \
 	cunit/imap/store/metadata.c \
 	cunit/imap/store/order.c \
 	cunit/imap/store/relocate.c \
