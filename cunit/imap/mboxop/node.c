@@ -59,6 +59,11 @@ static void make_dir(void)
     buf_free(&conf);
 }
 
+const char *node_directory(void)
+{
+    return dir;
+}
+
 void node_wipe(void)
 {
     char path[80];

@@ -15,6 +15,8 @@ extern const struct name_config node_config;
 
 /* imapd.conf is read at the first call (one configuration a process); the directory is emptied. */
 void node_wipe(void);
+/* That directory; what is in it may be replaced between node_close() and node_open(). */
+const char *node_directory(void);
 /* Opens list and store of the directory; `murder`: the fake master is this node's. */
 void node_open(struct node *n, bool murder);
 void node_close(struct node *n);

@@ -312,6 +312,13 @@ int rmdir(const char *path)
     return unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
 }
 
+int remove(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) ? rmdir(path) : unlink(path);
+}
+
 int renameat(int at, const char *path, int to_at, const char *to)
 {
     const char *name, *to_name;
