@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/digest.h"
 #include "lib/base/mem.h"
 
 struct claim {
@@ -17,6 +18,7 @@ struct conflicts {
     pthread_mutex_t mutex;
     struct claim claims[CONFLICTS_MAX];
     size_t count;
+    uint64_t version;
 };
 
 struct conflicts *conflicts_new(void)
@@ -24,6 +26,7 @@ struct conflicts *conflicts_new(void)
     struct conflicts *c = xcalloc(1, sizeof(*c));
 
     pthread_mutex_init(&c->mutex, NULL);
+    digest_random(&c->version, sizeof(c->version)); /* not the one of the process before */
     return c;
 }
 
@@ -76,13 +79,12 @@ static size_t oldest(const struct conflicts *c)
     return found;
 }
 
-void conflicts_note(struct conflicts *c, const char *name, const char *claimant, int64_t now)
+/* Under the mutex. */
+static struct claim *find_or_add(struct conflicts *c, const char *name, const char *claimant)
 {
     struct claim *claim;
-    size_t i;
+    size_t i = find(c, name, claimant);
 
-    pthread_mutex_lock(&c->mutex);
-    i = find(c, name, claimant);
     if (i == c->count) {
         if (c->count == CONFLICTS_MAX)
             drop(c, oldest(c));
@@ -93,9 +95,41 @@ void conflicts_note(struct conflicts *c, const char *name, const char *claimant,
         free(claim->claimant);
     }
     claim->claimant = xstrdup(claimant);
+    return claim;
+}
+
+void conflicts_note(struct conflicts *c, const char *name, const char *claimant, int64_t now)
+{
+    struct claim *claim;
+
+    pthread_mutex_lock(&c->mutex);
+    claim = find_or_add(c, name, claimant);
     claim->count++;
     claim->last = now;
+    c->version++;
     pthread_mutex_unlock(&c->mutex);
+}
+
+void conflicts_learn(struct conflicts *c, const char *name, const char *claimant, uint64_t count,
+                     int64_t last)
+{
+    struct claim *claim;
+
+    pthread_mutex_lock(&c->mutex);
+    claim = find_or_add(c, name, claimant);
+    claim->count = count > claim->count ? count : claim->count;
+    claim->last = last > claim->last ? last : claim->last;
+    pthread_mutex_unlock(&c->mutex);
+}
+
+uint64_t conflicts_version(struct conflicts *c)
+{
+    uint64_t version;
+
+    pthread_mutex_lock(&c->mutex);
+    version = c->version;
+    pthread_mutex_unlock(&c->mutex);
+    return version;
 }
 
 void conflicts_forget(struct conflicts *c, const char *name, const char *claimant)

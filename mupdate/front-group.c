@@ -95,8 +95,9 @@ bool front_follow_step(struct front *f)
     if (!mupdate_group_news(f->server->group, f->round, &f->known, &round, &at) &&
         clock_left(f->deadline) != 0)
         return false;
-    put_numbers(f, f->tag, "OK", (const uint64_t[]){round, at.term, at.sequence},
-                mupdate_group_leads(f->server->group) ? 3 : 1);
+    put_numbers(f, f->tag, "OK",
+                (const uint64_t[]){round, at.term, at.sequence, conflicts_version(f->server->conflicts)},
+                mupdate_group_leads(f->server->group) ? 4 : 1);
     hub_listen(f->place, f->subscribed);
     f->doing = IDLE;
     return true;

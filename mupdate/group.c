@@ -50,6 +50,8 @@ struct mupdate_group {
     unsigned magic;
     struct names *names;
     struct hub *hub;
+    struct conflicts *conflicts;
+    uint64_t conflicts_known; /* the listener's: the elected one's version */
     void (*published)(void *context);
     void *context;
     struct pool *pool; /* the members' names */
@@ -631,6 +633,46 @@ static void *run_keeper(void *context)
 
 /* ---- the listener ---- */
 
+static void learn_conflict(struct mupdate_group *g, const struct mupdate_line *line)
+{
+    uint64_t count, age;
+
+    if (line_number(line, 3, &count) && line_number(line, 4, &age) && age < CONFLICTS_KEPT_MS / 1000)
+        conflicts_learn(g->conflicts, line->args[0], line->args[2], count, clock_ms() - (int64_t)age * 1000);
+}
+
+/* The elected one hears of all claims, whoever they were made at; we are to know them should he go. */
+static int fetch_conflicts(struct mupdate_group *g, uint64_t version)
+{
+    int64_t deadline = clock_deadline(FORWARD_MS);
+    const struct mupdate_line *line;
+    struct buf question = BUF_INIT;
+    char tag[24];
+    int r;
+
+    if (version == g->conflicts_known)
+        return 0;
+    mupdate_put_line(&question, next_tag(&g->listens, tag), "CONFLICTS", NULL);
+    mupdate_conn_write(g->listens.conn, &question);
+    buf_free(&question);
+    do {
+        while ((r = mupdate_conn_line(g->listens.conn, &line)) == 1 && strcmp(line->tag, tag) == 0 &&
+               str_ieq(line->word, "CONFLICT"))
+            learn_conflict(g, line);
+        if (r == 1 && strcmp(line->tag, tag) == 0)
+            break;
+        if (r == 0)
+            r = clock_left(deadline) == 0 || atomic_load(&g->stop)
+                    ? ERR_TIMEOUT
+                    : mupdate_conn_wait(g->listens.conn, deadline);
+    } while (r >= 0);
+    if (r < 0)
+        hang_up(&g->listens);
+    else
+        g->conflicts_known = version;
+    return r < 0 ? r : 0;
+}
+
 /* Asks the elected one for what is new.  *round: what he said last. */
 static int follow(struct mupdate_group *g, const char *self, uint64_t *round)
 {
@@ -638,6 +680,7 @@ static int follow(struct mupdate_group *g, const char *self, uint64_t *round)
     const struct mupdate_line *line;
     struct buf question = BUF_INIT;
     char tag[24], number[3][24];
+    uint64_t conflicts;
     int r = call(g, &g->listens, clock_deadline(FOLLOW_ANSWER_MS));
 
     if (r < 0)
@@ -655,11 +698,13 @@ static int follow(struct mupdate_group *g, const char *self, uint64_t *round)
         return ERR_PROTOCOL;
     if (!line_number(line, 1, &at.term) || !line_number(line, 2, &at.sequence))
         return 0; /* he has been elected, and has not taken over yet */
+    if (!line_number(line, 3, &conflicts))
+        conflicts = g->conflicts_known;
     names_told(g->names, &at);
     names_refresh(g->names);
     if (names_is_behind(g->names))
         pause_ms(1); /* else he would answer at once, again and again */
-    return 0;
+    return fetch_conflicts(g, conflicts);
 }
 
 static void *run_listener(void *context)
@@ -845,6 +890,7 @@ int mupdate_group_open(const struct mupdate_group_config *config, struct mupdate
     *error_r = NULL;
     g->magic = GROUP_MAGIC;
     g->hub = config->hub;
+    g->conflicts = config->conflicts;
     g->published = config->published;
     g->broken = config->broken;
     g->context = config->context;

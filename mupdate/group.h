@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "mupdate/conflicts.h"
 #include "mupdate/hub.h"
 #include "mupdate/names.h"
 #include "mupdate/writer.h"
@@ -20,6 +21,7 @@ struct mupdate_group_config {
     const char *members; /* mupdate_group */
     const char *own;     /* servername: its host, without the port, is one of the members */
     struct hub *hub;
+    struct conflicts *conflicts;
     void (*published)(void *context); /* by any thread */
     void (*broken)(void *context);    /* this process must end, to begin anew */
     void *context;

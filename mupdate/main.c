@@ -119,6 +119,7 @@ static int start_member(struct program *p, char **error_r)
                                           .members = opt_string(OPT_MUPDATE_GROUP),
                                           .own = config_servername(),
                                           .hub = p->server.hub,
+                                          .conflicts = p->server.conflicts,
                                           .published = on_published,
                                           .broken = on_broken,
                                           .context = p};

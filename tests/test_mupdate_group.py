@@ -248,6 +248,34 @@ def test_kill_of_the_writer(group):
         assert not writers.missing(node)
 
 
+def test_conflicts_are_known_to_all(group):
+    """Claimed at a member that is not elected; whoever is asked tells of it, over an election and a restart, until it is none."""
+    writer = group.settle()
+    others = group.others(writer)
+
+    def conflicts(node):
+        with client(node) as c:
+            return [(w[2], w[3], w[4], w[5]) for w in c.ok("CONFLICTS") if w[2] == "user.x1"]
+
+    with client(others[0]) as c:
+        assert c.result('ACTIVATE "user.x1" "be1!p" ""')[0] == "OK"
+        for _ in range(2):
+            assert c.result('ACTIVATE "user.x1" "be2!p" ""') == ("NO", "mailbox is active on another server")
+    one = [("user.x1", "be1!p", "be2!p", "2")]
+    for node in group.nodes:
+        eventually(lambda: conflicts(node) == one)
+    writer.kill()
+    group.writer(others)
+    assert [conflicts(node) for node in others] == [one, one]
+    writer.start()
+    group.settle()
+    eventually(lambda: conflicts(writer) == one)
+    with client(others[1]) as c:
+        assert c.result('DELETE "user.x1"')[0] == "OK"
+    for node in group.nodes:
+        eventually(lambda: conflicts(node) == [])
+
+
 def test_two_of_three_lost(group):
     """Without a quorum nothing is changed, and what is there is read; with it everything goes on."""
     writer = group.settle()

@@ -66,7 +66,29 @@ static void test_bound(void)
     conflicts_free(&c);
 }
 
-static const struct unit_case cases[] = {{"claims", test_claims}, {"bound", test_bound}, {NULL, NULL}};
+/* What another member knows is taken over as often as it is told, and is no news for others. */
+static void test_learnt(void)
+{
+    struct conflicts *c = conflicts_new(), *other = conflicts_new();
+    uint64_t before = conflicts_version(c);
+
+    CU_ASSERT_NOT_EQUAL(conflicts_version(other), before);
+    conflicts_note(c, "a", "be1!p", 1);
+    CU_ASSERT_NOT_EQUAL(conflicts_version(c), before);
+    before = conflicts_version(c);
+    for (int i = 0; i < 2; i++) {
+        conflicts_learn(c, "a", "be1!q", 3, 7);
+        conflicts_learn(c, "b", "be2!p", 2, 5);
+        conflicts_learn(c, "a", "be1!r", 2, 6);
+    }
+    CU_ASSERT_EQUAL(conflicts_version(c), before);
+    CU_ASSERT_STRING_EQUAL(show(c, 8), "a be1!r 3 7 b be2!p 2 5 ");
+    conflicts_free(&c);
+    conflicts_free(&other);
+}
+
+static const struct unit_case cases[] = {
+    {"claims", test_claims}, {"bound", test_bound}, {"learnt", test_learnt}, {NULL, NULL}};
 
 extern const struct unit_suite conflicts_suite;
 const struct unit_suite conflicts_suite = {"conflicts", cases};
