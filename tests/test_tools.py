@@ -548,6 +548,9 @@ def test_info_proc(server):
         assert sorted(r[3] for r in rows) == ["anna", "ben"]
         assert [pid, "imap", "127.0.0.1", "anna", "user.anna"] in rows
         assert [pid, "imap", "127.0.0.1", "ben"] in rows
+        c.no("SELECT Nowhere")  # and nothing is selected now
+        assert "127.0.0.1 anna\n" in server.command("cyr_info", "proc").stdout
+        c.select("INBOX")
         other.start("IDLE")
         assert other.read_response().startswith(b"+")
         c.start("IDLE")

@@ -83,6 +83,7 @@ void client_slots_off(struct client *c)
 
 void client_proc(struct client *c, const char *command)
 {
+    c->proc_is_old = false;
     login_proc(c->login, c->selected_name, command);
 }
 
@@ -97,7 +98,7 @@ void client_selected(struct client *c, struct leg *leg, const char *name, bool r
     client_proc(c, NULL);
 }
 
-void client_unselected(struct client *c)
+void client_reselects(struct client *c)
 {
     free(c->selected_name);
     c->selected_name = NULL;
@@ -106,7 +107,13 @@ void client_unselected(struct client *c)
     c->read_only = false;
     if (c->state == CLIENT_SELECTED)
         c->state = CLIENT_AUTH;
-    login_proc(c->login, NULL, NULL);
+    c->proc_is_old = true;
+}
+
+void client_unselected(struct client *c)
+{
+    client_reselects(c);
+    client_proc(c, NULL);
 }
 
 void client_selection_lost(struct client *c)

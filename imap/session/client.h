@@ -61,6 +61,7 @@ struct client {
     struct leg *selected; /* of the selected mailbox; NULL unless CLIENT_SELECTED, and when lost */
     char *selected_name;  /* internal name; malloc'ed */
     bool selected_lost;   /* its server went away: NO [UNAVAILABLE] until the client selects again */
+    bool proc_is_old;     /* the table of processes shows another selection */
     bool is_drained;      /* the last stream_fill() of this run took all there was */
     bool mid_response;    /* a leg has passed the beginning of a response on, and not its end */
     bool read_only;       /* by EXAMINE, or for want of rights */
@@ -88,6 +89,8 @@ void client_slots_off(struct client *c);
 /* A leg tells what became of the selection.  `name`: internal name, copied. */
 void client_selected(struct client *c, struct leg *leg, const char *name, bool read_only);
 void client_unselected(struct client *c);
+/* The same where a command goes on to select: the table of processes (client_proc) is right again when it ends. */
+void client_reselects(struct client *c);
 /* Shows in cyr_info proc what the session does for long ("IDLE"); NULL: nothing. */
 void client_proc(struct client *c, const char *command);
 

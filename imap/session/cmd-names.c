@@ -69,7 +69,7 @@ enum step cmd_select(struct command *cmd)
     if (c->selected != NULL)
         c->selected->ops->unselect(c->selected);
     if (c->state == CLIENT_SELECTED) {
-        client_unselected(c);
+        client_reselects(c);
         stream_puts(c->stream, "* OK [CLOSED] Ok\r\n"); /* RFC 7162 3.2.11 */
     }
     if (params.condstore)

@@ -206,6 +206,8 @@ static void free_command(struct client *c)
     free(cmd->final);
     cmd->magic = 0;
     c->command = NULL;
+    if (c->proc_is_old)
+        client_proc(c, NULL);
     pool_free(&pool);
 }
 
@@ -486,8 +488,11 @@ static enum engine_verdict park(struct client *c, bool want_input, int64_t deadl
         deadline = again < deadline ? again : deadline;
     }
     if (c->selected != NULL && c->selected->ops->between != NULL && c->command == NULL) {
-        int64_t again = c->selected->ops->between(c->selected);
+        int64_t again;
 
+        if (want_input) /* the client need not wait for what is closed now */
+            stream_flush(c->stream);
+        again = c->selected->ops->between(c->selected);
         deadline = again < deadline ? again : deadline;
         if (must_go_on(c))
             return ENGINE_AGAIN;

@@ -343,7 +343,7 @@ static void improve_hint(struct view *view, const struct view_message *first)
 int view_first_unseen(struct view *view, uint32_t *seq_r)
 {
     struct view_message batch[RECORD_BATCH];
-    uint32_t seq, got;
+    uint32_t seq, got, want = 1; /* the hint is right, as a rule */
     int r = view_ready(view);
 
     *seq_r = 0;
@@ -354,7 +354,7 @@ int view_first_unseen(struct view *view, uint32_t *seq_r)
     if (view->mailbox->header.unseen == 0)
         return 0;
     for (seq = view_seq(view, view->mailbox->header.first_unseen); seq <= view->exists; seq += got) {
-        r = view_read(view, seq, RECORD_BATCH, batch, &got);
+        r = view_read(view, seq, want, batch, &got);
         if (r < 0 || got == 0)
             return r;
         for (uint32_t i = 0; i < got; i++) {
@@ -364,6 +364,7 @@ int view_first_unseen(struct view *view, uint32_t *seq_r)
             improve_hint(view, &batch[i]);
             return 0;
         }
+        want = RECORD_BATCH;
     }
     return 0;
 }

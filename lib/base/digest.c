@@ -1,6 +1,7 @@
 #include "lib/base/digest.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -17,12 +18,28 @@ struct digest {
     EVP_MD_CTX *context;
 };
 
+/* Fetched once: EVP_sha1() is looked up at each use. */
+static EVP_MD *sha1;
+static pthread_once_t sha1_once = PTHREAD_ONCE_INIT;
+
+static void sha1_fetch(void)
+{
+    sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    BUG_ON(sha1 == NULL);
+}
+
+static const EVP_MD *sha1_get(void)
+{
+    pthread_once(&sha1_once, sha1_fetch);
+    return sha1;
+}
+
 struct digest *digest_sha1_new(void)
 {
     struct digest *d = xcalloc(1, sizeof(*d));
 
     d->context = EVP_MD_CTX_new();
-    BUG_ON(d->context == NULL || EVP_DigestInit_ex(d->context, EVP_sha1(), NULL) != 1);
+    BUG_ON(d->context == NULL || EVP_DigestInit_ex(d->context, sha1_get(), NULL) != 1);
     return d;
 }
 
@@ -46,7 +63,7 @@ void digest_finish(struct digest **dp, unsigned char out[DIGEST_SHA1_SIZE])
 
 void digest_sha1(const void *data, size_t n, unsigned char out[DIGEST_SHA1_SIZE])
 {
-    BUG_ON(EVP_Digest(data, n, out, NULL, EVP_sha1(), NULL) != 1);
+    BUG_ON(EVP_Digest(data, n, out, NULL, sha1_get(), NULL) != 1);
 }
 
 void digest_sha256(const void *data, size_t n, unsigned char out[DIGEST_SHA256_SIZE])
