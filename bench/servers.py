@@ -13,6 +13,9 @@ import mail
 from iatlas import Imap, Murder, cyrus, fetched, net, node
 from iatlas.mupdate import Mupdate
 from iatlas.sieve import Sieve
+from names import ADMIN as LIST_ADMIN
+from names import FOLDERS, Names
+from names import VIEWER as LISTER
 from nginx import Nginx
 
 MESSAGE = (
@@ -100,9 +103,12 @@ class Aggregator:
             "frontend": (self.frontend.address, net.IMAP),
             "lmtp.frontend": (self.frontend.address, net.LMTP),
             "mupdate": (self.alone.m.address, net.MUPDATE),
+            "names": None,
+            "names.admin": None,
         }
         self.targets["slave"] = (self.alone.fe[0].address, net.MUPDATE)
         self.fresh = itertools.count()  # for names
+        self.network, self.names = network, None
 
     def _murder(self, name, network):
         path = os.path.join(self.dir, name)
@@ -115,7 +121,7 @@ class Aggregator:
         """What those targets need."""
         self.alone.m.start()
         self._fill(names)
-        if targets - {"mupdate", "slave"}:
+        if targets - {"mupdate", "slave", "names", "names.admin"}:
             self._start_murder(messages)
 
     def _start_murder(self, messages):
@@ -203,6 +209,12 @@ class Aggregator:
         except (OSError, EOFError):
             return False
 
+    def make_names(self, count):
+        """The first time, the server for LIST."""
+        if self.names is None:
+            self.names = Names(self.kind, os.path.join(self.dir, "names"), self.network, count)
+            self.targets["names"] = self.targets["names.admin"] = self.names.target
+
     def pids(self, target):
         n = self.frontend if target == "frontend" else self.backend
         return n.processes("imapd") + n.processes("proxyd")
@@ -214,6 +226,8 @@ class Aggregator:
         return self.backend.pids()
 
     def stop(self):
+        if self.names is not None:
+            self.names.stop()
         try:
             self.murder.cleanup()
         finally:
@@ -315,6 +329,7 @@ userdb {
         self.targets = {"imap": (self.address, 2143), "imaps": (self.address, 2993), "lmtp": (self.address, 2003)}
         self.nginx = Nginx(directory + "/nginx", network, self.targets["imap"])
         self.targets["frontend"] = self.nginx.target
+        self.targets["names"] = self.targets["imap"]
 
     def start(self, messages, names, targets):
         values = certificate(self.dir)
@@ -344,6 +359,13 @@ userdb {
         while not cyrus.greets(*self.targets["imap"]):
             assert time.monotonic() < deadline and self.process.poll() is None, "Dovecot does not start"
             time.sleep(0.1)
+
+    def make_names(self, count):
+        """It has no list of all mailboxes: each user's are looked for where they are."""
+        with connect(self.targets["imap"], LISTER + "0") as imap:
+            there = len(imap.ok('LIST "" *').untagged)
+            for folder in FOLDERS[1:] if there < len(FOLDERS) else []:
+                imap.ok("CREATE " + folder)
 
     def pids(self, target):
         if target == "frontend":
