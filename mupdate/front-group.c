@@ -67,16 +67,37 @@ void front_xwhere(struct front *f, const struct mupdate_line *line)
     front_noop(f, line);
 }
 
-void front_xfollow(struct front *f, const struct mupdate_line *line)
+static bool parse_numbers(const char *const *args, uint64_t *const *numbers, unsigned count)
 {
-    uint64_t *const numbers[] = {&f->round, &f->known.term, &f->known.sequence};
     bool ok = true;
+
+    for (unsigned i = 0; i < count; i++)
+        ok = ok && str_parse_u64(args[i], strlen(args[i]), numbers[i]) == 0;
+    return ok;
+}
+
+void front_xadopt(struct front *f, const struct mupdate_line *line)
+{
+    struct names_position its, own;
+    uint64_t generation;
 
     if (!is_member(f, line))
         return;
-    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
-        ok = ok && str_parse_u64(line->args[1 + i], strlen(line->args[1 + i]), numbers[i]) == 0;
-    if (!ok) {
+    if (!parse_numbers(line->args, (uint64_t *const[]){&generation, &its.term, &its.sequence}, 3) ||
+        generation > UINT32_MAX)
+        front_answer(f, line->tag, "BAD", "Usage: XADOPT generation term sequence");
+    else if (mupdate_group_adopt(f->server->group, (uint32_t)generation, &its, &own) < 0)
+        front_answer(f, line->tag, "NO", MUPDATE_NO_QUORUM "not elected");
+    else
+        put_numbers(f, line->tag, "OK", (const uint64_t[]){own.term, own.sequence}, 2);
+}
+
+void front_xfollow(struct front *f, const struct mupdate_line *line)
+{
+    if (!is_member(f, line))
+        return;
+    if (!parse_numbers(line->args + 1, (uint64_t *const[]){&f->round, &f->known.term, &f->known.sequence},
+                       3)) {
         front_answer(f, line->tag, "BAD", "Usage: XFOLLOW member round term sequence");
         return;
     }

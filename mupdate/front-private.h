@@ -59,6 +59,7 @@ void front_noop(struct front *f, const struct mupdate_line *line);
 void front_xmember(struct front *f, const struct mupdate_line *line);
 void front_xvisible(struct front *f, const struct mupdate_line *line);
 void front_xwhere(struct front *f, const struct mupdate_line *line);
+void front_xadopt(struct front *f, const struct mupdate_line *line);
 void front_xfollow(struct front *f, const struct mupdate_line *line);
 void front_xgroup(struct front *f, const struct mupdate_line *line);
 

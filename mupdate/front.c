@@ -539,6 +539,7 @@ static const struct command {
     {"FIND", 1, 1, READ, 0, do_find},
     {"LIST", 0, 1, READ, 0, do_list},
     {"NOOP", 0, 0, ALWAYS, 0, front_noop},
+    {"XADOPT", 3, 3, READ, 0, front_xadopt},
     {"XFOLLOW", 4, 4, READ, 0, front_xfollow},
     {"XGROUP", 0, 2, READ, 0, front_xgroup},
     {"XMEMBER", 0, 0, READ, 0, front_xmember},

@@ -23,6 +23,7 @@
 #include "lib/base/str.h"
 #include "lib/mupdate/conn.h"
 #include "lib/mupdate/wire.h"
+#include "mupdate/reached.h"
 #include "mupdate/takeover.h"
 
 enum {
@@ -36,6 +37,7 @@ enum {
     PING_MS = 500,          /* that he waits for the others to ask again */
     CATCH_UP_MS = 5 * 1000, /* for our own copy to have what was changed */
     JOIN_MS = 1000,         /* between attempts to be taken in */
+    UNREADABLE_MS = 2000,   /* then our copy is one that is being made anew */
     NEVER_TAKEN_IN_MS = 30 * 1000
 };
 
@@ -77,6 +79,11 @@ struct mupdate_group {
     uint64_t settled; /* likewise: what all copies were told to be settled, in the database */
     _Atomic uint64_t asked, answered, missed;
     _Atomic uint64_t reached; /* the sequence here when that was answered */
+    /* Under the mutex: what our copy has had, and of that what is on disk (reached.h). */
+    struct names_position had, stored;
+    atomic_bool behind;       /* the elected member lacks what others have */
+    uint32_t adopted;         /* the listener's: the generation whose elected one our copy follows */
+    int64_t unreadable_until; /* likewise; 0: it can be read */
     uint64_t round;           /* of asking whether we are followed */
     unsigned followers;       /* those that have been heard of since we were elected */
     struct follower {
@@ -337,7 +344,7 @@ static int take_result(const struct mupdate_line *line, struct write_command *c)
 }
 
 /* Until our own copy has it, so that who has changed something here finds it here. */
-static void catch_up(struct mupdate_group *g, const struct names_position *at)
+static int catch_up(struct mupdate_group *g, const struct names_position *at)
 {
     int64_t deadline = clock_deadline(CATCH_UP_MS);
     struct names_position visible;
@@ -346,9 +353,10 @@ static void catch_up(struct mupdate_group *g, const struct names_position *at)
     for (;;) {
         names_refresh(g->names);
         visible = names_visible(g->names);
-        if (visible.term > at->term || (visible.term == at->term && visible.sequence >= at->sequence) ||
-            clock_left(deadline) == 0)
-            return;
+        if (!names_is_before(&visible, at))
+            return 0;
+        if (clock_left(deadline) == 0)
+            return ERR_UNAVAILABLE;
         pause_ms(1);
     }
 }
@@ -419,7 +427,7 @@ static int forward(struct mupdate_group *g, struct write_job *jobs)
         r = job->sent ? 0 : ERR_UNAVAILABLE;
     }
     if (done && g->writes.conn != NULL && ask_position(g, &g->writes, false, &at) == 0)
-        catch_up(g, &at);
+        (void)catch_up(g, &at);
     return r;
 }
 
@@ -506,6 +514,57 @@ bool mupdate_group_leads(void *context)
     return names_is_writer(g->names);
 }
 
+/* ---- whose copy ours is ---- */
+
+/* What our copy has, or has had before it began to be made anew.  ERR_AGAIN: it cannot be read just now. */
+static int own_position(struct mupdate_group *g, struct names_position *own_r)
+{
+    struct names_position at;
+    uint64_t settled;
+    int r = names_at(g->names, &at, &settled);
+
+    pthread_mutex_lock(&g->mutex);
+    if (r == 0 && names_is_before(&g->had, &at))
+        g->had = at;
+    *own_r = g->had;
+    pthread_mutex_unlock(&g->mutex);
+    return r;
+}
+
+static void find_behind(struct mupdate_group *g, const char *server)
+{
+    LOG(LOG_WARNING, MUPDATE_GROUP_BEHIND, LOG_STR(SERVER, server));
+    atomic_store(&g->behind, true);
+    kick(g);
+}
+
+int mupdate_group_adopt(void *context, uint32_t generation, const struct names_position *its,
+                        struct names_position *own_r)
+{
+    struct mupdate_group *g = context;
+    struct db_group_state state;
+    int r = own_position(g, own_r);
+
+    if (r < 0 && (r != ERR_AGAIN || own_r->term != 0)) /* else: there is no list yet */
+        return ERR_UNAVAILABLE;
+    db_group_state(names_env(g->names), &state);
+    if (state.role != DB_GROUP_ELECTED || state.generation != generation)
+        return ERR_UNAVAILABLE;
+    if (names_is_before(own_r, its))
+        find_behind(g, self_of(&state)->name);
+    return 0;
+}
+
+/* What we have had will still be known when our copy is made anew and that is not finished. */
+static int store_reached(struct mupdate_group *g, const struct names_position *own)
+{
+    int r = names_is_before(&g->stored, own) ? reached_store(g->dir, own) : 0;
+
+    if (r == 0 && names_is_before(&g->stored, own))
+        g->stored = *own;
+    return r;
+}
+
 /* ---- the keeper ---- */
 
 static const char *const role_words[] = {
@@ -586,6 +645,7 @@ static void note_members(struct mupdate_group *g, const struct db_group_state *s
 static void keep(struct mupdate_group *g)
 {
     struct db_group_state state;
+    struct names_position own;
     uint64_t visible = names_visible(g->names).sequence;
 
     if (visible != g->seen)
@@ -597,9 +657,12 @@ static void keep(struct mupdate_group *g)
         keep_elected(g, &state);
     } else {
         names_step_down(g->names);
+        (void)own_position(g, &own);
         if (names_refresh(g->names) == ERR_CORRUPT)
             give_up(g);
     }
+    if (atomic_load(&g->behind))
+        give_up(g);
     log_state(g, &state);
     note_members(g, &state);
     if (state.role == DB_GROUP_FOLLOWS || is_writer(g, &state)) {
@@ -629,6 +692,49 @@ static void *run_keeper(void *context)
     }
     pthread_mutex_unlock(&g->mutex);
     return NULL;
+}
+
+/* Before our copy becomes the newly elected member's: what it has may have been acknowledged, so he must have it too.  If he
+ * lacks it, neither of us goes on, and after the next election it should be another one. */
+static int adopt(struct mupdate_group *g, const struct db_group_state *state)
+{
+    struct names_position own, his;
+    const struct mupdate_line *line;
+    struct buf question = BUF_INIT;
+    char tag[24], number[3][24];
+    int r = own_position(g, &own);
+
+    if (r < 0 && r != ERR_AGAIN)
+        return r;
+    if (r == 0)
+        g->unreadable_until = 0;
+    else if (g->unreadable_until == 0)
+        g->unreadable_until = clock_deadline(UNREADABLE_MS);
+    if (r < 0 && own.term != 0 && clock_left(g->unreadable_until) != 0)
+        return r;
+    r = call(g, &g->listens, clock_deadline(FOLLOW_ANSWER_MS));
+    if (r < 0)
+        return r;
+    snprintf(number[0], sizeof(number[0]), "%lu", (unsigned long)state->generation);
+    snprintf(number[1], sizeof(number[1]), "%llu", (unsigned long long)own.term);
+    snprintf(number[2], sizeof(number[2]), "%llu", (unsigned long long)own.sequence);
+    mupdate_put_line(&question, next_tag(&g->listens, tag), "XADOPT", number[0], number[1], number[2], NULL);
+    r = ask(g, &g->listens, &question, FOLLOW_ANSWER_MS, &line);
+    buf_free(&question);
+    if (r < 0)
+        return r;
+    if (!line_number(line, 0, &his.term) || !line_number(line, 1, &his.sequence))
+        return ERR_PROTOCOL;
+    if (names_is_before(&his, &own)) {
+        find_behind(g, g->listens.host);
+        return ERR_UNAVAILABLE;
+    }
+    r = store_reached(g, &own);
+    if (r == 0 && db_group_generation(names_env(g->names)) == state->generation)
+        r = db_group_follow(names_env(g->names));
+    if (r == 0)
+        g->adopted = state->generation;
+    return r;
 }
 
 /* ---- the listener ---- */
@@ -720,6 +826,8 @@ static void *run_listener(void *context)
         pthread_mutex_unlock(&g->mutex);
         db_group_state(names_env(g->names), &state);
         if (state.role == DB_GROUP_FOLLOWS)
+            r = state.generation == g->adopted ? 0 : adopt(g, &state);
+        if (state.role == DB_GROUP_FOLLOWS && r == 0)
             r = follow(g, self_of(&state)->name, &round);
         if (r < 0)
             round = 0;
@@ -744,9 +852,7 @@ static int ask_where(struct mupdate_group *g)
     r = call(g, &g->asks, clock_deadline(FORWARD_MS));
     if (r == 0)
         r = ask_position(g, &g->asks, true, &at);
-    if (r == 0)
-        catch_up(g, &at);
-    return r;
+    return r == 0 ? catch_up(g, &at) : r;
 }
 
 static void *run_asker(void *context)
@@ -908,6 +1014,9 @@ int mupdate_group_open(const struct mupdate_group_config *config, struct mupdate
     r = find_members(g, config, &group, error_r);
     if (r == 0)
         r = takeover_forget_own(config->dir);
+    if (r == 0)
+        r = reached_load(config->dir, &g->stored);
+    g->had = g->stored;
     if (r == 0)
         r = names_open_group(config->dir, &group, NAMES_OWNER_WAIT_MS, on_published, g, &g->names, error_r);
     if (r < 0) {

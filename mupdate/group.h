@@ -48,6 +48,11 @@ void mupdate_group_note_follower(void *group, const char *name, uint64_t round);
 /* Is there something that it does not know?  (The hub wakes when there may be.) */
 bool mupdate_group_news(void *group, uint64_t round, const struct names_position *known, uint64_t *round_r,
                         struct names_position *at_r);
+/* A member will follow us, if we are elected in that generation, and its copy becomes like ours: may it?  *own_r: what ours
+ * has.  If `its` is more (we should not have been elected) this process ends, to begin anew.  0; ERR_UNAVAILABLE: ask
+ * again. */
+int mupdate_group_adopt(void *group, uint32_t generation, const struct names_position *its,
+                        struct names_position *own_r);
 /* Are we the elected one, and have taken over? */
 bool mupdate_group_leads(void *group);
 

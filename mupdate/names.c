@@ -150,7 +150,9 @@ static int load_meta(struct names *names)
         return r;
     r = read_or_make_meta(names, txn);
     names->published = names->sequence;
-    if (r == 0)
+    if (r == 0) /* what it was to a group that it has been taken out of */
+        r = db_delete(txn, TABLE_META, "group", strlen("group"));
+    if (r == 0 || r == ERR_NOTFOUND)
         return db_commit(&txn);
     db_abort(&txn);
     return r;
@@ -281,9 +283,9 @@ static int check_term(struct names *names, struct db_txn *txn)
     uint64_t term, settled;
     int r = names_may_write(names) ? get_group(txn, &term, &settled) : ERR_UNAVAILABLE;
 
-    if (r < 0 || term == atomic_load(&names->term))
+    if (r < 0 || (term == atomic_load(&names->term) && term >> 32 >= db_group_generation(names->env)))
         return r;
-    names_step_down(names);
+    names_step_down(names); /* elected again, maybe: what was not settled then has been undone */
     return ERR_UNAVAILABLE;
 }
 
@@ -479,21 +481,27 @@ struct names_position names_visible(struct names *names)
     return (struct names_position){atomic_load(&names->visible_term), atomic_load(&names->published)};
 }
 
-/* Terms are counted in the upper half; the lower one is a number at random, since two who were elected one after the
- * other, neither with a quorum behind him, could count the same. */
-static uint64_t term_after(uint64_t term)
+/* A later term is larger: its upper half is the generation of the election that it began with.  The lower one begins with
+ * a number at random, for lists that have been in several groups. */
+static uint64_t term_after(uint64_t term, uint32_t generation)
 {
     uint32_t random;
 
+    if (term >> 32 >= generation)
+        return term + 1;
     digest_random(&random, sizeof(random));
-    return ((term >> 32) + 1) << 32 | random;
+    return (uint64_t)generation << 32 | random >> 1;
+}
+
+bool names_is_before(const struct names_position *a, const struct names_position *b)
+{
+    return a->term < b->term || (a->term == b->term && a->sequence < b->sequence);
 }
 
 void names_told(struct names *names, const struct names_position *told)
 {
     pthread_mutex_lock(&names->mutex);
-    if (told->term >> 32 > names->told.term >> 32 ||
-        (told->term == names->told.term && told->sequence > names->told.sequence))
+    if (names_is_before(&names->told, told))
         names->told = *told;
     pthread_mutex_unlock(&names->mutex);
 }
@@ -504,6 +512,7 @@ static int commit_term(struct names *names, bool next)
     struct names_position at;
     struct db_txn *txn;
     uint64_t settled;
+    uint32_t generation = db_group_generation(names->env);
     int r = db_begin(names->env, true, &txn);
 
     if (r < 0)
@@ -511,8 +520,8 @@ static int commit_term(struct names *names, bool next)
     r = read_or_make_meta(names, txn);
     if (r == 0)
         r = get_group(txn, &at.term, &settled);
-    if (r == 0 && (next || at.term != atomic_load(&names->term)))
-        at.term = term_after(at.term);
+    if (r == 0 && (next || at.term != atomic_load(&names->term) || at.term >> 32 < generation))
+        at.term = term_after(at.term, generation);
     at.sequence = names->sequence;
     if (r == 0)
         r = put_group(names, txn, at.term);
@@ -589,8 +598,7 @@ bool names_is_behind(struct names *names)
     bool behind;
 
     pthread_mutex_lock(&names->mutex);
-    behind = names->told.term > visible.term ||
-             (names->told.term == visible.term && names->told.sequence > visible.sequence);
+    behind = names_is_before(&visible, &names->told);
     pthread_mutex_unlock(&names->mutex);
     return behind;
 }

@@ -65,6 +65,8 @@ struct names_position {
     uint64_t term, sequence;
 };
 
+bool names_is_before(const struct names_position *a, const struct names_position *b);
+
 /* The elected member's: begins a term.  0: names_begin() works; or an error: try again while we are elected. */
 int names_take_over(struct names *names);
 /* It is no longer, as far as we know. */

@@ -16,7 +16,7 @@
 
 /* The files of both, and what is held of them. */
 struct places {
-    char *lone, *group, *lone_owner, *group_owner, *members;
+    char *lone, *group, *lone_owner, *group_owner, *members, *reached;
     struct lock *locks[2];
 };
 
@@ -29,6 +29,7 @@ static struct places *places_new(const char *dir)
     p->lone_owner = xstrprintf("%s/mupdate/owner", dir);
     p->group_owner = xstrprintf("%s/mupdate.group.owner", dir);
     p->members = xstrprintf("%s/mupdate.group.members", dir);
+    p->reached = xstrprintf("%s/mupdate.group.reached", dir);
     return p;
 }
 
@@ -41,6 +42,7 @@ static void places_free(struct places *p)
     free(p->lone_owner);
     free(p->group_owner);
     free(p->members);
+    free(p->reached);
     free(p);
 }
 
@@ -148,7 +150,8 @@ int takeover_by_one(const char *dir, bool forced, char **error_r)
         r = forget_group(p->group);
     if (r == 0)
         r = move(p->group, p->lone);
-    if (r == 0 && (unlink(p->group_owner) < 0 || (unlink(p->members) < 0 && errno != ENOENT)))
+    if (r == 0 && (unlink(p->group_owner) < 0 || (unlink(p->members) < 0 && errno != ENOENT) ||
+                   (unlink(p->reached) < 0 && errno != ENOENT)))
         r = error_from_errno(errno);
     return finish(p, r, p->group, NULL, error_r);
 }

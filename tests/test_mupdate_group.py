@@ -424,3 +424,40 @@ def test_configuration_that_cannot_be(workdir, network):
         node.launch()
         eventually(lambda: why in node.log() + node.stderr())
         node.cleanup()
+
+
+def test_nobody_follows_who_lacks_what_he_has(own_group):
+    """A member that has had more than the elected one's copy does not become like it, and says so to both."""
+    writer = own_group.settle()
+    other = own_group.others(writer)[0]
+    with client(writer) as c:
+        assert c.result('RESERVE "user.a" "be1!p"')[0] == "OK"
+    other.stop()
+    path = other.path("config", "mupdate.group.reached")
+    with open(path, "w") as f:
+        f.write("%d 1\n" % (2**63))
+    other.start()
+    eventually(lambda: all("mupdate.group-behind" in n.log() for n in own_group.nodes if n is other))
+    eventually(lambda: any("mupdate.group-behind" in n.log() for n in own_group.others(other)))
+    assert status(other)[1] == "no quorum"
+    other.stop()
+    os.unlink(path)
+    other.start()
+    own_group.settle()
+    with client(other) as c:
+        assert c.find("user.a") == ("RESERVE", "be1!p")
+        assert c.result('ACTIVATE "user.a" "be1!p" ""')[0] == "OK"
+
+
+def test_what_a_member_may_say(group):
+    """Of one that nobody has elected nobody's copy becomes the like; lines that cannot be are refused."""
+    writer = group.settle()
+    with client(group.others(writer)[0]) as c:
+        assert c.result('XADOPT "1" "0" "0"')[0] == "BAD"
+        c.ok("XMEMBER")
+        assert c.result('XADOPT "1" "0" "0"') == ("NO", "no quorum: not elected")
+        for wrong in ('"x" "0" "0"', '"4294967296" "0" "0"', '"1" "0" "-1"'):
+            assert c.result("XADOPT " + wrong)[0] == "BAD"
+    with client(writer) as c:
+        c.ok("XMEMBER")
+        assert c.result('XADOPT "0" "0" "0"')[0] == "NO"  # of another election

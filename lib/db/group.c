@@ -156,6 +156,8 @@ int group_configure(struct group *group, DB_ENV *bdb)
         rc = bdb->rep_set_config(bdb, DB_REPMGR_CONF_2SITE_STRICT, 1);
     if (rc == 0)
         rc = bdb->rep_set_config(bdb, DB_REP_CONF_NOWAIT, 1);
+    if (rc == 0)
+        rc = bdb->rep_set_config(bdb, DB_REP_CONF_DELAYCLIENT, 1);
     return rc == 0 ? configure_sites(group, bdb) : rc;
 }
 
@@ -201,15 +203,17 @@ bool db_group_is_unsettled(struct db_env *env)
 /* ---- the state ---- */
 
 /* Who is elected: its id among the sites; `self_r`: it is we. */
-static int elected(DB_ENV *bdb, bool *self_r)
+static int elected(DB_ENV *bdb, bool *self_r, uint32_t *generation_r)
 {
     DB_REP_STAT *stat;
     int id = -1;
 
     *self_r = false;
+    *generation_r = 0;
     if (bdb->rep_stat(bdb, &stat, 0) != 0)
         return -1;
     *self_r = stat->st_status == DB_REP_MASTER;
+    *generation_r = stat->st_gen;
     if (stat->st_status == DB_REP_CLIENT || *self_r)
         id = (int)stat->st_master;
     free(stat);
@@ -218,10 +222,11 @@ static int elected(DB_ENV *bdb, bool *self_r)
 
 bool group_is_elected(struct group *group, DB_ENV *bdb)
 {
+    uint32_t generation;
     bool self;
 
     (void)group;
-    elected(bdb, &self);
+    elected(bdb, &self, &generation);
     return self;
 }
 
@@ -277,7 +282,7 @@ void db_group_state(struct db_env *base, struct db_group_state *state_r)
         put_strangers(group, state_r);
         return;
     }
-    id = elected(env->bdb, &self);
+    id = elected(env->bdb, &self, &state_r->generation);
     put_member(state_r, group->hosts[group->config.self], group->ports[group->config.self], true, self, true);
     if (env->bdb->repmgr_site_list(env->bdb, &count, &sites) != 0)
         count = 0;
@@ -293,6 +298,23 @@ void db_group_state(struct db_env *base, struct db_group_state *state_r)
         state_r->role = DB_GROUP_ELECTED;
     if (state_r->removed)
         state_r->role = DB_GROUP_ALONE;
+}
+
+uint32_t db_group_generation(struct db_env *base)
+{
+    struct berkeley_env *env = env_of(base);
+    uint32_t generation;
+    bool self;
+
+    elected(env->bdb, &self, &generation);
+    return generation;
+}
+
+int db_group_follow(struct db_env *base)
+{
+    struct berkeley_env *env = env_of(base);
+
+    return berkeley_error(env->bdb->rep_sync(env->bdb, 0));
 }
 
 /* ---- fewer members ---- */

@@ -35,6 +35,7 @@ struct db_group_member {
 
 struct db_group_state {
     enum db_group_role role; /* ALONE: nobody is elected as far as we know, or we are cut off from him */
+    uint32_t generation;     /* of the last election that we know of: no two members are elected in one */
     bool removed;            /* we are no longer a member */
     unsigned configured;     /* members of the configuration */
     unsigned count, up;      /* members; those that we are connected with, and we */
@@ -46,6 +47,12 @@ struct db_group_state {
 int db_group_join(struct db_env *env);
 
 void db_group_state(struct db_env *env, struct db_group_state *state_r);
+uint32_t db_group_generation(struct db_env *env);
+
+/* Lets our copy become the newly elected member's: what it has and he has not is undone.  Until then it stays as it is, for
+ * the library elects members whose copies are older, too: voters that are just being synchronised count for nothing
+ * but their vote.  0 (also if there is nothing to do), or an error. */
+int db_group_follow(struct db_env *env);
 
 /* Has the last commit had no quorum?  (True for the next transaction as soon as it has begun.) */
 bool db_group_is_unsettled(struct db_env *env);
