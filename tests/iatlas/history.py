@@ -403,8 +403,11 @@ class Round:
         """Every member's FIND of every name, and what its stream says; as commands."""
         asked = [self.ask(member, name) for member in self.members.members for name in self.names]
         there = {c.name: c.found for c in asked if c.found is not None}
+        deadline = time.monotonic() + 60
         for subscriber in self.storm.of(Subscriber):
-            assert subscriber.settle() == there, subscriber.name
+            while (told := subscriber.settle()) != there:
+                assert time.monotonic() < deadline, "%s: %r, %r" % (subscriber.name, told, there)
+                time.sleep(0.2)
         return asked
 
     def check(self):
