@@ -826,7 +826,7 @@ static void *run_listener(void *context)
         pthread_mutex_unlock(&g->mutex);
         db_group_state(names_env(g->names), &state);
         if (state.role == DB_GROUP_FOLLOWS)
-            r = state.generation == g->adopted ? 0 : adopt(g, &state);
+            r = state.generation == g->adopted ? db_group_follow(names_env(g->names)) : adopt(g, &state);
         if (state.role == DB_GROUP_FOLLOWS && r == 0)
             r = follow(g, self_of(&state)->name, &round);
         if (r < 0)

@@ -51,7 +51,8 @@ uint32_t db_group_generation(struct db_env *env);
 
 /* Lets our copy become the newly elected member's: what it has and he has not is undone.  Until then it stays as it is, for
  * the library elects members whose copies are older, too: voters that are just being synchronised count for nothing
- * but their vote.  0 (also if there is nothing to do), or an error. */
+ * but their vote.  After a lost connection the library waits for this again, in the same generation.  0 (also if there is
+ * nothing to do), or an error. */
 int db_group_follow(struct db_env *env);
 
 /* Has the last commit had no quorum?  (True for the next transaction as soon as it has begun.) */
