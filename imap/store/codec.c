@@ -184,10 +184,16 @@ void record_encode(unsigned char to[INDEX_RECORD_SIZE], struct mailbox_record *r
     records_encode(to, record, 1);
 }
 
+/* Nobody has written it if not, whatever its checksum says. */
+static bool is_possible(const unsigned char *record)
+{
+    return le_get32(record + RECORD_AT_uid) != 0 && le_get64(record + RECORD_AT_size) <= INT64_MAX;
+}
+
 int record_decode(const unsigned char from[INDEX_RECORD_SIZE], struct mailbox_record *record_r)
 {
     record_get(record_r, from);
-    if (digest_crc32c(from, INDEX_RECORD_SIZE - 4) != record_r->crc || record_r->uid == 0)
+    if (digest_crc32c(from, INDEX_RECORD_SIZE - 4) != record_r->crc || !is_possible(from))
         return ERR_CORRUPT;
     return 0;
 }
@@ -207,7 +213,7 @@ bool records_are_whole(const unsigned char *from, uint32_t count)
         for (uint32_t i = 0; i < n; i++) {
             const unsigned char *record = from + (size_t)i * INDEX_RECORD_SIZE;
 
-            if (crc[i] != le_get32(record + RECORD_AT_crc) || le_get32(record + RECORD_AT_uid) == 0)
+            if (crc[i] != le_get32(record + RECORD_AT_crc) || !is_possible(record))
                 return false;
         }
     }
@@ -217,7 +223,7 @@ bool records_are_whole(const unsigned char *from, uint32_t count)
 bool record_fixed_is_whole(const unsigned char from[INDEX_RECORD_SIZE])
 {
     return digest_crc32c(from, INDEX_RECORD_FIXED) == le_get32(from + INDEX_RECORD_FIXED) &&
-           le_get32(from) != 0;
+           is_possible(from);
 }
 
 void cache_head_encode(unsigned char to[CACHE_HEAD_SIZE], const struct cache_head *head)

@@ -116,6 +116,11 @@ static void test_record(void)
         CU_ASSERT_EQUAL(record_fixed_is_whole(raw), i >= INDEX_RECORD_FIXED + 4);
         raw[i] ^= 0x10;
     }
+    r.size = (uint64_t)INT64_MAX + 1; /* no file's, though the checksums agree */
+    record_encode(raw, &r);
+    CU_ASSERT_EQUAL(record_decode(raw, &again), ERR_CORRUPT);
+    CU_ASSERT_FALSE(record_fixed_is_whole(raw));
+    CU_ASSERT_FALSE(records_are_whole(raw, 1));
     memset(raw, 0, sizeof(raw));
     CU_ASSERT_EQUAL(record_decode(raw, &again), ERR_CORRUPT); /* a hole of the file */
 }
