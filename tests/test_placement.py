@@ -1,9 +1,14 @@
-"""Where a mailbox goes that nothing else places: serverlist_select_mode, serverlist_select_soft_usage_limit."""
+"""Where a mailbox goes that nothing else places: serverlist_select_mode, serverlist_select_soft_usage_limit, partition_select_mode,
+partition_select_soft_usage_limit, partition_select_exclude."""
+
+import os
 
 import pytest
 
+from iatlas import mounts
+from iatlas.direct import Service
 from iatlas.fake import GREETING, Fake, Hangup
-from iatlas.node import ADMIN
+from iatlas.node import ADMIN, program
 
 PREFIX = "/shared/vendor/cmu/cyrus-imapd/freespace/"
 MANY, PERCENT = "total", "percent/most"
@@ -69,6 +74,7 @@ def test_select_mode(placing):
     assert placing(much, little) == 0  # freespace-most is the default
     assert placing(little, much, serverlist_select_mode="freespace-most") == 1
     assert placing(much, little, serverlist_select_mode="freespace-percent-most") == 1
+    assert placing({PERCENT: "0;9"}, little, serverlist_select_mode="freespace-percent-weighted") == 1  # no chance
     assert placing(little, {MANY: "BAD", PERCENT: "BAD"}, serverlist_select_mode="freespace-most") == 0
     # nonsense, and no answer at all, is worse than little
     for odd in ("x", "5", "9;5", ";", None, "99999999999999999999;99999999999999999999"):
@@ -88,3 +94,67 @@ def test_soft_usage_limit(placing):
     assert placing(full, {MANY: "1;1000"}, **limit) == 0  # all are beyond it: the best of them
     assert placing(full, free, serverlist_select_mode="random", **limit) == 1
     assert placing(free, free, serverlist_select_mode="random") in (0, 1)
+
+
+# ---- partitions ----
+
+DISKS = """set -e
+mount -t tmpfs -o size=16m none '{0}/big'
+mount -t tmpfs -o size=3m none '{0}/small'
+fallocate -l 12m '{0}/big/full'
+exec '{1}' "$@"
+"""
+
+
+@pytest.fixture
+def disks(workdir, network):
+    """An imapd with two partitions: on `big` are 4 MB free, 25 percent; on `small` 3 MB, all."""
+    why = "not root: disks of its own" if os.getuid() != 0 else mounts.missing("mount -t tmpfs none /mnt")
+    if why:
+        pytest.skip(why)
+    for name in ("big", "small"):
+        os.mkdir(os.path.join(workdir, name))
+    inner, outer = os.path.join(workdir, "inner"), os.path.join(workdir, "outer")
+    with open(inner, "w") as f:
+        f.write(DISKS.format(workdir, program("imapd")))
+    with open(outer, "w") as f:
+        f.write("#!/bin/sh\nexec %s sh '%s' \"$@\"\n" % (" ".join(mounts.unshare()), inner))
+    os.chmod(outer, 0o755)
+    server = Service(os.path.join(workdir, "i"), network.address(), "imap", [outer])
+    del server.conf["partition-default"]
+    server.conf.update({"partition-" + name: os.path.join(workdir, name) for name in ("big", "small")})
+    yield server
+    server.cleanup()
+
+
+def test_partitions(disks):
+    count = 0
+
+    def chosen(n, **conf):
+        """Where n mailboxes go."""
+        nonlocal count
+        disks.stop()
+        own = dict(disks.conf)
+        disks.conf.update(conf)
+        disks.start()
+        disks.conf = own
+        found = set()
+        with disks.imap() as c:
+            for _ in range(n):
+                count += 1
+                r = c.command("CREATE m%d" % count)
+                if r.status != "OK":
+                    return r.text
+                c.ok("SETACL m%d %s lra" % (count, ADMIN))
+                entry = "/shared/vendor/cmu/cyrus-imapd/partition"
+                found.add(c.ok("GETMETADATA m%d %s" % (count, entry)).one(rb'partition" "?(\w+)"?\)$').group(1).decode())
+        return found
+
+    assert chosen(1) == {"big"}  # freespace-most is the default
+    assert chosen(1, defaultpartition="small") == {"small"}
+    assert chosen(1, partition_select_mode="freespace-percent-most") == {"small"}
+    assert chosen(1, partition_select_soft_usage_limit="70") == {"small"}
+    assert chosen(30, partition_select_mode="random") == {"big", "small"}
+    assert chosen(1, partition_select_mode="random", partition_select_soft_usage_limit="70") == {"small"}
+    assert chosen(1, partition_select_mode="freespace-percent-most", partition_select_exclude="none, Small") == {"big"}
+    assert "CANNOT" in chosen(1, partition_select_exclude="small big")

@@ -1,69 +1,70 @@
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
 #include "imap/mboxop/op-private.h"
 #include "lib/base/config.h"
-#include "lib/base/digest.h"
+#include "lib/base/mem.h"
 #include "lib/base/options.h"
+#include "lib/base/placing.h"
+#include "lib/base/str.h"
 
 #define PREFIX "partition-"
 
-struct selection {
-    struct pool *pool;
-    enum opt_select_mode mode;
-    unsigned limit;               /* percent; 0: none */
-    const char *best, *best_full; /* within the limit; beyond it */
-    double score, score_full;
+struct partitions {
+    struct str_list excluded;
+    struct placing_candidate *found;
+    size_t count;
 };
 
-/* Higher is better. */
-static double score_of(enum opt_select_mode mode, const struct statvfs *fs)
+static bool is_excluded(const struct partitions *p, const char *name)
 {
-    uint32_t random;
-
-    switch (mode) {
-    case SELECT_RANDOM:
-        digest_random(&random, sizeof(random));
-        return (double)random;
-    case SELECT_FREESPACE_MOST:
-        return (double)fs->f_bavail * (double)fs->f_frsize;
-    case SELECT_FREESPACE_PERCENT_MOST:
-        break;
-    }
-    return fs->f_blocks > 0 ? (double)fs->f_bavail / (double)fs->f_blocks : 0;
+    for (size_t i = 0; i < p->excluded.count; i++)
+        if (str_ieq(p->excluded.items[i], name))
+            return true;
+    return false;
 }
 
+/* One whose directory is not there yet is made with its first mailbox. */
 static void consider(const char *name, const char *value, void *context)
 {
-    struct selection *s = context;
-    struct statvfs fs = {0};
-    double score = -1; /* not there yet: made at its first mailbox, if there is no other */
-    bool full;
+    struct partitions *p = context;
+    struct placing_candidate c = {.name = name + strlen(PREFIX)};
+    struct statvfs fs;
 
-    if (statvfs(value, &fs) == 0)
-        score = score_of(s->mode, &fs);
-    full = s->limit > 0 && fs.f_blocks > 0 &&
-           (double)(fs.f_blocks - fs.f_bavail) * 100 > (double)fs.f_blocks * s->limit;
-    if (!full && (s->best == NULL || score > s->score)) {
-        s->best = pool_strdup(s->pool, name + strlen(PREFIX));
-        s->score = score;
-    } else if (full && (s->best_full == NULL || score > s->score_full)) {
-        s->best_full = pool_strdup(s->pool, name + strlen(PREFIX));
-        s->score_full = score;
+    if (is_excluded(p, c.name))
+        return;
+    if (statvfs(value, &fs) == 0) {
+        c.total = (uint64_t)fs.f_blocks * fs.f_frsize;
+        c.free = (uint64_t)fs.f_bavail * fs.f_frsize;
     }
+    p->found = xreallocarray(p->found, p->count + 1, sizeof(*p->found));
+    p->found[p->count++] = c;
+}
+
+static const char *choose(struct pool *pool)
+{
+    const char *excluded = opt_string(OPT_PARTITION_SELECT_EXCLUDE), *name = NULL;
+    struct placing_rule rule = {
+        .mode = (enum opt_select_mode)opt_enum(OPT_PARTITION_SELECT_MODE),
+        .limit = (unsigned)opt_int(OPT_PARTITION_SELECT_SOFT_USAGE_LIMIT),
+    };
+    struct partitions p = {0};
+
+    if (excluded != NULL)
+        p.excluded = str_split(pool, excluded, " \t,");
+    config_overflow_each(PREFIX, consider, &p);
+    if (p.count > 0)
+        name = pool_strdup(pool, p.found[placing_choose(&rule, p.found, p.count, placing_luck())].name);
+    free(p.found);
+    return name;
 }
 
 const char *partition_for_new(struct pool *pool, const char *ancestor)
 {
-    struct selection s = {.pool = pool};
     const char *given = opt_string(OPT_DEFAULTPARTITION);
 
     if (ancestor != NULL && config_partition(ancestor) != NULL)
         return ancestor;
-    if (given != NULL)
-        return given;
-    s.mode = (enum opt_select_mode)opt_enum(OPT_PARTITION_SELECT_MODE);
-    s.limit = (unsigned)opt_int(OPT_PARTITION_SELECT_SOFT_USAGE_LIMIT);
-    config_overflow_each(PREFIX, consider, &s);
-    return s.best != NULL ? s.best : s.best_full;
+    return given != NULL ? given : choose(pool);
 }

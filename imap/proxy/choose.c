@@ -2,23 +2,22 @@
 #include <string.h>
 
 #include "imap/proxy/proxy-private.h"
-#include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
+#include "lib/base/placing.h"
 #include "lib/base/str.h"
 #include "lib/imapwire/args.h"
 
 #define FREESPACE "/shared/vendor/cmu/cyrus-imapd/freespace/"
 
 struct choice {
-    enum opt_select_mode mode;
-    uint64_t limit;               /* percent used; 0: none */
-    size_t at;                    /* the server that is asked now */
-    uint64_t free_kib, total_kib; /* its answer; total 0: none */
-    const char *best, *best_full; /* within the limit; beyond it */
-    double score, score_full;
+    struct placing_rule rule;
+    size_t at;                         /* the server that is asked now */
+    uint64_t free_kib, total_kib;      /* its answer; total 0: none */
+    struct placing_candidate *answers; /* of those that are there */
+    size_t count;
 };
 
 static bool read_space(const char *text, uint64_t *free_r, uint64_t *total_r)
@@ -46,7 +45,7 @@ static void take_metadata(struct command *cmd, struct choice *choice, const stru
 
 static int ask(struct proxy_leg *p, struct command *cmd, struct choice *choice)
 {
-    const char *which = choice->mode == SELECT_FREESPACE_PERCENT_MOST ? "percent/most" : "total";
+    const char *which = choice->rule.mode == SELECT_FREESPACE_MOST ? "total" : "percent/most";
     struct imap_response response;
     enum reply reply;
     int r = proxy_begin_once(p, cmd, pool_printf(cmd->pool, "GETMETADATA \"\" (\"" FREESPACE "%s\")", which));
@@ -64,59 +63,32 @@ static int ask(struct proxy_leg *p, struct command *cmd, struct choice *choice)
     return proxy_judge(p, cmd, response.rest.s, response.rest.n, NULL);
 }
 
-/* Higher is better; of a server that does not say there is nothing to hope. */
-static double score_of(const struct choice *c)
-{
-    uint32_t random;
-
-    if (c->mode == SELECT_RANDOM) {
-        digest_random(&random, sizeof(random));
-        return (double)random;
-    }
-    if (c->total_kib == 0)
-        return -1;
-    return c->mode == SELECT_FREESPACE_MOST ? (double)c->free_kib
-                                            : (double)c->free_kib / (double)c->total_kib;
-}
-
-static void consider(struct choice *c, const char *server)
-{
-    double score = score_of(c);
-    bool full = c->limit > 0 && c->total_kib > 0 &&
-                (double)(c->total_kib - c->free_kib) * 100 > (double)c->total_kib * (double)c->limit;
-    const char **best = full ? &c->best_full : &c->best;
-    double *best_score = full ? &c->score_full : &c->score;
-
-    if (*best == NULL || score > *best_score) {
-        *best = server;
-        *best_score = score;
-    }
-}
-
 int proxy_choose(struct command *cmd, const struct str_list *servers, const char **server_r)
 {
     struct choice *c = cmd->placing;
 
     if (c == NULL) {
         c = cmd->placing = pool_alloc(cmd->pool, sizeof(*c));
-        c->mode = (enum opt_select_mode)opt_enum(OPT_SERVERLIST_SELECT_MODE);
-        c->limit = (uint64_t)opt_int(OPT_SERVERLIST_SELECT_SOFT_USAGE_LIMIT);
+        c->rule.mode = (enum opt_select_mode)opt_enum(OPT_SERVERLIST_SELECT_MODE);
+        c->rule.limit = (unsigned)opt_int(OPT_SERVERLIST_SELECT_SOFT_USAGE_LIMIT);
+        c->answers = pool_alloc(cmd->pool, servers->count * sizeof(*c->answers));
     }
     for (; c->at < servers->count; c->at++) {
         const char *server = servers->items[c->at];
         struct leg *leg = client_leg(cmd->client, server);
-        bool asks = leg != NULL && leg->server != NULL && (c->mode != SELECT_RANDOM || c->limit > 0);
+        bool asks =
+            leg != NULL && leg->server != NULL && (c->rule.mode != SELECT_RANDOM || c->rule.limit > 0);
         int r = asks && servers->count > 1 ? ask((struct proxy_leg *)leg, cmd, c) : 0;
 
         if (r == ERR_AGAIN)
             return r;
         if (r == 0 || r == ERR_REFUSED)
-            consider(c, server);
+            c->answers[c->count++] = (struct placing_candidate){server, c->total_kib, c->free_kib};
         c->total_kib = 0;
     }
-    *server_r = c->best != NULL ? c->best : c->best_full;
-    if (*server_r == NULL)
+    if (c->count == 0)
         return ERR_UNAVAILABLE; /* cmd->failure is the last server's */
+    *server_r = c->answers[placing_choose(&c->rule, c->answers, c->count, placing_luck())].name;
     cmd->failure = NULL;
     return 0;
 }

@@ -6,6 +6,7 @@ lib_base_libbase_a_SOURCES = \
 	lib/base/error.c lib/base/error.h lib/base/error.def \
 	lib/base/file.c lib/base/file.h \
 	lib/base/mem.c lib/base/mem.h \
+	lib/base/placing.c lib/base/placing.h \
 	lib/base/pool.c lib/base/pool.h \
 	lib/base/stepsort.c lib/base/stepsort.h \
 	lib/base/str.c lib/base/str.h \

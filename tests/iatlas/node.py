@@ -41,8 +41,10 @@ _programs = None
 
 
 def program(name):
-    """The path of a program of the build tree."""
+    """The path of a program of the build tree; a path is one already."""
     global _programs
+    if name.startswith("/"):
+        return name
     if _programs is None:
         _programs = _scan()
     if name not in _programs:
