@@ -8,6 +8,7 @@
 enum {
     KEEP_IN_STREAM = 4096, /* an incomplete line up to this long waits in the stream */
     TAIL_MAX = 32,         /* a literal's announcement is shorter */
+    HEAD_MAX = 128,        /* of a first line that is too long: its tag and name, to say so */
 };
 
 void input_init(struct input *in)
@@ -133,6 +134,8 @@ static enum input_verdict collect_line(struct input *in, struct stream *stream,
         return INPUT_MORE;
     n = lf != NULL ? (size_t)(lf - data) + 1 : n;
     if (n > limits->command - in->text.len) {
+        if (in->text.len == 0)
+            buf_append(&in->text, data, n < HEAD_MAX ? n : HEAD_MAX);
         start_skipping(in, INPUT_SKIP_LINE, "Command too long");
         return INPUT_MORE;
     }

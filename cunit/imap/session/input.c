@@ -147,6 +147,27 @@ static void test_too_long(void)
     buf_free(&out);
 }
 
+/* What is dropped is refused by its own tag. */
+static void test_head_of_too_long(void)
+{
+    struct buf text = BUF_INIT;
+    struct wire w;
+
+    wire_open(&w);
+    buf_puts(&text, "tag STATUS ");
+    for (int i = 0; i < 300; i++)
+        buf_putc(&text, 'x');
+    buf_puts(&text, "\r\n");
+    CU_ASSERT(write(w.peer, text.data, text.len) == (ssize_t)text.len);
+    while (stream_fill(w.stream) > 0)
+        ;
+    CU_ASSERT_EQUAL(collect(&w), INPUT_BAD);
+    CU_ASSERT(w.in.text.len >= 12 && w.in.text.len < 300);
+    CU_ASSERT_NSTRING_EQUAL(buf_cstr(&w.in.text), "tag STATUS x", 12);
+    wire_close(&w);
+    buf_free(&text);
+}
+
 /* "+" is said once for each synchronising literal, never for LITERAL+. */
 static void test_go_ahead(void)
 {
@@ -187,11 +208,9 @@ static void test_memory(void)
     wire_close(&w);
 }
 
-static const struct unit_case cases[] = {{"table", test_table},
-                                         {"too long", test_too_long},
-                                         {"go ahead", test_go_ahead},
-                                         {"memory", test_memory},
-                                         {NULL, NULL}};
+static const struct unit_case cases[] = {
+    {"table", test_table},       {"too long", test_too_long}, {"head of too long", test_head_of_too_long},
+    {"go ahead", test_go_ahead}, {"memory", test_memory},     {NULL, NULL}};
 
 extern const struct unit_suite input_suite;
 const struct unit_suite input_suite = {"input", cases};
