@@ -137,6 +137,17 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+/* Where users have domains, fred@defaultdomain is fred, for those who keep the passwords too. */
+static void cut_default_domain(char *name)
+{
+    const char *domain = opt_string(OPT_DEFAULTDOMAIN);
+    char *at = strrchr(name, '@');
+
+    if (opt_enum(OPT_VIRTDOMAINS) != VIRTDOMAINS_OFF && domain != NULL && at != NULL && at != name &&
+        str_ieq(at + 1, domain))
+        *at = '\0';
+}
+
 int sasl_canonical_name(const char *name, size_t n, char *to)
 {
     while (n > 0 && is_blank(name[0])) {
@@ -155,6 +166,7 @@ int sasl_canonical_name(const char *name, size_t n, char *to)
     to[n] = '\0';
     if (opt_switch(OPT_USERNAME_TOLOWER))
         str_lower(to);
+    cut_default_domain(to);
     return 0;
 }
 

@@ -22,7 +22,8 @@ enum sasl_status {
 int sasl_setup(void);
 
 /* The rules for names of users: 1 to SASL_NAME_MAX bytes of UTF-8 without control characters,
- * blanks at both ends cut; ASCII letters lowered when the option username_tolower says so.  Writes the
+ * blanks at both ends cut; ASCII letters lowered when the option username_tolower says so; the default
+ * domain cut where there are virtual domains.  Writes the
  * name with a NUL to `to` (SASL_NAME_MAX + 1 bytes).  0, or ERR_INVALID. */
 int sasl_canonical_name(const char *name, size_t n, char *to);
 

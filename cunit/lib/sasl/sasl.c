@@ -456,6 +456,16 @@ static void test_names(void)
         {"fred@Lab", 8, "fred@lab"}, {"", 0, NULL},       {"  ", 2, NULL},        {"a\0b", 3, NULL},
         {"\xff", 1, NULL},           {"a\nb", 3, NULL},   {"a\x7f", 2, NULL},     {"a b", 3, "a b"},
     };
+    static const struct {
+        const char *conf, *name, *canonical;
+    } domains[] = {
+        {"virtdomains: userid\ndefaultdomain: d.org\n", "fred@D.org", "fred"},
+        {"virtdomains: on\ndefaultdomain: D.org\n", "fred@d.org", "fred"},
+        {"virtdomains: on\ndefaultdomain: d.org\n", "fred@e.d.org", "fred@e.d.org"},
+        {"virtdomains: on\ndefaultdomain: d.org\n", "fred@d.org@d.org", "fred@d.org"},
+        {"virtdomains: on\ndefaultdomain: d.org\n", "@d.org", "@d.org"},
+        {"virtdomains: off\ndefaultdomain: d.org\n", "fred@d.org", "fred@d.org"},
+    };
 
     configure("");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -471,6 +481,11 @@ static void test_names(void)
     configure("username_tolower: no\n");
     CU_ASSERT_EQUAL(sasl_canonical_name("Fred", 4, to), 0);
     CU_ASSERT_STRING_EQUAL(to, "Fred");
+    for (size_t i = 0; i < ARRAY_SIZE(domains); i++) {
+        configure(domains[i].conf);
+        CU_ASSERT_EQUAL(sasl_canonical_name(domains[i].name, strlen(domains[i].name), to), 0);
+        CU_ASSERT_STRING_EQUAL(to, domains[i].canonical);
+    }
 }
 
 /* ---- saslauthd ---- */
