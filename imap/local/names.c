@@ -258,7 +258,9 @@ enum step local_setacl(struct command *cmd)
 
     if (parse_acl(cmd, &identifier, &edit, &rights) < 0)
         return STEP_DONE;
-    if (!acl_identifier_ok(identifier))
+    identifier = client_identifier(cmd->pool, identifier);
+    if (!acl_identifier_ok(identifier) ||
+        (edit != ACL_REMOVE && rights != 0 && !identity_may_be(name_config(), identifier)))
         return command_no(cmd, "CANNOT", "Invalid identifier");
     r = mboxop_may_setacl(env, cmd->client->identity, cmd->mailbox, identifier, rights);
     if (r < 0)

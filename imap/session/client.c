@@ -7,6 +7,7 @@
 #include "lib/base/config.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/options.h"
 #include "lib/base/str.h"
 #include "lib/engine/engine.h"
 #include "lib/imapwire/out.h"
@@ -165,6 +166,17 @@ int client_name_in(const struct client *c, struct pool *pool, const char *extern
         *internal_r = pool_strdup(pool, buf_cstr(&internal));
     buf_free(&internal);
     return r;
+}
+
+const char *client_identifier(struct pool *pool, const char *given)
+{
+    struct buf identifier = BUF_INIT;
+    const char *canonical;
+
+    identity_canonical_identifier(name_config(), given, opt_switch(OPT_USERNAME_TOLOWER), &identifier);
+    canonical = pool_strdup(pool, buf_cstr(&identifier));
+    buf_free(&identifier);
+    return canonical;
 }
 
 rights_t client_rights(const struct client *c, const char *mailbox, const char *acl)

@@ -112,6 +112,8 @@ const char *client_name_out(const struct client *c, struct pool *pool, const cha
 void client_put_name(const struct client *c, const char *external, struct buf *to);
 /* The other way, of an argument already read; a trailing separator is cut.  0, ERR_BADNAME, ERR_TOOBIG. */
 int client_name_in(const struct client *c, struct pool *pool, const char *external, const char **internal_r);
+/* An ACL identifier of an argument, as lists keep it (identity_canonical_identifier()); in the pool. */
+const char *client_identifier(struct pool *pool, const char *given);
 
 /* The user's rights on a mailbox, of its record's ACL. */
 rights_t client_rights(const struct client *c, const char *mailbox, const char *acl);

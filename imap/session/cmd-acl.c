@@ -106,7 +106,7 @@ static void write_listrights(struct command *cmd, const struct mboxlist_record *
     buf_putc(to, ' ');
     imap_put_astring(to, a->identifier);
     buf_putc(to, ' ');
-    acl_listrights(name_config(), record->name, a->identifier, to);
+    acl_listrights(name_config(), record->name, client_identifier(cmd->pool, a->identifier), to);
 }
 
 /* Needed rights: RFC 4314 section 4. */

@@ -224,6 +224,41 @@ int identity_canonical(const struct name_config *config, const char *given, bool
     return r;
 }
 
+void identity_canonical_identifier(const struct name_config *config, const char *given, bool tolower,
+                                   struct buf *identifier)
+{
+    bool negative = given[0] == '-';
+    struct buf userid = BUF_INIT;
+    const char *name = given + negative;
+
+    if (!str_has_prefix(name, "group:") && identity_canonical(config, name, tolower, &userid) == 0)
+        name = buf_cstr(&userid);
+    buf_puts(identifier, negative ? "-" : "");
+    buf_puts(identifier, name);
+    buf_free(&userid);
+}
+
+static bool group_exists(const char *name)
+{
+    struct group gr, *found = NULL;
+    int r = ERANGE;
+
+    for (size_t size = 4096; r == ERANGE && size <= NSS_BUFFER_MAX; size *= 4) {
+        char *b = xmalloc(size);
+
+        r = getgrnam_r(name, &gr, b, size, &found);
+        free(b);
+    }
+    return found != NULL;
+}
+
+bool identity_may_be(const struct name_config *config, const char *identifier)
+{
+    const char *name = identifier + (identifier[0] == '-');
+
+    return !config->unix_groups || !str_has_prefix(name, "group:") || group_exists(name + strlen("group:"));
+}
+
 bool identity_gets_inbox(const struct identity *identity)
 {
     const char *users = opt_string(OPT_AUTOCREATE_USERS);

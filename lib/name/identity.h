@@ -36,6 +36,14 @@ bool identity_in_list(const struct identity *identity, const char *list);
  * and cut when it is the default one.  ERR_BADNAME as mboxname_inbox(). */
 int identity_canonical(const struct name_config *config, const char *given, bool tolower, struct buf *userid);
 
+/* An ACL identifier from a client as the list keeps it, appended: a user's name, behind a '-' or not, canonical, so that it
+ * can mean somebody; a group, or what can be no user's name, as it is. */
+void identity_canonical_identifier(const struct name_config *config, const char *given, bool tolower,
+                                   struct buf *identifier);
+
+/* Can an ACL identifier ever mean anybody: not a group that the system does not know (asks NSS)? */
+bool identity_may_be(const struct name_config *config, const char *identifier);
+
 /* Is his INBOX made by itself (autocreate_quota, autocreate_users)?  Administrators, the servers of a murder and the anonymous are
  * no users. */
 bool identity_gets_inbox(const struct identity *identity);

@@ -80,11 +80,51 @@ static void test_canonical(void)
     buf_free(&b);
 }
 
+static void test_identifiers(void)
+{
+    static const struct {
+        const char *given;
+        bool tolower;
+        const char *kept;
+    } rows[] = {
+        {"Fred", true, "fred"},
+        {"Fred", false, "Fred"},
+        {"-Fred@D.Org", true, "-fred@d.org"},
+        {"fred@Internal", true, "fred"},
+        {"-fred@internal", false, "-fred"},
+        {"Anyone", true, "anyone"},
+        {"group:Staff", true, "group:Staff"},
+        {"-group:Domain Users", true, "-group:Domain Users"},
+        {"No/Name", true, "No/Name"}, /* refused, or harmless */
+        {"-", true, "-"},
+        {"", true, ""},
+    };
+    const struct name_config config = TEST_CONFIG(.virtdomains = VIRTDOMAINS_USERID);
+    struct buf b = BUF_INIT;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        buf_reset(&b);
+        identity_canonical_identifier(&config, rows[i].given, rows[i].tolower, &b);
+        CU_ASSERT_STRING_EQUAL(buf_cstr(&b), rows[i].kept);
+    }
+    buf_free(&b);
+}
+
+static void test_may_be(void)
+{
+    const struct name_config on = TEST_CONFIG(.unix_groups = true), off = TEST_CONFIG(.unix_groups = false);
+
+    CU_ASSERT(identity_may_be(&on, "fred") && identity_may_be(&on, "-anyone"));
+    CU_ASSERT(identity_may_be(&on, "group:root") && identity_may_be(&on, "-group:root"));
+    CU_ASSERT(!identity_may_be(&on, "group:roo") && !identity_may_be(&on, "-group:roo"));
+    CU_ASSERT(!identity_may_be(&on, "group:"));
+    CU_ASSERT(identity_may_be(&off, "group:roo")); /* nobody looks */
+}
+
 static const struct unit_case cases[] = {
-    {"roles", test_roles},
-    {"groups", test_groups},
-    {"canonical", test_canonical},
-    {NULL, NULL},
+    {"roles", test_roles},         {"groups", test_groups},
+    {"canonical", test_canonical}, {"identifiers", test_identifiers},
+    {"may be", test_may_be},       {NULL, NULL},
 };
 
 extern const struct unit_suite identity_suite;
