@@ -18,11 +18,10 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
-#include "lib/base/options.h"
 #include "lib/base/pool.h"
 #include "lib/base/str.h"
-#include "lib/mupdate/conn.h"
 #include "lib/mupdate/wire.h"
+#include "mupdate/peer.h"
 #include "mupdate/reached.h"
 #include "mupdate/takeover.h"
 
@@ -39,13 +38,6 @@ enum {
     JOIN_MS = 1000,         /* between attempts to be taken in */
     UNREADABLE_MS = 2000,   /* then our copy is one that is being made anew */
     NEVER_TAKEN_IN_MS = 30 * 1000
-};
-
-/* A connection to the elected member, one thread's. */
-struct peer {
-    struct mupdate_conn *conn;
-    char host[DB_GROUP_NAME_MAX + 1];
-    uint64_t number; /* of the last tag */
 };
 
 struct mupdate_group {
@@ -208,105 +200,6 @@ static enum db_group_role who_writes(struct mupdate_group *g, int64_t deadline)
     }
 }
 
-/* ---- asking the elected member ---- */
-
-static void hang_up(struct peer *peer)
-{
-    mupdate_conn_close(&peer->conn);
-}
-
-static void put_peer_line(struct mupdate_conn *conn, const char *tag, const char *word)
-{
-    struct buf out = BUF_INIT;
-
-    mupdate_put_line(&out, tag, word, NULL);
-    mupdate_conn_write(conn, &out);
-    buf_free(&out);
-}
-
-/* Connects with whoever is elected now.  0; ERR_UNAVAILABLE. */
-static int call(struct mupdate_group *g, struct peer *peer, int64_t deadline)
-{
-    struct mupdate_conn_config config = {
-        .port = opt_is_set(OPT_MUPDATE_PORT) ? (unsigned)opt_int(OPT_MUPDATE_PORT) : 0,
-        .wake_fd = -1,
-        .stop = &g->stop};
-    char host[DB_GROUP_NAME_MAX + 1] = "";
-    struct db_group_state state;
-    struct buf why = BUF_INIT;
-    int r;
-
-    db_group_state(names_env(g->names), &state);
-    for (unsigned i = 1; i < state.count && state.role == DB_GROUP_FOLLOWS; i++)
-        if (state.members[i].elected)
-            str_copy(host, sizeof(host), state.members[i].name);
-    if (strrchr(host, ':') != NULL)
-        *strrchr(host, ':') = '\0';
-    if (peer->conn != NULL && strcmp(peer->host, host) != 0)
-        hang_up(peer);
-    if (host[0] == '\0' || peer->conn != NULL)
-        return peer->conn != NULL ? 0 : ERR_UNAVAILABLE;
-    config.server = host;
-    r = mupdate_conn_open(&config, deadline, &peer->conn, &why);
-    if (r < 0)
-        LOG(LOG_NOTICE, MUPDATE_GROUP_AWAY, LOG_STR(SERVER, host), LOG_STR(ERROR, buf_cstr(&why)));
-    else
-        put_peer_line(peer->conn, "M", "XMEMBER");
-    buf_free(&why);
-    str_copy(peer->host, sizeof(peer->host), host);
-    return r < 0 ? ERR_UNAVAILABLE : 0;
-}
-
-/* The next answer (OK, NO, BAD) to something numbered. */
-static int next_answer(struct mupdate_group *g, struct peer *peer, int64_t deadline, uint64_t number,
-                       const struct mupdate_line **line_r)
-{
-    int r;
-
-    for (;;) {
-        uint64_t got;
-
-        while ((r = mupdate_conn_line(peer->conn, line_r)) == 1) {
-            const char *tag = (*line_r)->tag;
-
-            if (str_ieq((*line_r)->word, "BYE"))
-                return ERR_EOF;
-            if (tag[0] == 'G' && str_parse_u64(tag + 1, strlen(tag + 1), &got) == 0 && got == number)
-                return 0;
-        }
-        if (r == 0)
-            r = clock_left(deadline) == 0 || atomic_load(&g->stop) ? ERR_TIMEOUT
-                                                                   : mupdate_conn_wait(peer->conn, deadline);
-        if (r < 0)
-            return r;
-    }
-}
-
-static const char *next_tag(struct peer *peer, char tag[24])
-{
-    snprintf(tag, 24, "G%llu", (unsigned long long)++peer->number);
-    return tag;
-}
-
-/* One question.  *line_r: an OK.  0; ERR_UNAVAILABLE: no answer, or NO. */
-static int ask(struct mupdate_group *g, struct peer *peer, struct buf *question, int64_t ms,
-               const struct mupdate_line **line_r)
-{
-    int64_t deadline = clock_deadline(ms);
-    int r;
-
-    mupdate_conn_write(peer->conn, question);
-    r = next_answer(g, peer, deadline, peer->number, line_r);
-    if (r < 0)
-        hang_up(peer);
-    return r < 0 || !str_ieq((*line_r)->word, "OK") ? ERR_UNAVAILABLE : 0;
-}
-
-static bool line_number(const struct mupdate_line *line, unsigned i, uint64_t *number_r)
-{
-    return i < line->count && str_parse_u64(line->args[i], strlen(line->args[i]), number_r) == 0;
-}
-
 /* ---- changes, sent to the one who writes ---- */
 
 static void put_command(struct buf *to, const char *tag, const struct write_command *c)
@@ -362,17 +255,17 @@ static int catch_up(struct mupdate_group *g, const struct names_position *at)
 }
 
 /* What is visible at the elected one; *sure: once he knows that he still is. */
-static int ask_position(struct mupdate_group *g, struct peer *peer, bool sure, struct names_position *at_r)
+static int ask_position(struct peer *peer, bool sure, struct names_position *at_r)
 {
     const struct mupdate_line *line;
     struct buf question = BUF_INIT;
     char tag[24];
     int r;
 
-    mupdate_put_line(&question, next_tag(peer, tag), sure ? "XWHERE" : "XVISIBLE", NULL);
-    r = ask(g, peer, &question, FORWARD_MS, &line);
+    mupdate_put_line(&question, peer_tag(peer, tag), sure ? "XWHERE" : "XVISIBLE", NULL);
+    r = peer_ask(peer, &question, FORWARD_MS, &line);
     buf_free(&question);
-    return r == 0 && line_number(line, 0, &at_r->term) && line_number(line, 1, &at_r->sequence)
+    return r == 0 && peer_line_number(line, 0, &at_r->term) && peer_line_number(line, 1, &at_r->sequence)
                ? 0
                : ERR_UNAVAILABLE;
 }
@@ -382,7 +275,7 @@ static int forward_job(struct mupdate_group *g, struct write_job *job)
 {
     struct peer *peer = &g->writes;
     int64_t deadline = clock_deadline(FORWARD_MS);
-    int r = call(g, peer, deadline);
+    int r = peer_call(peer, deadline);
     uint64_t number = peer->number;
     struct buf out = BUF_INIT;
     bool some = false;
@@ -391,15 +284,15 @@ static int forward_job(struct mupdate_group *g, struct write_job *job)
     if (r < 0)
         return r;
     for (const struct write_command *c = job->first; c != NULL; c = c->next)
-        put_command(&out, next_tag(peer, tag), c);
+        put_command(&out, peer_tag(peer, tag), c);
     mupdate_conn_write(peer->conn, &out);
     buf_free(&out);
     for (struct write_command *c = job->first; c != NULL; c = c->next) {
         const struct mupdate_line *line;
-        int result = next_answer(g, peer, deadline, ++number, &line);
+        int result = peer_answer(peer, deadline, ++number, &line);
 
         if (result < 0) {
-            hang_up(peer);
+            peer_close(peer);
             return ERR_UNKNOWN;
         }
         result = take_result(line, c);
@@ -426,7 +319,7 @@ static int forward(struct mupdate_group *g, struct write_job *jobs)
         done = done || job->error == 0;
         r = job->sent ? 0 : ERR_UNAVAILABLE;
     }
-    if (done && g->writes.conn != NULL && ask_position(g, &g->writes, false, &at) == 0)
+    if (done && g->writes.conn != NULL && ask_position(&g->writes, false, &at) == 0)
         (void)catch_up(g, &at);
     return r;
 }
@@ -712,18 +605,18 @@ static int adopt(struct mupdate_group *g, const struct db_group_state *state)
         g->unreadable_until = clock_deadline(UNREADABLE_MS);
     if (r < 0 && own.term != 0 && clock_left(g->unreadable_until) != 0)
         return r;
-    r = call(g, &g->listens, clock_deadline(FOLLOW_ANSWER_MS));
+    r = peer_call(&g->listens, clock_deadline(FOLLOW_ANSWER_MS));
     if (r < 0)
         return r;
     snprintf(number[0], sizeof(number[0]), "%lu", (unsigned long)state->generation);
     snprintf(number[1], sizeof(number[1]), "%llu", (unsigned long long)own.term);
     snprintf(number[2], sizeof(number[2]), "%llu", (unsigned long long)own.sequence);
-    mupdate_put_line(&question, next_tag(&g->listens, tag), "XADOPT", number[0], number[1], number[2], NULL);
-    r = ask(g, &g->listens, &question, FOLLOW_ANSWER_MS, &line);
+    mupdate_put_line(&question, peer_tag(&g->listens, tag), "XADOPT", number[0], number[1], number[2], NULL);
+    r = peer_ask(&g->listens, &question, FOLLOW_ANSWER_MS, &line);
     buf_free(&question);
     if (r < 0)
         return r;
-    if (!line_number(line, 0, &his.term) || !line_number(line, 1, &his.sequence))
+    if (!peer_line_number(line, 0, &his.term) || !peer_line_number(line, 1, &his.sequence))
         return ERR_PROTOCOL;
     if (names_is_before(&his, &own)) {
         find_behind(g, g->listens.host);
@@ -743,7 +636,8 @@ static void learn_conflict(struct mupdate_group *g, const struct mupdate_line *l
 {
     uint64_t count, age;
 
-    if (line_number(line, 3, &count) && line_number(line, 4, &age) && age < CONFLICTS_KEPT_MS / 1000)
+    if (peer_line_number(line, 3, &count) && peer_line_number(line, 4, &age) &&
+        age < CONFLICTS_KEPT_MS / 1000)
         conflicts_learn(g->conflicts, line->args[0], line->args[2], count, clock_ms() - (int64_t)age * 1000);
 }
 
@@ -758,7 +652,7 @@ static int fetch_conflicts(struct mupdate_group *g, uint64_t version)
 
     if (version == g->conflicts_known)
         return 0;
-    mupdate_put_line(&question, next_tag(&g->listens, tag), "CONFLICTS", NULL);
+    mupdate_put_line(&question, peer_tag(&g->listens, tag), "CONFLICTS", NULL);
     mupdate_conn_write(g->listens.conn, &question);
     buf_free(&question);
     do {
@@ -773,7 +667,7 @@ static int fetch_conflicts(struct mupdate_group *g, uint64_t version)
                     : mupdate_conn_wait(g->listens.conn, deadline);
     } while (r >= 0);
     if (r < 0)
-        hang_up(&g->listens);
+        peer_close(&g->listens);
     else
         g->conflicts_known = version;
     return r < 0 ? r : 0;
@@ -787,24 +681,24 @@ static int follow(struct mupdate_group *g, const char *self, uint64_t *round)
     struct buf question = BUF_INIT;
     char tag[24], number[3][24];
     uint64_t conflicts;
-    int r = call(g, &g->listens, clock_deadline(FOLLOW_ANSWER_MS));
+    int r = peer_call(&g->listens, clock_deadline(FOLLOW_ANSWER_MS));
 
     if (r < 0)
         return r;
     snprintf(number[0], sizeof(number[0]), "%llu", (unsigned long long)*round);
     snprintf(number[1], sizeof(number[1]), "%llu", (unsigned long long)at.term);
     snprintf(number[2], sizeof(number[2]), "%llu", (unsigned long long)at.sequence);
-    mupdate_put_line(&question, next_tag(&g->listens, tag), "XFOLLOW", self, number[0], number[1], number[2],
+    mupdate_put_line(&question, peer_tag(&g->listens, tag), "XFOLLOW", self, number[0], number[1], number[2],
                      NULL);
-    r = ask(g, &g->listens, &question, FOLLOW_ANSWER_MS, &line);
+    r = peer_ask(&g->listens, &question, FOLLOW_ANSWER_MS, &line);
     buf_free(&question);
     if (r < 0)
         return r;
-    if (!line_number(line, 0, round))
+    if (!peer_line_number(line, 0, round))
         return ERR_PROTOCOL;
-    if (!line_number(line, 1, &at.term) || !line_number(line, 2, &at.sequence))
+    if (!peer_line_number(line, 1, &at.term) || !peer_line_number(line, 2, &at.sequence))
         return 0; /* he has been elected, and has not taken over yet */
-    if (!line_number(line, 3, &conflicts))
+    if (!peer_line_number(line, 3, &conflicts))
         conflicts = g->conflicts_known;
     names_told(g->names, &at);
     names_refresh(g->names);
@@ -849,9 +743,9 @@ static int ask_where(struct mupdate_group *g)
 
     if (names_is_writer(g->names))
         return leads_majority(g) ? 0 : ERR_UNAVAILABLE;
-    r = call(g, &g->asks, clock_deadline(FORWARD_MS));
+    r = peer_call(&g->asks, clock_deadline(FORWARD_MS));
     if (r == 0)
-        r = ask_position(g, &g->asks, true, &at);
+        r = ask_position(&g->asks, true, &at);
     return r == 0 ? catch_up(g, &at) : r;
 }
 
@@ -1023,6 +917,9 @@ int mupdate_group_open(const struct mupdate_group_config *config, struct mupdate
         mupdate_group_close(&g);
         return r;
     }
+    peer_init(&g->writes, names_env(g->names), &g->stop);
+    peer_init(&g->listens, names_env(g->names), &g->stop);
+    peer_init(&g->asks, names_env(g->names), &g->stop);
     start_threads(g);
     *group_r = g;
     return 0;
@@ -1058,9 +955,9 @@ void mupdate_group_close(struct mupdate_group **gp)
         return;
     *gp = NULL;
     mupdate_group_stop(g);
-    hang_up(&g->writes);
-    hang_up(&g->listens);
-    hang_up(&g->asks);
+    peer_close(&g->writes);
+    peer_close(&g->listens);
+    peer_close(&g->asks);
     names_close(&g->names);
     pthread_cond_destroy(&g->changed);
     pthread_mutex_destroy(&g->mutex);

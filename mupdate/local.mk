@@ -10,6 +10,7 @@ mupdate_libserver_a_SOURCES = \
 	mupdate/hub.c mupdate/hub.h \
 	mupdate/lanes.c mupdate/lanes.h \
 	mupdate/names.c mupdate/names.h \
+	mupdate/peer.c mupdate/peer.h \
 	mupdate/reached.c mupdate/reached.h \
 	mupdate/recent.c mupdate/recent.h \
 	mupdate/slave.c mupdate/slave.h \
