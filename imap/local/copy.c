@@ -202,13 +202,16 @@ static const struct annotate_list *annotations_of(struct leg_source *s, const st
 static int describe(struct leg_source *s, struct mailbox *mailbox, const struct mailbox_record *record,
                     struct leg_message *message_r)
 {
+    int fd;
+
     buf_reset(&s->flags);
     local_put_flags(mailbox, record, false, &s->flags);
     mail_date_time_format(s->date, record->internal_date, record->internal_zone);
     s->offset = 0;
     s->size = record->size;
     *message_r = (struct leg_message){record->uid, buf_cstr(&s->flags), s->date, record->size, NULL};
-    return message_fd(s->message) < 0 ? ERR_EXPUNGED : 0;
+    fd = message_fd(s->message);
+    return fd < 0 ? fd : 0;
 }
 
 int local_source_uids(struct leg_source *s, struct seqset *uids)

@@ -13,6 +13,7 @@
 #include "imap/local/preview.h"
 #include "imap/store/flags.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/imapwire/out.h"
 #include "lib/mail/date.h"
@@ -40,6 +41,7 @@ struct fetch {
     struct buf line;         /* what is not handed to the stream yet */
     struct fetch_binary binary;
     bool expunged;         /* the file of some message was gone */
+    int error;             /* why some message could not be read; 0: all could */
     bool damaged;          /* the annotations of some message cannot be read */
     bool no_part;          /* an annotation was asked for of a part that some message does not have */
     bool unknown_encoding; /* some message has a part that cannot be decoded */
@@ -151,9 +153,12 @@ static int locate(struct fetch *f, struct message *message, const struct fetch_i
 static int begin_literal(struct fetch *f, struct message *message, const struct fetch_item *item,
                          struct mail_range range)
 {
+    int fd;
+
     cut_partial(item, &range.start, &range.size);
-    if (range.size > 0 && message_fd(message) < 0)
-        return ERR_EXPUNGED;
+    fd = range.size > 0 ? message_fd(message) : 0;
+    if (fd < 0)
+        return fd;
     buf_printf(&f->line, "%s {%llu}\r\n", item->name, (unsigned long long)range.size);
     f->offset = range.start;
     f->left = range.size;
@@ -367,15 +372,24 @@ static void end_message(struct command *cmd, struct fetch *f)
     f->next++;
 }
 
-/* A message whose file is gone: nothing of it may be out yet, or the session cannot go on. */
-static int lose_message(struct command *cmd, struct fetch *f, bool partly_told)
+/* A message whose file is gone, or cannot be read: nothing of it may be out yet, or the session cannot go on. */
+static int lose_message(struct command *cmd, struct fetch *f, int error, bool partly_told)
 {
+    if (error == ERR_EXPUNGED) {
+        f->expunged = true;
+    } else {
+        if (f->error == 0)
+            LOG(LOG_ERR, IMAP_MESSAGE, LOG_STR(MAILBOX, cmd->client->selected_name),
+                LOG_INT(UID, f->messages[f->next].record.uid), LOG_ERROR(error));
+        f->error = error;
+    }
     if (partly_told) {
-        client_bye(cmd->client, NULL, "Message is no longer there");
-        return ERR_EXPUNGED;
+        client_bye(cmd->client, NULL,
+                   error == ERR_EXPUNGED ? "Message is no longer there"
+                                         : "Message cannot be read to its end");
+        return error;
     }
     buf_reset(&f->line);
-    f->expunged = true;
     f->begun = false;
     f->next++;
     return 0;
@@ -390,7 +404,7 @@ static int stream_literal(struct command *cmd, struct fetch *f)
     hand_over(cmd, f);
     n = fd < 0 ? fd : stream_write_file(cmd->client->stream, fd, (int64_t)f->offset, (int64_t)f->left);
     if (n < 0)
-        return lose_message(cmd, f, true);
+        return lose_message(cmd, f, (int)n, true);
     f->offset += (uint64_t)n;
     f->left -= (uint64_t)n;
     return f->left > 0 ? ERR_AGAIN : 0;
@@ -406,7 +420,7 @@ static int run_binary(struct command *cmd, struct fetch *f, bool *told)
         return r;
     f->binary.item = NULL;
     f->item = NULL;
-    r = lose_message(cmd, f, *told);
+    r = lose_message(cmd, f, r, *told);
     return r == 0 ? ERR_AGAIN : r;
 }
 
@@ -458,8 +472,8 @@ static int write_message(struct command *cmd, struct fetch *f)
             r = run_binary(cmd, f, &told);
         } else {
             r = put_item(local_of(cmd), f, f->item);
-            if (r == ERR_EXPUNGED || r == ERR_CORRUPT || r == ERR_IO)
-                return lose_message(cmd, f, told);
+            if (r < 0 && r != ERR_AGAIN)
+                return lose_message(cmd, f, r, told);
             f->item = f->item->next;
         }
         if (r < 0)
@@ -507,6 +521,13 @@ static int set_seen(struct local_leg *l, struct fetch *f)
     }
     if (r == 0 && uids.count > 0)
         r = flags_set_seen(l->view, &uids, &before, &after);
+    if (r == ERR_DISKFULL || r == ERR_ROFS) { /* what can be read is read all the same */
+        LOG(LOG_ERR, IMAP_SEEN, LOG_STR(MAILBOX, l->leg.client->selected_name), LOG_ERROR(r));
+        f->items.sets_seen = false;
+        memset(f->now_seen, 0, sizeof(f->now_seen));
+        uid_set_free(&uids);
+        return 0;
+    }
     if (r == 0 && uids.count > 0) {
         view_absorb(l->view, before, after);
         local_event_seen(l, &uids);
@@ -572,6 +593,8 @@ static enum step answer(struct command *cmd, const struct fetch *f)
         return command_no(cmd, "EXPUNGEISSUED", "Some of the messages no longer exist");
     if (f->no_part)
         return command_bad(cmd, "Annotations of a part that a message does not have");
+    if (f->error != 0)
+        return command_error(cmd, f->error);
     if (f->damaged)
         return command_error(cmd, ERR_CORRUPT);
     if (f->unknown_encoding)

@@ -9,6 +9,7 @@
 #include "imap/store/expunge.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
@@ -53,8 +54,9 @@ void local_unselect(struct leg *leg)
 
 /* ---- SELECT, EXAMINE ---- */
 
-/* Opens the view; the reader depends on the mailbox's options, so its header is read first. */
-static int open_view(struct local_leg *l, const struct local_mailbox *m, bool read_only)
+/* Opens the view; the reader depends on the mailbox's options, so its header is read first.  *read_only becomes true where the
+ * disk is. */
+static int open_view(struct local_leg *l, const struct local_mailbox *m, bool *read_only)
 {
     struct mailbox_reader reader;
     struct mailbox *mailbox;
@@ -62,8 +64,12 @@ static int open_view(struct local_leg *l, const struct local_mailbox *m, bool re
 
     if (r < 0)
         return r;
+    if (mailbox_cannot_write(mailbox)) {
+        LOG(LOG_WARNING, IMAP_READONLY, LOG_STR(MAILBOX, m->record.name));
+        *read_only = true;
+    }
     reader = local_reader(l, m->record.name, mailbox_header(mailbox));
-    r = view_of(&mailbox, &reader, read_only, &l->view);
+    r = view_of(&mailbox, &reader, *read_only, &l->view);
     if (r < 0)
         return r;
     str_copy(l->id, sizeof(l->id), m->record.id);
@@ -125,16 +131,15 @@ enum step local_select(struct command *cmd)
     struct local_leg *l = local_of(cmd);
     struct select_params params;
     struct local_mailbox m;
-    bool read_only;
+    bool examines = cmd->def->id == COMMAND_EXAMINE || opt_switch(OPT_READONLY), read_only;
     int r = local_lookup_with(cmd, cmd->mailbox, ACL_READ, &m);
 
     if (r < 0)
         return command_error(cmd, r);
     read_params(cmd, &params);
-    read_only =
-        cmd->def->id == COMMAND_EXAMINE || (m.rights & RIGHTS_READ_WRITE) == 0 || opt_switch(OPT_READONLY);
-    r = open_view(l, &m, read_only);
-    l->examined = cmd->def->id == COMMAND_EXAMINE || opt_switch(OPT_READONLY);
+    read_only = examines || (m.rights & RIGHTS_READ_WRITE) == 0;
+    r = open_view(l, &m, &read_only);
+    l->examined = examines;
     l->annotates = params.annotate;
     if (r == 0)
         r = tell_selected(l);
@@ -217,6 +222,10 @@ static int find_news(struct local_leg *l, bool expunges)
         return 1;
     }
     pool_free(&pool);
+    if (r == ERR_DESCRIPTORS) { /* the view is as it was, and the news are told when there are some again */
+        LOG(LOG_ERR, IMAP_NEWS, LOG_STR(MAILBOX, l->leg.client->selected_name), LOG_ERROR(r));
+        return 0;
+    }
     if (r < 0)
         client_bye(l->leg.client, r == ERR_CORRUPT ? "CORRUPTION" : NULL,
                    r == ERR_NOTFOUND ? "Mailbox has been deleted" : "Mailbox state is lost: reconnect");

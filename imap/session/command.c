@@ -9,6 +9,7 @@
 #include "imap/session/commands.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
 #include "lib/base/str.h"
@@ -251,12 +252,31 @@ static const struct {
     {ERR_READONLY, NULL, "Mailbox is open read-only"},
     {ERR_UNSUPPORTED, "CANNOT", "Not supported"},
     {ERR_DISKFULL, "UNAVAILABLE", "No space left on the server"},
+    {ERR_ROFS, "UNAVAILABLE", "The server's disk is read-only"},
+    {ERR_DESCRIPTORS, "UNAVAILABLE", "The server has too many files open"},
     {ERR_CORRUPT, "CORRUPTION", "Mailbox is damaged"},
     {ERR_VERSION, "CORRUPTION", "Mailbox has an unknown format"},
 };
 
+/* What an administrator must hear of. */
+static bool is_trouble(int error)
+{
+    static const int troubles[] = {ERR_IO, ERR_DISKFULL, ERR_ROFS, ERR_DESCRIPTORS, ERR_CORRUPT, ERR_VERSION};
+
+    for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
+        if (troubles[i] == error)
+            return true;
+    return false;
+}
+
 enum step command_error(struct command *cmd, int error)
 {
+    if (is_trouble(error)) {
+        const char *mailbox = cmd->mailbox != NULL ? cmd->mailbox : cmd->client->selected_name;
+
+        LOG(LOG_ERR, IMAP_FAILED, LOG_STR(NAME, cmd->def->name),
+            LOG_STR(MAILBOX, mailbox != NULL ? mailbox : ""), LOG_ERROR(error));
+    }
     if (cmd->failure != NULL) {
         const char *no = pool_printf(cmd->pool, "NO %s", cmd->failure);
 

@@ -77,6 +77,8 @@ static int open_file(struct mailbox *m, bool make)
         close(m->annotate_fd);
     annotate_name(name, generation);
     m->annotate_fd = openat(dir, name, flags, 0600);
+    if (m->annotate_fd < 0 && errno == EROFS && !make)
+        m->annotate_fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     m->annotate_generation = generation;
     if (m->annotate_fd < 0)
         return errno == ENOENT ? ERR_CORRUPT : error_from_errno(errno);

@@ -106,7 +106,7 @@ static int cache_fd(struct mailbox *m)
     if (m->cache_fd >= 0)
         close(m->cache_fd);
     cache_name(name, generation);
-    m->cache_fd = mailbox_open_file(m, name, O_RDWR);
+    m->cache_fd = mailbox_open_file(m, name, m->cannot_write ? O_RDONLY : O_RDWR);
     if (m->cache_fd < 0 && errno == ENOENT && m->lock != NULL)
         m->cache_fd = create_missing(m, generation);
     m->cache_generation = generation;

@@ -119,8 +119,16 @@ int mailbox_open_index(struct mailbox *m)
     close_fd(&m->annotate_fd);
     m->incarnation++;
     m->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    m->cannot_write = m->fd < 0 && errno == EROFS;
+    if (m->cannot_write)
+        m->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     free(path);
     return m->fd < 0 ? error_from_errno(errno) : 0;
+}
+
+bool mailbox_cannot_write(const struct mailbox *m)
+{
+    return m->cannot_write;
 }
 
 static int open_dir(struct mailbox *m)

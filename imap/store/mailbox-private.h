@@ -26,6 +26,7 @@ struct mailbox {
     char id[MAILBOX_ID_SIZE];
     char *dir;
     int fd;                    /* index */
+    bool cannot_write;         /* and is open for reading only: so is the file system */
     int dir_fd;                /* -1 until needed, by the second file that is opened */
     bool opened_file;          /* one has been, by its path */
     int cache_fd;              /* -1 until needed */

@@ -66,6 +66,9 @@ void mailbox_close(struct mailbox **mailbox); /* *mailbox may be NULL */
  * ERR_NOTFOUND at their next refresh.  A mailbox that is not there is success. */
 int mailbox_delete(struct store *store, const char *partition, const char *id);
 
+/* It was opened on a read-only file system: it can be read, and what changes it is refused with ERR_ROFS. */
+bool mailbox_cannot_write(const struct mailbox *mailbox);
+
 /* ---- reading, without a lock ---- */
 
 /* The header as read last; refresh it with mailbox_refresh().  Valid until the next call with this handle. */

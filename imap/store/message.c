@@ -1,8 +1,10 @@
 /* message.c: what FETCH and SEARCH need of a message: cache entry first, the file if it must be. */
 #include "imap/store/message.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "imap/store/mailbox-private.h"
@@ -143,10 +145,27 @@ int message_cache_flags(struct message *msg, uint32_t *flags_r)
 
 /* ---- the file ---- */
 
+/* A file that was cut is found out before any of it is told. */
+static int open_whole(const struct message *msg)
+{
+    int fd = message_file_open(msg->mailbox, msg->record.uid), r = 0;
+    struct stat st;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &st) != 0)
+        r = error_from_errno(errno);
+    else if ((uint64_t)st.st_size != msg->record.size)
+        r = ERR_CORRUPT;
+    if (r < 0)
+        close(fd);
+    return r < 0 ? r : fd;
+}
+
 int message_fd(struct message *msg)
 {
     if (msg->fd < 0) {
-        int fd = message_file_open(msg->mailbox, msg->record.uid);
+        int fd = open_whole(msg);
 
         if (fd < 0)
             return fd;

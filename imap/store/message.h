@@ -47,7 +47,8 @@ bool message_header_is_cached(const char *name);
  * gone, ERR_IO. */
 int64_t message_read(struct message *message, uint64_t offset, void *to, size_t n);
 
-/* The descriptor of the file, for sendfile and the like; owned by the message.  Same errors. */
+/* The descriptor of the file, for sendfile and the like; owned by the message.  Same errors; ERR_CORRUPT: it has not the size
+ * that its record says. */
 int message_fd(struct message *message);
 
 /* Closes the file; it is opened again when it is needed. */

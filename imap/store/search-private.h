@@ -37,6 +37,7 @@ struct search {
     uint32_t grouped;
     struct message_batch *batch;
 
+    int error;                           /* a message could not be read, and is neither gone nor damaged */
     size_t bytes;                        /* of message files read in this step */
     struct buf file;                     /* of the message that is looked at */
     struct buf unfolded, decoded, plain; /* of a piece of it */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "imap/store/search-private.h"
+#include "lib/base/error.h"
 #include "lib/base/str.h"
 #include "lib/charset/convert.h"
 #include "lib/charset/decode.h"
@@ -44,12 +45,20 @@ static int map_file(struct candidate *c)
     return 0;
 }
 
+/* A message that is gone or damaged is not found; what else keeps it from being read ends the search. */
+static bool is_read(struct search *s, int r)
+{
+    if (r < 0 && r != ERR_EXPUNGED && r != ERR_CORRUPT && s->error == 0)
+        s->error = r;
+    return r >= 0;
+}
+
 /* The message file in memory, or false if it is gone. */
 static bool open_file(struct candidate *c)
 {
     if (c->open || c->gone)
         return c->open;
-    c->gone = (c->seen->record.size <= READ_MAX ? read_file(c) : map_file(c)) < 0;
+    c->gone = !is_read(c->search, c->seen->record.size <= READ_MAX ? read_file(c) : map_file(c));
     c->open = !c->gone;
     message_close_file(c->message);
     c->search->bytes += c->size;
@@ -142,7 +151,7 @@ bool search_match_header(struct candidate *c, const struct search_node *n)
     size_t len;
 
     if (message_header_is_cached(n->name) && c->seen->record.header_bytes <= HEADER_MAX * 1024) {
-        if (message_item(c->message, CACHE_HEADERS, &data, &len) < 0)
+        if (!is_read(c->search, message_item(c->message, CACHE_HEADERS, &data, &len)))
             return false;
         return find_in_fields(c->search, searcher, data, len, n->name);
     }
@@ -235,7 +244,7 @@ static bool find_in_body(struct candidate *c, struct searcher *searcher)
     bool is_message = false;
     size_t len;
 
-    if (message_item(c->message, CACHE_PARTS, &table, &len) < 0 || !open_file(c) ||
+    if (!is_read(c->search, message_item(c->message, CACHE_PARTS, &table, &len)) || !open_file(c) ||
         mail_table_begin(&it, table, len) < 0)
         return false;
     while (mail_table_next(&it, &entry, NULL) == 1) {

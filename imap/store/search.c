@@ -468,6 +468,7 @@ int search_step(struct search *s, uint32_t count, search_hit_fn *fn, void *conte
 
         want = want < most ? want : most;
         r = take_records(s, want < count ? want : count, fn, context);
+        r = r == 0 ? s->error : r;
         if (r < 0)
             return r;
         count -= s->seq - before < count ? s->seq - before : count;

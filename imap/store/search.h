@@ -93,7 +93,7 @@ void search_read_if(struct search *search, search_needs_fn *needs, void *context
 
 /* The next batch of at most `count` messages looked at (fewer where message files had to be read): fn for each hit, in
  * the view's order.  1: there is more; 0: all done; or an error of view_read() or fn.  A message whose file is
- * gone does not match by text. */
+ * gone or damaged does not match by text; one that cannot be read for another reason (ERR_DESCRIPTORS) ends the search. */
 int search_step(struct search *search, uint32_t count, search_hit_fn *fn, void *context);
 void search_end(struct search **search);
 

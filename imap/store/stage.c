@@ -217,6 +217,24 @@ int stage_copy_file(int from, int dir_fd)
     return fd;
 }
 
+int stage_move(struct stage *s, const char *partition)
+{
+    int dir = store_stage_dir(s->store, partition), fd;
+
+    BUG_ON(s->finished);
+    if (dir < 0)
+        return dir;
+    fd = stage_copy_file(s->fd, dir);
+    close(dir);
+    if (fd < 0)
+        return fd;
+    close(s->fd);
+    s->fd = fd;
+    free(s->partition);
+    s->partition = xstrdup(partition);
+    return 0;
+}
+
 int stage_copy(struct stage *stage, const char *partition, struct stage **copy_r)
 {
     struct stage *s;

@@ -29,6 +29,10 @@ struct stage_info {
     bool has_bare_lf; /* an LF without CR before it */
 };
 
+/* Takes what has been written of a message to another partition: the one that it was on has no room, or cannot be written.
+ * Not after stage_finish().  0; or as stage_new(), and the stage is where it was. */
+int stage_move(struct stage *stage, const char *partition);
+
 /* The end of the message: parses it and makes its cache entry.  Once, before the stage is used below.
  * info_r may be NULL.  0, ERR_IO, ERR_DISKFULL. */
 int stage_finish(struct stage *stage, struct stage_info *info_r);

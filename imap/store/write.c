@@ -115,7 +115,11 @@ int index_begin_raw(struct mailbox *m, int64_t timeout_ms, unsigned *state_r)
     int r;
 
     BUG_ON(m->lock != NULL);
-    r = lock_current(m, timeout_ms);
+    r = m->cannot_write ? mailbox_open_index(m) : 0; /* it may have been made writable since */
+    if (r == 0 && m->cannot_write)
+        r = ERR_ROFS;
+    if (r == 0)
+        r = lock_current(m, timeout_ms);
     if (r < 0)
         return r;
     r = read_under_lock(m, state_r);

@@ -33,7 +33,7 @@ int error_from_errno(int errnum)
     case EDQUOT:
         return ERR_DISKFULL;
     case EROFS:
-        return ERR_READONLY;
+        return ERR_ROFS;
     case ETIMEDOUT:
         return ERR_TIMEOUT;
     case ECONNREFUSED:
@@ -47,7 +47,7 @@ int error_from_errno(int errnum)
         return ERR_INVALID;
     case EMFILE:
     case ENFILE:
-        return ERR_LIMIT;
+        return ERR_DESCRIPTORS;
     default:
         return ERR_IO;
     }

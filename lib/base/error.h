@@ -26,7 +26,7 @@ enum error {
 const char *error_text(int code);
 
 /* The code that stands for an errno value (ENOSPC and EDQUOT: ERR_DISKFULL,
- * EROFS: ERR_READONLY, ENOENT: ERR_NOTFOUND, ...; what has no code of its own:
+ * EROFS: ERR_ROFS, EMFILE and ENFILE: ERR_DESCRIPTORS, ENOENT: ERR_NOTFOUND, ...; what has no code of its own:
  * ERR_IO).  Never returns 0. */
 int error_from_errno(int errnum);
 

@@ -224,7 +224,8 @@ class Lmtp(smtplib.LMTP):
         if not accepted:
             self.docmd("RSET")
             return replies
-        assert self.docmd("DATA")[0] == 354
+        r = self.docmd("DATA")
+        assert r[0] == 354, r
         stuffed = re.sub(rb"(?m)^\.", b"..", data)
         self.send(stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n") + b".\r\n")
         finals = [self.getreply() for _ in accepted]

@@ -144,6 +144,39 @@ static void test_stage(void)
     fixture_end(&f);
 }
 
+/* A message that is taken to another partition while it comes, at each of its bytes. */
+static void test_stage_move(void)
+{
+    struct mailbox *m;
+    char *text = fixture_text(3);
+    size_t n = strlen(text);
+
+    fixture_begin(&f);
+    m = fixture_mailbox(&f, FIXTURE_ID);
+    for (size_t at = 0; at <= n; at += at < 4 ? 1 : 97) {
+        struct deliver_target t = {.mailbox = m};
+        struct stage_info info;
+        struct stage *s;
+
+        CU_ASSERT_EQUAL(stage_new(f.store, "two", &s), 0);
+        CU_ASSERT_EQUAL(stage_write(s, text, at), 0);
+        CU_ASSERT_EQUAL(stage_move(s, "three"), ERR_NOTFOUND); /* as it was */
+        CU_ASSERT_STRING_EQUAL(s->partition, "two");
+        CU_ASSERT_EQUAL(stage_move(s, "one"), 0);
+        CU_ASSERT_STRING_EQUAL(s->partition, "one");
+        CU_ASSERT_EQUAL(stage_write(s, text + at, n - at), 0);
+        CU_ASSERT_EQUAL(stage_finish(s, &info), 0);
+        CU_ASSERT_EQUAL(info.size, n);
+        CU_ASSERT_EQUAL(deliver(s, &t, 1), 0);
+        stage_free(&s);
+        mailbox_refresh(m);
+        check_text(m, mailbox_header(m)->records - 1, 3);
+    }
+    mailbox_close(&m);
+    free(text);
+    fixture_end(&f);
+}
+
 static int refuse(struct deliver_target *target)
 {
     return target->context != NULL ? ERR_EXISTS : 0;
@@ -390,6 +423,7 @@ static const struct unit_case cases[] = {
     {"encode NUL bytes", test_encode_binary},
     {"append, its syncs", test_append},
     {"stage", test_stage},
+    {"stage, moved", test_stage_move},
     {"deliver, its syncs", test_deliver},
     {"deliver, not synced", test_deliver_not_synced},
     {"copy, its syncs", test_copy},

@@ -520,6 +520,34 @@ static void test_compact_unlinks_first(void)
     end(&m);
 }
 
+/* A message file that has not the size that it should is not told in part. */
+static void test_cut_message(void)
+{
+    static const off_t lost[] = {0, 1, 100, -1};
+    struct mailbox *m = begin(1);
+    struct buf path = path_of(m, "1.");
+    struct stat st;
+
+    CU_ASSERT_EQUAL(stat(buf_cstr(&path), &st), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(lost); i++) {
+        struct mailbox_record record;
+        struct message *msg;
+        const char *item;
+        char c;
+        size_t n;
+
+        CU_ASSERT_EQUAL(truncate(buf_cstr(&path), st.st_size - lost[i]), 0);
+        CU_ASSERT_EQUAL(mailbox_read_records(m, 0, 1, &record), 0);
+        message_open(m, 0, &record, &msg);
+        CU_ASSERT_EQUAL(message_fd(msg) < 0 ? message_fd(msg) : 0, lost[i] != 0 ? ERR_CORRUPT : 0);
+        CU_ASSERT_EQUAL(message_read(msg, 0, &c, 1), lost[i] != 0 ? ERR_CORRUPT : 1);
+        CU_ASSERT_EQUAL(message_item(msg, CACHE_ENVELOPE, &item, &n), 0); /* the cache has it */
+        message_close(&msg);
+    }
+    buf_free(&path);
+    end(&m);
+}
+
 static const struct unit_case cases[] = {
     {"header copies", test_header_copies},
     {"record, its changing part", test_record_mutable},
@@ -532,6 +560,7 @@ static const struct unit_case cases[] = {
     {"orphan file", test_orphan},
     {"synced header copy", test_synced_copy},
     {"reconstruct", test_reconstruct},
+    {"a message cut short", test_cut_message},
     {"reconstruct a stray file", test_reconstruct_stray},
     {"reconstruct behind a compaction", test_reconstruct_behind_compaction},
     {"rewrite holds the new index", test_rewrite_lock},

@@ -49,6 +49,15 @@ void lmtpd_trace_fields(const struct lmtpd_front *f, struct buf *to)
     buf_printf(to, ";\r\n\t%s\r\n", date);
 }
 
+/* The transport's error, which the sender hears of too: for the log, once. */
+static void note_error(struct lmtpd_front *f, int r)
+{
+    if (r < 0 && f->write_error == 0)
+        LOG(LOG_ERR, LMTP_NOT_TAKEN, LOG_STR(SENDER, f->txn->from), LOG_ERROR(r));
+    if (f->write_error == 0)
+        f->write_error = r;
+}
+
 static void pass_on(struct lmtpd_front *f, const char *data, size_t n)
 {
     int64_t max = opt_bytes(OPT_MAXMESSAGESIZE);
@@ -57,7 +66,7 @@ static void pass_on(struct lmtpd_front *f, const char *data, size_t n)
     if (max > 0 && f->txn->size > max)
         f->too_big = true;
     if (n > 0 && !f->too_big && f->write_error == 0)
-        f->write_error = f->service->transport->write(f->txn, data, n);
+        note_error(f, f->service->transport->write(f->txn, data, n));
 }
 
 void lmtpd_message_write(struct lmtpd_front *f, const char *data, size_t n)
@@ -80,7 +89,8 @@ int lmtpd_message_begin(struct lmtpd_front *f)
     lmtpd_data_begin(&f->data);
     f->too_big = false;
     f->txn->size = 0;
-    f->write_error = f->service->transport->begin(f->txn);
+    f->write_error = 0;
+    note_error(f, f->service->transport->begin(f->txn));
     if (!f->trusted)
         lmtpd_trace_fields(f, &trace);
     pass_on(f, buf_cstr(&trace), trace.len);
@@ -109,8 +119,13 @@ enum lmtpd_progress lmtpd_data(struct lmtpd_front *f)
     if (bad != NULL)
         return lmtpd_error(f, 503, "5.5.1", bad);
     if (lmtpd_message_begin(f) < 0) {
+        struct lmtpd_rcpt answer = {.next = NULL};
+        enum lmtpd_progress progress;
+
+        lmtpd_answer_error(f->txn, &answer, f->write_error);
+        progress = lmtpd_error(f, answer.code, answer.enhanced, answer.text);
         lmtpd_txn_end(f);
-        return lmtpd_error(f, 451, "4.3.0", "Cannot take a message now");
+        return progress;
     }
     lmtpd_reply(f, 354, "", "go ahead");
     f->state = LMTPD_MESSAGE;

@@ -67,6 +67,7 @@ struct local_state {
     struct target *targets;
     struct edition *editions;
     struct stage *stage;
+    struct target *staged;     /* on whose partition the stage is; those before it could not take it */
     bool finished;             /* the stage is */
     struct newcomer *newcomer; /* a recipient whose INBOX is being made; NULL */
     struct sieve_job *job;     /* the recipients' scripts; NULL: nobody has one */

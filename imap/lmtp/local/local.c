@@ -87,17 +87,34 @@ static enum lmtpd_verdict rcpt(struct lmtpd_txn *txn, struct lmtpd_rcpt *r)
     return verdict;
 }
 
-/* On the first target's partition; targets on others get a copy. */
+/* On the first target's partition that takes it; targets on others get a copy, those on a full one 452. */
 static int begin(struct lmtpd_txn *txn)
 {
     struct local_state *s = state_of(txn);
+    int first = 0;
 
-    return stage_new(s->local->store, s->targets->partition, &s->stage);
+    for (s->staged = s->targets; s->staged != NULL; s->staged = s->staged->next) {
+        int r = stage_new(s->local->store, s->staged->partition, &s->stage);
+
+        if (r == 0)
+            return 0;
+        first = first == 0 ? r : first;
+    }
+    return first;
 }
 
+/* The disk that it was begun on fills up under it: nobody else's message is held up by that. */
 static int write_piece(struct lmtpd_txn *txn, const void *data, size_t n)
 {
-    return stage_write(state_of(txn)->stage, data, n);
+    struct local_state *s = state_of(txn);
+    int first = stage_write(s->stage, data, n), r = first;
+
+    while (r < 0 && (s->staged = s->staged->next) != NULL) {
+        r = stage_move(s->stage, s->staged->partition);
+        if (r == 0)
+            r = stage_write(s->stage, data, n);
+    }
+    return r < 0 ? first : 0;
 }
 
 static enum lmtpd_verdict deliver_message(struct lmtpd_txn *txn)
