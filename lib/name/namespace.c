@@ -24,6 +24,7 @@ void namespace_init(struct namespace *ns, const struct name_config *config, cons
     ns->inbox = pool_strdup(pool, buf_cstr(&inbox));
     ns->utf8 = false;
     ns->all_domains = is_admin && domain_len == 0 && config->virtdomains != VIRTDOMAINS_OFF;
+    ns->one_domain = is_admin && domain_len > 0;
     buf_free(&inbox);
 }
 
@@ -145,15 +146,22 @@ static bool names_user_as_shared(const struct namespace *ns, const char *name, s
                             equals(rest, len - (size_t)(rest - name), "user"));
 }
 
-/* Splits `@domain` off for an administrator of all domains; the domain in lower case, the default one as
- * none, is appended to `domain`. */
+static bool ends_in_own_domain(const struct namespace *ns, const char *external)
+{
+    const char *at = ns->one_domain ? strrchr(external, '@') : NULL;
+
+    return at != NULL && str_ieq(at + 1, ns->domain);
+}
+
+/* Splits `@domain` off for an administrator; the domain in lower case, the default one as none, is appended to `domain`.
+ * One of one domain may write that; another is part of the name. */
 static size_t cut_domain(const struct namespace *ns, const char *external, struct buf *domain)
 {
-    const char *at = ns->all_domains ? strrchr(external, '@') : NULL;
+    const char *at = ns->all_domains || ends_in_own_domain(ns, external) ? strrchr(external, '@') : NULL;
 
-    if (at == NULL) {
+    if (at == NULL || ns->one_domain) {
         buf_puts(domain, ns->domain);
-        return strlen(external);
+        return at != NULL ? (size_t)(at - external) : strlen(external);
     }
     if (ns->config->defaultdomain == NULL || !str_ieq(at + 1, ns->config->defaultdomain)) {
         buf_puts(domain, at + 1);
@@ -301,6 +309,8 @@ int namespace_to_external(const struct namespace *ns, const char *internal, stru
         r = put_own(ns, internal + strlen(ns->inbox) + 1, external);
     else
         r = put_other(ns, local, external);
+    if (r == 0 && ends_in_own_domain(ns, buf_cstr(external) + before))
+        buf_printf(external, "@%s", ns->domain);
     if (r == 0 && ns->all_domains)
         put_at_domain(ns, internal, domain_len, before, external);
     return r == 0 && ns->utf8 ? decode(external, before) : r;

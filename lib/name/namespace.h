@@ -28,6 +28,7 @@ struct namespace
     bool alt;           /* altnamespace in force here */
     bool utf8;          /* external names are UTF-8; false after namespace_init() */
     bool all_domains;   /* an administrator of all: names carry @domain */
+    bool one_domain;    /* an administrator of one: names from him may carry that */
     const char *domain; /* the session's own, "" when none */
     const char *inbox;  /* internal name of the own INBOX; "" when the user id cannot have one */
 };

@@ -262,6 +262,12 @@ static void test_domains(void)
         {ROUND, "s", "d.org!s"},
         {OUT, NULL, "user.bob"},
         {ROUND, "a@e.org", "d.org!a@e^org"},
+        /* his own domain may stand there, as all administrators write it */
+        {IN, "user/bob@d.org", "d.org!user.bob"},
+        {IN, "user/bob/x@D.Org", "d.org!user.bob.x"},
+        {IN, "@d.org", NULL},
+        {ROUND, "a@d.org@d.org", "d.org!a@d^org"},
+        {ROUND, "user/bob/a@D.org@d.org", "d.org!user.bob.a@D^org"},
     };
     const struct name_config config =
         TEST_CONFIG(.separator = '/', .altnamespace = true, .virtdomains = VIRTDOMAINS_USERID);
