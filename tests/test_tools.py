@@ -446,6 +446,26 @@ def test_reconstruct_damaged(make_server, damage):
     is_sound(server)
 
 
+def test_mbexamine(server):
+    """What stands in the index: both copies of the header, flags, records; of a damaged one what is left."""
+    filled(server)
+    whole = server.command("mbexamine", "user/anna").stdout
+    assert len(re.findall("^header [AB]: whole$", whole, re.M)) == 2 and re.search(r"^flag \d+: key0$", whole, re.M)
+    header = server.command("mbexamine", "-q", "user.anna").stdout
+    assert header in whole and len(header) < len(whole)
+    index = os.path.join(directory(server), "index")
+    assert server.command("mbexamine", index).stdout.splitlines()[1:] == whole.splitlines()[1:]
+    assert len(server.command("mbexamine", "-u", "4", "user/anna").stdout) < len(whole)
+    before = open(index, "rb").read()
+    DAMAGES["header copy"][0](directory(server))
+    r = server.command("mbexamine", "user/anna", check=False)
+    assert r.returncode == 1 and len(re.findall("^header [AB]: whole$", r.stdout, re.M)) == 1 and "damaged" in r.stdout
+    assert server.command("mbexamine", "user/nobody", check=False).returncode == 1
+    assert server.command("mbexamine", check=False).returncode == 64
+    with open(index, "wb") as f:
+        f.write(before)
+
+
 def test_reconstruct_no_directory(server):
     filled(server)
     subprocess.run(["rm", "-r", directory(server, "user/anna/Sub")], check=True)
