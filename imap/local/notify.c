@@ -51,7 +51,7 @@ int local_fetch_check(struct leg *leg, const char *items)
 int local_watch_path(struct leg *leg, const struct mboxlist_record *record, struct buf *path)
 {
     struct local_leg *l = (struct local_leg *)leg;
-    int r = mailbox_dir(l->env->store, record->partition, record->id, path);
+    int r = mailbox_metadata_dir(l->env->store, record->partition, record->id, path);
 
     if (r == 0)
         buf_puts(path, "/index");

@@ -66,7 +66,7 @@ static int open_file(struct mailbox *m, bool make)
 {
     uint32_t generation = m->lock != NULL ? m->next.cache_generation : m->header.cache_generation;
     int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | (make ? O_CREAT : 0);
-    int dir = mailbox_dir_fd(m);
+    int dir = mailbox_metadata_fd(m);
     char name[32];
 
     if (m->annotate_fd >= 0 && m->annotate_generation == generation)
@@ -161,12 +161,13 @@ int annotate_sync(struct mailbox *m)
 bool annotate_is_wasteful(struct mailbox *m)
 {
     const struct mailbox_header *h = m->lock != NULL ? &m->next : &m->header;
+    int dir = mailbox_metadata_fd(m);
     char name[32];
     struct stat st;
 
     annotate_name(name, h->cache_generation);
-    return mailbox_dir_fd(m) >= 0 && fstatat(m->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           st.st_size > WASTE_MIN && (uint64_t)st.st_size / 4 > h->annotation_storage;
+    return dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > WASTE_MIN &&
+           (uint64_t)st.st_size / 4 > h->annotation_storage;
 }
 
 /* ---- after damage ---- */

@@ -132,7 +132,7 @@ static int rekey_locked(struct rekeying *k)
 
 static bool has_file(struct mailbox *m)
 {
-    int dir = mailbox_dir_fd(m);
+    int dir = mailbox_metadata_fd(m);
     char name[32];
 
     annotate_name(name, m->header.cache_generation);

@@ -88,9 +88,17 @@ int cache_unlink(int dir_fd, uint32_t generation)
     return unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT ? 0 : error_from_errno(errno);
 }
 
+bool cache_exists(int dir_fd, uint32_t generation)
+{
+    char name[CACHE_NAME];
+
+    cache_name(name, generation);
+    return faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int create_missing(struct mailbox *m, uint32_t generation)
 {
-    int dir = mailbox_dir_fd(m);
+    int dir = mailbox_metadata_fd(m);
 
     return dir < 0 ? dir : cache_create(dir, generation);
 }
@@ -106,7 +114,7 @@ static int cache_fd(struct mailbox *m)
     if (m->cache_fd >= 0)
         close(m->cache_fd);
     cache_name(name, generation);
-    m->cache_fd = mailbox_open_file(m, name, m->cannot_write ? O_RDONLY : O_RDWR);
+    m->cache_fd = mailbox_open_metadata(m, name, m->cannot_write ? O_RDONLY : O_RDWR);
     if (m->cache_fd < 0 && errno == ENOENT && m->lock != NULL)
         m->cache_fd = create_missing(m, generation);
     m->cache_generation = generation;

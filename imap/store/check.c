@@ -20,8 +20,8 @@ struct check {
 
 bool mailbox_findings_any(const struct mailbox_findings *f)
 {
-    return f->no_directory || f->no_header || f->header_copy || f->order || f->totals || f->records > 0 ||
-           f->missing > 0 || f->unknown > 0 || f->contents > 0 || f->cache > 0;
+    return f->no_directory || f->no_header || f->header_copy || f->order || f->misplaced || f->totals ||
+           f->records > 0 || f->missing > 0 || f->unknown > 0 || f->contents > 0 || f->cache > 0;
 }
 
 /* ---- the index, under its lock ---- */
@@ -116,6 +116,12 @@ static int check_index(struct check *c, unsigned state)
     return r;
 }
 
+static bool is_misplaced(const struct mailbox *m)
+{
+    return m->apart_dir != NULL && m->apart != m->store->options.metadata_apart &&
+           !mailbox_same_dir(m->apart_dir, m->dir);
+}
+
 static int check_locked(struct check *c, bool recover)
 {
     unsigned state;
@@ -123,6 +129,7 @@ static int check_locked(struct check *c, bool recover)
 
     if (r < 0)
         return r;
+    c->found->misplaced = is_misplaced(c->m);
     c->found->header_copy = (state & INDEX_COPY_LOST) != 0;
     if (state != 0 && recover) {
         r = index_recover(c->m, state);
@@ -206,6 +213,10 @@ static int open_mailbox(struct store *store, const char *partition, const char *
     struct stat st;
     int r = mailbox_open(store, partition, id, &c->m);
 
+    if (r == 0 && c->m->apart && stat(c->m->dir, &st) != 0 && errno == ENOENT) {
+        c->found->no_directory = true; /* of the messages */
+        mailbox_close(&c->m);
+    }
     if (r != ERR_CORRUPT && r != ERR_NOTFOUND)
         return r;
     r = mailbox_dir(store, partition, id, &dir);

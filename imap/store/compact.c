@@ -99,7 +99,7 @@ static int compact_locked(struct compaction *c)
 
     if (r < 0 || (c->removed.count == 0 && c->unused == 0 && !annotate_is_wasteful(c->m)))
         return r;
-    r = rewrite_begin(c->m, &c->w);
+    r = rewrite_begin(c->m, c->m->apart, &c->w);
     if (r < 0)
         return r;
     for (unsigned i = 0; c->unused != 0 && i < USER_FLAGS_BYTES; i++)

@@ -33,7 +33,7 @@ int message_file_open(struct mailbox *m, uint32_t uid)
     int fd;
 
     message_name(name, uid);
-    fd = mailbox_open_file(m, name, O_RDONLY);
+    fd = mailbox_open_message(m, name, O_RDONLY);
     if (fd < 0)
         return errno == ENOENT ? ERR_EXPUNGED : error_from_errno(errno);
     return fd;

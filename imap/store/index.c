@@ -57,16 +57,71 @@ int mailbox_dir(const struct store *store, const char *partition, const char *id
     return mailbox_dir_under(root, id, to);
 }
 
+int mailbox_apart_dir(const struct store *store, const char *partition, const char *id, struct buf *to)
+{
+    const char *root = store_metapartition(store, partition);
+
+    return root != NULL ? mailbox_dir_under(root, id, to) : ERR_NOTFOUND;
+}
+
+static bool has_index(const char *root, const char *id)
+{
+    struct buf path = BUF_INIT;
+    bool has = root != NULL && mailbox_dir_under(root, id, &path) == 0;
+
+    if (has) {
+        buf_puts(&path, "/index");
+        has = faccessat(AT_FDCWD, buf_cstr(&path), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    }
+    buf_free(&path);
+    return has;
+}
+
+int mailbox_metadata_dir_under(const char *root, const char *metadata_root, const char *id, struct buf *to)
+{
+    bool apart = metadata_root != NULL && !has_index(root, id) && has_index(metadata_root, id);
+
+    return mailbox_dir_under(apart ? metadata_root : root, id, to);
+}
+
+int mailbox_metadata_dir(const struct store *store, const char *partition, const char *id, struct buf *to)
+{
+    const char *root = store_partition(store, partition);
+
+    if (root == NULL)
+        return mailbox_id_valid(id) ? ERR_NOTFOUND : ERR_BADNAME;
+    return mailbox_metadata_dir_under(root, store_metapartition(store, partition), id, to);
+}
+
+bool mailbox_same_fd(int a, int b)
+{
+    struct stat x, y;
+
+    return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+bool mailbox_same_dir(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return strcmp(a, b) == 0 ||
+           (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
 struct mailbox *mailbox_new(struct store *store, const char *partition, const char *id, char *dir)
 {
     struct mailbox *m = xcalloc(1, sizeof(*m));
+    struct buf apart = BUF_INIT;
 
     m->magic = MAILBOX_MAGIC;
     m->store = store;
     m->partition = xstrdup(partition);
     str_copy(m->id, sizeof(m->id), id);
     m->dir = dir;
-    m->fd = m->dir_fd = m->cache_fd = m->annotate_fd = -1;
+    if (mailbox_apart_dir(store, partition, id, &apart) == 0)
+        m->apart_dir = buf_steal(&apart);
+    buf_free(&apart);
+    m->fd = m->dir_fd = m->apart_fd = m->cache_fd = m->annotate_fd = -1;
     return m;
 }
 
@@ -100,29 +155,44 @@ void mailbox_close(struct mailbox **mailbox)
     index_end(m);
     close_fd(&m->fd);
     close_fd(&m->dir_fd);
+    close_fd(&m->apart_fd);
     close_fd(&m->cache_fd);
     close_fd(&m->annotate_fd);
     forget_flag_names(m);
     free(m->partition);
     free(m->dir);
+    free(m->apart_dir);
     m->magic = 0;
     free(m);
     *mailbox = NULL;
 }
 
-int mailbox_open_index(struct mailbox *m)
+static bool open_index_at(struct mailbox *m, bool apart)
 {
-    char *path = xstrprintf("%s/index", m->dir);
+    char *path = xstrprintf("%s/index", apart ? m->apart_dir : m->dir);
 
-    close_fd(&m->fd);
-    close_fd(&m->cache_fd);
-    close_fd(&m->annotate_fd);
-    m->incarnation++;
+    m->apart = apart;
     m->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     m->cannot_write = m->fd < 0 && errno == EROFS;
     if (m->cannot_write)
         m->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     free(path);
+    return m->fd >= 0 || errno != ENOENT;
+}
+
+/* One beside the messages wins: where both are, the other was left over from before or is not finished. */
+int mailbox_open_index(struct mailbox *m)
+{
+    bool found;
+
+    close_fd(&m->fd);
+    close_fd(&m->apart_fd);
+    close_fd(&m->cache_fd);
+    close_fd(&m->annotate_fd);
+    m->incarnation++;
+    found = open_index_at(m, false);
+    if (!found && m->apart_dir != NULL && !open_index_at(m, true))
+        (void)open_index_at(m, false); /* it may have come from there between the two looks */
     return m->fd < 0 ? error_from_errno(errno) : 0;
 }
 
@@ -131,29 +201,73 @@ bool mailbox_cannot_write(const struct mailbox *m)
     return m->cannot_write;
 }
 
-static int open_dir(struct mailbox *m)
+int mailbox_place_fd(struct mailbox *m, bool apart)
 {
-    if (m->dir_fd < 0)
-        m->dir_fd = open(m->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return m->dir_fd;
+    int *fd = apart ? &m->apart_fd : &m->dir_fd;
+
+    if (*fd < 0)
+        *fd = open(apart ? m->apart_dir : m->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return *fd < 0 ? error_from_errno(errno) : *fd;
 }
 
 int mailbox_dir_fd(struct mailbox *m)
 {
-    return open_dir(m) < 0 ? error_from_errno(errno) : m->dir_fd;
+    return mailbox_place_fd(m, false);
+}
+
+int mailbox_metadata_fd(struct mailbox *m)
+{
+    return mailbox_place_fd(m, m->apart);
 }
 
 /* Most commands need one file, for which the directory is not worth a descriptor. */
-int mailbox_open_file(struct mailbox *m, const char *name, int flags)
+static int open_file(struct mailbox *m, bool apart, const char *name, int flags)
 {
     char path[PATH_MAX];
+    int dir = apart ? m->apart_fd : m->dir_fd;
 
-    if (m->dir_fd < 0 && !m->opened_file &&
-        snprintf(path, sizeof(path), "%s/%s", m->dir, name) < (int)sizeof(path)) {
+    if (dir < 0 && !m->opened_file &&
+        snprintf(path, sizeof(path), "%s/%s", apart ? m->apart_dir : m->dir, name) < (int)sizeof(path)) {
         m->opened_file = true;
         return open(path, flags | O_NOFOLLOW | O_CLOEXEC);
     }
-    return open_dir(m) < 0 ? -1 : openat(m->dir_fd, name, flags | O_NOFOLLOW | O_CLOEXEC);
+    dir = mailbox_place_fd(m, apart);
+    return dir < 0 ? -1 : openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int mailbox_open_message(struct mailbox *m, const char *name, int flags)
+{
+    return open_file(m, false, name, flags);
+}
+
+int mailbox_open_metadata(struct mailbox *m, const char *name, int flags)
+{
+    return open_file(m, m->apart, name, flags);
+}
+
+/* A second one on the metapartition would come to light: it goes first, and for good. */
+static int unlink_hidden(struct mailbox *m)
+{
+    int dir = mailbox_place_fd(m, true);
+
+    if (dir < 0)
+        return dir == ERR_NOTFOUND ? 0 : dir;
+    if (mailbox_same_fd(dir, mailbox_dir_fd(m)))
+        return 0;
+    if (unlinkat(dir, "index", 0) != 0)
+        return errno == ENOENT ? 0 : error_from_errno(errno);
+    return store_sync_dir(m->store, dir);
+}
+
+int mailbox_unlink_index(struct mailbox *m)
+{
+    int dir = mailbox_metadata_fd(m), r = dir < 0 ? dir : 0;
+
+    if (r == 0 && !m->apart && m->apart_dir != NULL)
+        r = unlink_hidden(m);
+    if (r == 0 && unlinkat(dir, "index", 0) != 0)
+        r = error_from_errno(errno);
+    return r;
 }
 
 /* ---- the header ---- */
@@ -305,5 +419,5 @@ const char *mailbox_id(const struct mailbox *mailbox)
 
 void mailbox_index_path(const struct mailbox *mailbox, struct buf *to)
 {
-    buf_printf(to, "%s/index", mailbox->dir);
+    buf_printf(to, "%s/index", mailbox->apart ? mailbox->apart_dir : mailbox->dir);
 }

@@ -126,7 +126,7 @@ int mailbox_listed_read(struct store *store, const char *partition, const char *
 {
     struct header_pair pair;
     struct buf path = BUF_INIT;
-    int fd = -1, newest, r = mailbox_dir(store, partition, id, &path);
+    int fd = -1, newest, r = mailbox_metadata_dir(store, partition, id, &path);
 
     memset(listed_r, 0, sizeof(*listed_r));
     if (r == 0) {

@@ -24,10 +24,13 @@ struct mailbox {
     struct store *store;
     char *partition;
     char id[MAILBOX_ID_SIZE];
-    char *dir;
+    char *dir;                 /* the messages, and the metadata if they are not apart */
+    char *apart_dir;           /* on the metapartition; NULL: there is none */
+    bool apart;                /* index, cache and annotations are there */
     int fd;                    /* index */
     bool cannot_write;         /* and is open for reading only: so is the file system */
     int dir_fd;                /* -1 until needed, by the second file that is opened */
+    int apart_fd;              /* of apart_dir, likewise */
     bool opened_file;          /* one has been, by its path */
     int cache_fd;              /* -1 until needed */
     uint32_t cache_generation; /* of cache_fd */
@@ -54,14 +57,27 @@ struct mailbox {
 
 /* A handle without files open; dir is taken over. */
 struct mailbox *mailbox_new(struct store *store, const char *partition, const char *id, char *dir);
-/* Opens `index`.  0, ERR_NOTFOUND, ERR_IO. */
+/* Opens `index`: the one beside the messages if there is one, else that on the metapartition (doc/formats/mailbox.md).
+ * 0, ERR_NOTFOUND, ERR_IO. */
 int mailbox_open_index(struct mailbox *m);
+/* Removes its name, so that the mailbox is none any more; also that of one on the metapartition which did not count. */
+int mailbox_unlink_index(struct mailbox *m);
 /* Reads the header, without a lock if it can. */
 int mailbox_load(struct mailbox *m);
-/* The directory's descriptor, or an error. */
+/* The descriptor of the messages' directory, or an error. */
 int mailbox_dir_fd(struct mailbox *m);
-/* As open(2) of a file in the directory, without O_CREAT: -1 with errno set. */
-int mailbox_open_file(struct mailbox *m, const char *name, int flags);
+/* Of the directory of index, cache and annotations; as long as the index is not opened anew. */
+int mailbox_metadata_fd(struct mailbox *m);
+/* Of either place for those: on the metapartition (apart) or beside the messages. */
+int mailbox_place_fd(struct mailbox *m, bool apart);
+/* As open(2) of a message, or of a file of metadata, without O_CREAT: -1 with errno set. */
+int mailbox_open_message(struct mailbox *m, const char *name, int flags);
+int mailbox_open_metadata(struct mailbox *m, const char *name, int flags);
+/* Appends the directory on the metapartition.  ERR_NOTFOUND: there is none; ERR_BADNAME. */
+int mailbox_apart_dir(const struct store *store, const char *partition, const char *id, struct buf *to);
+/* Are both one directory? */
+bool mailbox_same_fd(int a, int b);
+bool mailbox_same_dir(const char *a, const char *b);
 
 /* Both header copies as they stand in the file. */
 struct header_pair {
@@ -109,6 +125,8 @@ int message_file_from_stage(struct mailbox *m, uint32_t uid, const unsigned char
 
 struct rewriter {
     struct mailbox *m;
+    bool apart; /* where the new files are */
+    int dir;    /* its descriptor */
     int fd, cache_fd;
     struct lock *lock;            /* of the new index: nobody writes to it before its name is on disk */
     struct mailbox_header header; /* the caller sets what is not counted here */
@@ -120,8 +138,9 @@ struct rewriter {
     uint64_t annotate_at;
     struct buf annotations; /* not written yet */
 };
-/* Within a transaction.  The header begins as m->next with the next cache generation and no records. */
-int rewrite_begin(struct mailbox *m, struct rewriter *w);
+/* Within a transaction.  The header begins as m->next with the next cache generation and no records.  Where the
+ * directory `apart` says, which is there: the files move if they are not there yet. */
+int rewrite_begin(struct mailbox *m, bool apart, struct rewriter *w);
 /* entry: verified, or NULL for none. */
 int rewrite_add(struct rewriter *w, struct mailbox_record *record, struct buf *entry);
 /* Syncs, renames, and opens the new index in m; ends the transaction. */
@@ -210,6 +229,8 @@ int cache_verify(const unsigned char *entry, size_t n, uint32_t uid);
 /* Makes an empty cache file of a generation in a directory, returns the descriptor. */
 int cache_create(int dir_fd, uint32_t generation);
 int cache_unlink(int dir_fd, uint32_t generation);
+/* Is there a cache file of that generation? */
+bool cache_exists(int dir_fd, uint32_t generation);
 /* Puts UID and checksum into an entry in memory. */
 void cache_stamp(struct buf *entry, uint32_t uid);
 

@@ -85,10 +85,10 @@ static int create_files(struct mailbox *m, const struct mailbox_create *how)
 {
     struct mailbox_header h;
     char proc[32];
-    int dir = mailbox_dir_fd(m), fd, cache, r;
+    int dir = mailbox_metadata_fd(m), messages = mailbox_dir_fd(m), fd, cache, r;
 
-    if (dir < 0)
-        return dir;
+    if (dir < 0 || messages < 0)
+        return dir < 0 ? dir : messages;
     fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_from_errno(errno);
@@ -104,7 +104,25 @@ static int create_files(struct mailbox *m, const struct mailbox_create *how)
     if (cache < 0)
         return cache;
     close(cache);
-    return sync_dirs(m, dir);
+    r = sync_dirs(m, dir);
+    return r == 0 && messages != dir ? sync_dirs(m, messages) : r;
+}
+
+/* The place of its metadata too.  ERR_EXISTS: they are in the other one. */
+static int make_dirs(struct mailbox *m)
+{
+    int r = file_make_dirs(m->dir, 0700, 0);
+
+    m->apart = m->store->options.metadata_apart && m->apart_dir != NULL;
+    if (r == 0 && m->apart)
+        r = file_make_dirs(m->apart_dir, 0700, 0);
+    if (r == 0 && m->apart_dir != NULL) {
+        int other = mailbox_place_fd(m, !m->apart);
+
+        if (other >= 0 && faccessat(other, "index", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            r = ERR_EXISTS;
+    }
+    return r;
 }
 
 int mailbox_create(struct store *store, const struct mailbox_create *how, struct mailbox **mailbox_r)
@@ -120,14 +138,14 @@ int mailbox_create(struct store *store, const struct mailbox_create *how, struct
         (how->quota_root != NULL && strlen(how->quota_root) >= sizeof(m->header.quota_root)))
         return ERR_INVALID;
     r = mailbox_dir(store, how->partition, how->id, &dir);
-    if (r == 0)
-        r = file_make_dirs(buf_cstr(&dir), 0700, 0);
     if (r < 0) {
         buf_free(&dir);
         return r;
     }
     m = mailbox_new(store, how->partition, how->id, buf_steal(&dir));
-    r = create_files(m, how);
+    r = make_dirs(m);
+    if (r == 0)
+        r = create_files(m, how);
     if (r == 0 && how->quota_root != NULL)
         (void)quota_usage_set(store->volatile_env, how->id, how->quota_root, &one_mailbox);
     if (r == 0 && mailbox_r != NULL)
@@ -152,10 +170,7 @@ static void retire(struct store *store, const char *partition, const char *id)
     if (mailbox_open(store, partition, id, &m) < 0)
         return;
     if (lock_acquire(m->fd, LOCK_EXCLUSIVE, store->options.lock_ms, &lock) == 0) {
-        int dir = mailbox_dir_fd(m);
-
-        if (dir >= 0)
-            unlinkat(dir, "index", 0);
+        (void)mailbox_unlink_index(m);
         lock_release(&lock);
     }
     mailbox_close(&m);
@@ -176,22 +191,31 @@ static int sync_parent(struct store *store, const char *dir)
     return r;
 }
 
+static int remove_dir(struct store *store, const char *dir)
+{
+    int r = file_remove_tree(dir);
+
+    return r == 0 ? sync_parent(store, dir) : r;
+}
+
 int mailbox_delete(struct store *store, const char *partition, const char *id)
 {
-    struct buf dir = BUF_INIT;
+    struct buf dir = BUF_INIT, apart = BUF_INIT;
     int r = mailbox_dir(store, partition, id, &dir);
 
     if (r == 0) {
         retire(store, partition, id);
-        r = file_remove_tree(buf_cstr(&dir));
+        if (mailbox_apart_dir(store, partition, id, &apart) == 0)
+            r = remove_dir(store, buf_cstr(&apart));
         if (r == 0)
-            r = sync_parent(store, buf_cstr(&dir));
+            r = remove_dir(store, buf_cstr(&dir));
     }
     if (r == 0)
         r = quota_usage_drop(store->volatile_env, id);
     if (r == 0)
         r = seen_forget_mailbox(store, id);
     buf_free(&dir);
+    buf_free(&apart);
     return r;
 }
 

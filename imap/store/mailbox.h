@@ -31,6 +31,12 @@ int mailbox_dir(const struct store *store, const char *partition, const char *id
 /* The same for a partition's directory, without a store (tools). */
 int mailbox_dir_under(const char *root, const char *id, struct buf *to);
 
+/* Appends the directory of its index, cache and annotations, which may be on the metapartition (doc/formats/mailbox.md);
+ * the mailbox's directory if it has no index.  As mailbox_dir(). */
+int mailbox_metadata_dir(const struct store *store, const char *partition, const char *id, struct buf *to);
+/* The same for the directories of a partition and its metapartition (NULL: none). */
+int mailbox_metadata_dir_under(const char *root, const char *metadata_root, const char *id, struct buf *to);
+
 /* ---- life ---- */
 
 /* mailbox_header.options; the first bits are Cyrus's (they are replicated). */
@@ -53,7 +59,8 @@ struct mailbox_create {
     uint64_t highest_modseq; /* 0: 1 */
 };
 
-/* Makes the directory and an empty index and syncs them, every directory that got an entry included.
+/* Makes the directory (both, if the metadata are apart) and an empty index and syncs them, every directory that got an
+ * entry included.
  * handle_r (may be NULL) gets a handle.  0; ERR_EXISTS (that id is on this partition);
  * ERR_BADNAME, ERR_NOTFOUND as mailbox_dir; ERR_DISKFULL, ERR_IO. */
 int mailbox_create(struct store *store, const struct mailbox_create *how, struct mailbox **mailbox_r);

@@ -148,7 +148,14 @@ static uint32_t last_cache(int dir_fd)
     return last;
 }
 
-static void make_header(struct reconstruction *rc, uint32_t uidvalidity, int dir_fd)
+static uint32_t last_cache_at(struct mailbox *m, bool apart)
+{
+    int dir = m->apart_dir != NULL || !apart ? mailbox_place_fd(m, apart) : -1;
+
+    return dir < 0 ? 0 : last_cache(dir);
+}
+
+static void make_header(struct reconstruction *rc, uint32_t uidvalidity)
 {
     struct mailbox_header *h = &rc->m->next;
 
@@ -157,25 +164,60 @@ static void make_header(struct reconstruction *rc, uint32_t uidvalidity, int dir
     h->created = clock_wall();
     h->highest_modseq = rc->highest + RECOVER_SKIP;
     h->created_modseq = h->folder_modseq = h->acl_modseq = h->highest_modseq;
-    h->cache_generation = last_cache(dir_fd);
+    h->cache_generation = last_cache_at(rc->m, rc->m->apart);
     str_copy(h->unique_id, sizeof(h->unique_id), rc->m->id);
     find_flag_names(rc, h);
     rc->m->header = *h;
     rc->m->generation = (uint64_t)clock_wall_ns(); /* above any that a reader has seen */
 }
 
+/* Where its metadata are to be from now on: where those of a new mailbox would be. */
+static int choose_place(struct mailbox *m, bool *apart_r)
+{
+    bool now = m->apart, apart = m->store->options.metadata_apart && m->apart_dir != NULL;
+    int r, here, there;
+
+    *apart_r = apart;
+    if (apart == now)
+        return 0;
+    r = apart ? file_make_dirs(m->apart_dir, 0700, 1) : 0;
+    here = r < 0 ? r : mailbox_place_fd(m, now);
+    there = here < 0 ? here : mailbox_place_fd(m, apart);
+    if (there >= 0 && mailbox_same_fd(here, there)) /* both options name one directory */
+        *apart_r = now;
+    return there < 0 ? there : 0;
+}
+
+/* With no index anywhere, one is made where the latest cache is: annotations would be there too. */
+static int open_or_create(struct mailbox *m)
+{
+    int r = mailbox_open_index(m), dir;
+    uint32_t here, there;
+
+    if (r != ERR_NOTFOUND)
+        return r;
+    here = last_cache_at(m, false);
+    there = last_cache_at(m, true);
+    m->apart = there > here;
+    r = there == here ? choose_place(m, &m->apart) : 0;
+    dir = r < 0 ? r : mailbox_metadata_fd(m);
+    if (dir < 0)
+        return dir;
+    m->fd = openat(dir, "index", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return m->fd < 0 ? error_from_errno(errno) : 0;
+}
+
 /* Locks what has the name `index` now, whole or not: a compaction may be replacing it. */
-static int lock_current(struct mailbox *m, int dir)
+static int lock_current(struct mailbox *m)
 {
     int64_t deadline = clock_deadline(m->store->options.lock_ms);
 
     for (;;) {
         struct stat st;
-        int r;
+        int r = open_or_create(m);
 
-        m->fd = openat(dir, "index", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (m->fd < 0)
-            return error_from_errno(errno);
+        if (r < 0)
+            return r;
         r = lock_acquire(m->fd, LOCK_EXCLUSIVE, clock_left(deadline), &m->lock);
         if (r < 0)
             return r;
@@ -184,7 +226,6 @@ static int lock_current(struct mailbox *m, int dir)
         if (st.st_nlink > 0)
             return 0;
         lock_release(&m->lock);
-        close(m->fd);
     }
 }
 
@@ -197,7 +238,7 @@ static int lock_index(struct reconstruction *rc, uint32_t uidvalidity)
 
     if (dir < 0)
         return dir;
-    r = lock_current(m, dir);
+    r = lock_current(m);
     if (r < 0)
         return r;
     r = read_records(rc);
@@ -210,7 +251,7 @@ static int lock_index(struct reconstruction *rc, uint32_t uidvalidity)
         m->generation = m->header.generation;
     } else {
         rc->header_lost = true;
-        make_header(rc, uidvalidity, dir);
+        make_header(rc, uidvalidity);
     }
     return r;
 }
@@ -409,11 +450,19 @@ static int take_files(struct reconstruction *rc)
     return r;
 }
 
+/* What an option that was changed, or a reconstruction that was killed, left on the metapartition. */
+static void clean_apart(struct mailbox *m)
+{
+    if (m->apart_dir != NULL && !m->apart && !mailbox_same_dir(m->apart_dir, m->dir))
+        (void)file_remove_tree(m->apart_dir);
+}
+
 static int rebuild(struct reconstruction *rc)
 {
     struct mailbox *m = rc->m;
     int dir = mailbox_dir_fd(m);
     int r = dir < 0 ? dir : message_files_list(dir, &rc->files, &rc->file_count);
+    bool apart = m->apart;
 
     if (r == 0 && rc->from != NULL)
         r = take_files(rc);
@@ -423,7 +472,9 @@ static int rebuild(struct reconstruction *rc)
     sort_records(rc);
     finish_replaced(rc);
     rc->modseq = (rc->highest > m->next.highest_modseq ? rc->highest : m->next.highest_modseq) + 1;
-    r = rewrite_begin(m, &rc->w);
+    r = choose_place(m, &apart);
+    if (r == 0)
+        r = rewrite_begin(m, apart, &rc->w);
     if (r < 0)
         return r;
     rc->w.header.highest_modseq = rc->modseq;
@@ -458,6 +509,7 @@ static int run(struct store *store, const char *partition, const char *id, uint3
         report_r->new_uidvalidity = rc->header_lost;
         if (r == 0) {
             drop_old_names(rc);
+            clean_apart(rc->m);
             (void)mailbox_quota_commit(rc->m);
             LOG(LOG_NOTICE, STORE_RECONSTRUCTED, LOG_STR(MAILBOX, id), LOG_INT(COUNT, report_r->messages),
                 LOG_INT(MENDED, report_r->rebuilt), LOG_INT(LOST, report_r->missing));

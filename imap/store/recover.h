@@ -28,6 +28,9 @@ struct mailbox_findings {
     bool no_header;    /* no whole header, or no index: nothing else is looked at */
     bool header_copy;  /* one of the header's two copies is damaged */
     bool order;        /* UIDs do not ascend, or are beyond the last one */
+    bool
+        misplaced; /* index, cache and annotations are not where those of a new mailbox would be: on the metapartition,
+                           or beside the messages */
     bool totals;       /* the header's totals are not those of the records: mailbox_recover() */
     uint32_t records;  /* damaged records */
     uint32_t missing;  /* messages without a file */
@@ -51,7 +54,7 @@ struct reconstruct_report {
     bool new_uidvalidity; /* the header was lost */
 };
 
-/* Rebuilds index and cache from what is there: keeps every record that is whole, makes one for each message
+/* Rebuilds index and cache, where those of a new mailbox would be, from what is there: keeps every record that is whole, makes one for each message
  * file that has none, loses no message.  uidvalidity: for the case that both headers are lost.
  * Works on a mailbox that mailbox_open() calls damaged.  0, ERR_NOTFOUND (no such directory),
  * ERR_TIMEOUT, ERR_DISKFULL, ERR_IO. */

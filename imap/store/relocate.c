@@ -23,7 +23,9 @@ struct relocation {
     struct store *store;
     struct mailbox *m; /* at the old place */
     char *to;          /* the new directory */
+    char *to_apart;    /* on its metapartition; NULL: nothing of this mailbox may be there */
     int to_fd;
+    int metadata_fd;           /* where index, cache and annotations go: in one of the two */
     uint32_t *uids, count, at; /* to be copied beforehand */
     bool closed;               /* the old index is gone */
 };
@@ -71,38 +73,74 @@ static int bring_message(struct relocation *r, uint32_t uid)
 /* The whole file system: one call, however many messages. */
 static int sync_new(struct relocation *r)
 {
-    return syncfs(r->to_fd) == 0 ? 0 : error_from_errno(errno);
-}
-
-/* Two partitions may be one directory. */
-static bool is_same(const char *a, const char *b)
-{
-    struct stat x, y;
-
-    return strcmp(a, b) == 0 ||
-           (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+    if (syncfs(r->to_fd) != 0 || (r->metadata_fd != r->to_fd && syncfs(r->metadata_fd) != 0))
+        return error_from_errno(errno);
+    return 0;
 }
 
 /* ---- before ---- */
+
+static int open_directory(const char *path)
+{
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* Is it one where the mailbox has files now?  Partitions may be one directory, and share a metapartition. */
+static bool is_old(const struct relocation *r, const char *dir)
+{
+    return mailbox_same_dir(r->m->dir, dir) ||
+           (r->m->apart_dir != NULL && mailbox_same_dir(r->m->apart_dir, dir));
+}
+
+static int make_empty(const char *dir)
+{
+    int result = file_remove_tree(dir);
+
+    return result == 0 ? file_make_dirs(dir, 0700, 1) : result;
+}
 
 static int make_directory(struct relocation *r, const char *to)
 {
     struct buf dir = BUF_INIT;
     int result = mailbox_dir(r->store, to, r->m->id, &dir);
 
-    if (result == 0 && is_same(r->m->dir, buf_cstr(&dir)))
+    if (result == 0 && is_old(r, buf_cstr(&dir)))
         result = ERR_INVALID;
     if (result == 0)
-        result = file_remove_tree(buf_cstr(&dir));
-    if (result == 0)
-        result = file_make_dirs(buf_cstr(&dir), 0700, 1);
+        result = make_empty(buf_cstr(&dir));
     if (result < 0) {
         buf_free(&dir);
         return result;
     }
     r->to = buf_steal(&dir);
-    r->to_fd = open(r->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    r->to_fd = r->metadata_fd = open_directory(r->to);
     return r->to_fd < 0 ? error_from_errno(errno) : 0;
+}
+
+static bool is_taken(const struct relocation *r, const char *dir)
+{
+    return is_old(r, dir) || mailbox_same_dir(r->to, dir);
+}
+
+/* The new place of the metadata.  Where both partitions have one metapartition the old files must stay whole, so the new
+ * ones go beside the messages. */
+static int make_apart(struct relocation *r, const char *to)
+{
+    struct buf dir = BUF_INIT;
+    int result = mailbox_apart_dir(r->store, to, r->m->id, &dir);
+
+    if (result == 0 && !is_taken(r, buf_cstr(&dir))) {
+        result =
+            r->store->options.metadata_apart ? make_empty(buf_cstr(&dir)) : file_remove_tree(buf_cstr(&dir));
+        /* now that it is there it can be seen to be the same */
+        if (result == 0 && !is_taken(r, buf_cstr(&dir)))
+            r->to_apart = xstrdup(buf_cstr(&dir));
+    }
+    buf_free(&dir);
+    if (result < 0 || r->to_apart == NULL || !r->store->options.metadata_apart)
+        return result == ERR_NOTFOUND ? 0 : result;
+    r->metadata_fd = open_directory(r->to_apart);
+    return r->metadata_fd < 0 ? error_from_errno(errno) : 0;
 }
 
 int relocate_begin(struct store *store, const char *id, const char *from, const char *to,
@@ -112,9 +150,11 @@ int relocate_begin(struct store *store, const char *id, const char *from, const 
     int result = mailbox_open(store, from, id, &r->m), dir;
 
     r->store = store;
-    r->to_fd = -1;
+    r->to_fd = r->metadata_fd = -1;
     if (result == 0)
         result = make_directory(r, to);
+    if (result == 0)
+        result = make_apart(r, to);
     if (result == 0) {
         dir = mailbox_dir_fd(r->m);
         result = dir < 0 ? dir : message_files_list(dir, &r->uids, &r->count);
@@ -169,10 +209,10 @@ static int bring_annotations(struct relocation *r)
     int from, result;
 
     annotate_name(name, r->m->header.cache_generation);
-    from = openat(mailbox_dir_fd(r->m), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    from = mailbox_open_metadata(r->m, name, O_RDONLY);
     if (from < 0)
         return errno == ENOENT ? 0 : error_from_errno(errno);
-    result = copy_as(from, r->to_fd, name);
+    result = copy_as(from, r->metadata_fd, name);
     close(from);
     return result;
 }
@@ -184,13 +224,13 @@ static int bring_index(struct relocation *r)
     int cache, result;
 
     snprintf(name, sizeof(name), "cache.%" PRIu32, r->m->header.cache_generation);
-    cache = openat(mailbox_dir_fd(r->m), name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    result = cache < 0 ? 0 : copy_as(cache, r->to_fd, name);
+    cache = mailbox_open_metadata(r->m, name, O_RDONLY);
+    result = cache < 0 ? 0 : copy_as(cache, r->metadata_fd, name);
     if (cache >= 0)
         close(cache);
     if (result == 0)
         result = bring_annotations(r);
-    return result == 0 ? copy_as(r->m->fd, r->to_fd, "index") : result;
+    return result == 0 ? copy_as(r->m->fd, r->metadata_fd, "index") : result;
 }
 
 int relocate_close(struct relocation *r)
@@ -203,8 +243,8 @@ int relocate_close(struct relocation *r)
         result = bring_index(r);
     if (result == 0)
         result = sync_new(r);
-    if (result == 0 && unlinkat(mailbox_dir_fd(r->m), "index", 0) != 0)
-        result = error_from_errno(errno);
+    if (result == 0)
+        result = mailbox_unlink_index(r->m);
     r->closed = result == 0;
     return result;
 }
@@ -216,9 +256,12 @@ static void relocation_free(struct relocation **relocation)
     struct relocation *r = *relocation;
 
     mailbox_close(&r->m);
+    if (r->metadata_fd >= 0 && r->metadata_fd != r->to_fd)
+        close(r->metadata_fd);
     if (r->to_fd >= 0)
         close(r->to_fd);
     free(r->to);
+    free(r->to_apart);
     free(r->uids);
     free(r);
     *relocation = NULL;
@@ -236,7 +279,11 @@ static int restore_index(int index, int dir)
 
 void relocate_finish(struct relocation **relocation)
 {
-    (void)file_remove_tree((*relocation)->m->dir);
+    struct mailbox *m = (*relocation)->m;
+
+    if (m->apart_dir != NULL)
+        (void)file_remove_tree(m->apart_dir);
+    (void)file_remove_tree(m->dir);
     relocation_free(relocation);
 }
 
@@ -247,63 +294,115 @@ void relocate_abort(struct relocation **relocation)
     if (r == NULL)
         return;
     /* if that fails recovery has the new place to do it from */
-    if (r->to != NULL && (!r->closed || restore_index(r->m->fd, mailbox_dir_fd(r->m)) == 0))
+    if (r->to != NULL && (!r->closed || restore_index(r->m->fd, mailbox_metadata_fd(r->m)) == 0)) {
+        if (r->to_apart != NULL)
+            (void)file_remove_tree(r->to_apart);
         (void)file_remove_tree(r->to);
+    }
     relocation_free(relocation);
 }
 
 /* ---- after a crash ---- */
 
-static bool has_index(int dir)
+/* A mailbox's directories on a partition. */
+struct place {
+    struct buf dir, apart; /* apart.len == 0: no metapartition */
+    int fd, apart_fd;      /* -1: not there */
+};
+
+static int place_open(struct store *store, const char *partition, const char *id, struct place *p)
 {
-    return faccessat(dir, "index", F_OK, 0) == 0;
+    int result = mailbox_dir(store, partition, id, &p->dir);
+
+    if (result < 0)
+        return result;
+    p->fd = open_directory(buf_cstr(&p->dir));
+    if (mailbox_apart_dir(store, partition, id, &p->apart) == 0)
+        p->apart_fd = open_directory(buf_cstr(&p->apart));
+    return 0;
+}
+
+static void place_close(struct place *p)
+{
+    if (p->fd >= 0)
+        close(p->fd);
+    if (p->apart_fd >= 0)
+        close(p->apart_fd);
+    buf_free(&p->dir);
+    buf_free(&p->apart);
+}
+
+/* The index that counts, or an error. */
+static int place_index(const struct place *p)
+{
+    int fd = openat(p->fd, "index", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0 && errno == ENOENT && p->apart_fd >= 0)
+        fd = openat(p->apart_fd, "index", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return fd < 0 ? error_from_errno(errno) : fd;
+}
+
+/* Are the cache and the annotations that an index belongs to on the metapartition? */
+static bool belongs_apart(const struct place *p, int index)
+{
+    struct header_pair pair;
+    uint32_t generation;
+    char name[32];
+    int newest = p->apart_fd < 0 ? ERR_NOTFOUND : header_pair_read(index, &pair);
+
+    if (newest == 0)
+        newest = header_pair_newest(&pair);
+    if (newest < 0)
+        return false;
+    generation = pair.copy[newest].cache_generation;
+    annotate_name(name, generation);
+    return cache_exists(p->apart_fd, generation) || faccessat(p->apart_fd, name, F_OK, 0) == 0;
 }
 
 /* The old index is gone, and the mailbox did not come to belong to the new place: which has a whole copy. */
-static int bring_back(int here, int there)
+static int bring_back(const struct place *here, const struct place *there)
 {
-    int index = openat(there, "index", O_RDONLY | O_CLOEXEC | O_NOFOLLOW), result;
+    int index = place_index(there), result;
 
     if (index < 0)
-        return error_from_errno(errno);
-    result = restore_index(index, here);
+        return index;
+    result = restore_index(index, belongs_apart(here, index) ? here->apart_fd : here->fd);
     close(index);
     return result;
 }
 
-static int open_directory(const char *path)
+static bool is_part(const struct place *p, int fd)
 {
-    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return mailbox_same_fd(p->fd, fd) || (p->apart_fd >= 0 && mailbox_same_fd(p->apart_fd, fd));
 }
 
-/* Nothing goes while it might be all that there is. */
-static int recover(const char *at, const char *other)
+/* Nothing goes while it might be all that there is, nor what both places share. */
+static int recover(const struct place *here, const struct place *there)
 {
-    int here = open_directory(at), there = open_directory(other), result = 0;
+    int index, result = 0;
 
-    if (here >= 0 && there >= 0 && !is_same(at, other)) {
-        if (!has_index(here))
-            result = bring_back(here, there);
-        if (result == 0)
-            result = file_remove_tree(other);
-    }
-    if (here >= 0)
-        close(here);
-    if (there >= 0)
-        close(there);
-    return result;
+    if (here->fd < 0 || there->fd < 0 || is_part(here, there->fd))
+        return 0;
+    index = place_index(here);
+    if (index < 0)
+        result = index == ERR_NOTFOUND ? bring_back(here, there) : index;
+    else
+        close(index);
+    if (result == 0 && there->apart_fd >= 0 && !is_part(here, there->apart_fd))
+        result = file_remove_tree(buf_cstr(&there->apart));
+    return result == 0 ? file_remove_tree(buf_cstr(&there->dir)) : result;
 }
 
 int relocate_recover(struct store *store, const char *id, const char *at, const char *other)
 {
-    struct buf there = BUF_INIT, here = BUF_INIT;
-    int result = mailbox_dir(store, at, id, &here);
+    struct place here = {.fd = -1, .apart_fd = -1}, there = {.fd = -1, .apart_fd = -1};
+    int result = place_open(store, at, id, &here);
 
     if (result == 0)
-        result = mailbox_dir(store, other, id, &there);
+        result = place_open(store, other, id, &there);
     if (result == 0)
-        result = recover(buf_cstr(&here), buf_cstr(&there));
-    buf_free(&there);
-    buf_free(&here);
+        result = recover(&here, &there);
+    place_close(&there);
+    place_close(&here);
     return result;
 }

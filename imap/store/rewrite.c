@@ -29,13 +29,15 @@ static int copy_flag_names(int from, int to)
     return file_pwrite(to, raw, (size_t)n, INDEX_FLAG_NAMES_AT);
 }
 
-int rewrite_begin(struct mailbox *m, struct rewriter *w)
+int rewrite_begin(struct mailbox *m, bool apart, struct rewriter *w)
 {
-    int dir = mailbox_dir_fd(m), r;
+    int dir = mailbox_place_fd(m, apart), r;
 
     BUG_ON(m->lock == NULL);
     memset(w, 0, sizeof(*w));
     w->m = m;
+    w->apart = apart;
+    w->dir = dir;
     w->fd = w->cache_fd = w->annotate_fd = -1;
     w->header = m->next;
     w->header.cache_generation++;
@@ -85,9 +87,7 @@ static int flush_annotations(struct rewriter *w)
 
 static int begin_annotations(struct rewriter *w)
 {
-    int dir = mailbox_dir_fd(w->m);
-
-    w->annotate_fd = dir < 0 ? dir : annotate_create(dir, w->header.cache_generation);
+    w->annotate_fd = annotate_create(w->dir, w->header.cache_generation);
     w->annotate_at = ANNOTATE_FILE_HEAD;
     return w->annotate_fd < 0 ? w->annotate_fd : 0;
 }
@@ -166,17 +166,36 @@ static int write_headers(struct rewriter *w)
     return file_pwrite(w->fd, raw, sizeof(raw), 0);
 }
 
-/* From here on the new index is the mailbox. */
-static int put_in_place(struct rewriter *w, int dir)
+/* The one beside the messages is the mailbox for as long as it is there; one on the metapartition is not any more. */
+static int leave_place(struct rewriter *w)
 {
-    if (renameat(dir, NEW_INDEX, dir, "index") != 0)
-        return error_from_errno(errno);
-    return store_sync_dir(w->m->store, dir);
+    int old = mailbox_metadata_fd(w->m), r;
+
+    if (old < 0)
+        return old;
+    if (unlinkat(old, "index", 0) != 0 && w->apart) {
+        r = error_from_errno(errno);
+        (void)unlinkat(w->dir, "index", 0);
+        return r;
+    }
+    return store_sync_dir(w->m->store, old);
 }
 
-static void adopt(struct rewriter *w, int dir)
+/* From here on the new index is the mailbox. */
+static int put_in_place(struct rewriter *w)
+{
+    int r;
+
+    if (renameat(w->dir, NEW_INDEX, w->dir, "index") != 0)
+        return error_from_errno(errno);
+    r = store_sync_dir(w->m->store, w->dir);
+    return r == 0 && w->apart != w->m->apart ? leave_place(w) : r;
+}
+
+static void adopt(struct rewriter *w)
 {
     struct mailbox *m = w->m;
+    int dir = mailbox_metadata_fd(m);
 
     (void)cache_unlink(dir, m->next.cache_generation);
     (void)cache_unlink(dir, m->next.cache_generation - 1); /* of one that was killed right here */
@@ -194,6 +213,7 @@ static void adopt(struct rewriter *w, int dir)
     m->annotate_generation = w->header.cache_generation;
     m->cache_fd = w->cache_fd;
     m->cache_generation = w->header.cache_generation;
+    m->apart = w->apart;
     m->header = w->header;
     m->incarnation++;
     buf_free(&w->cache);
@@ -202,8 +222,7 @@ static void adopt(struct rewriter *w, int dir)
 
 int rewrite_finish(struct rewriter *w)
 {
-    int dir = mailbox_dir_fd(w->m);
-    int r = dir < 0 ? dir : flush_records(w);
+    int r = flush_records(w);
 
     if (r == 0)
         r = flush_cache(w);
@@ -220,20 +239,18 @@ int rewrite_finish(struct rewriter *w)
     if (r == 0)
         r = store_sync_file(w->m->store, w->fd);
     if (r == 0)
-        r = put_in_place(w, dir);
+        r = put_in_place(w);
     if (r < 0) {
         rewrite_abort(w);
         index_end(w->m);
         return r;
     }
-    adopt(w, dir);
+    adopt(w);
     return 0;
 }
 
 void rewrite_abort(struct rewriter *w)
 {
-    int dir = mailbox_dir_fd(w->m);
-
     lock_release(&w->lock);
     if (w->fd >= 0)
         close(w->fd);
@@ -242,10 +259,10 @@ void rewrite_abort(struct rewriter *w)
     if (w->annotate_fd >= 0)
         close(w->annotate_fd);
     w->fd = w->cache_fd = w->annotate_fd = -1;
-    if (dir >= 0) {
-        (void)unlinkat(dir, NEW_INDEX, 0);
-        (void)cache_unlink(dir, w->header.cache_generation);
-        (void)annotate_unlink(dir, w->header.cache_generation);
+    if (w->dir >= 0) {
+        (void)unlinkat(w->dir, NEW_INDEX, 0);
+        (void)cache_unlink(w->dir, w->header.cache_generation);
+        (void)annotate_unlink(w->dir, w->header.cache_generation);
     }
     buf_free(&w->cache);
     buf_free(&w->annotations);

@@ -29,6 +29,8 @@ int store_sync_dir(struct store *store, int fd);
 
 /* The directory of a partition or NULL. */
 const char *store_partition(const struct store *store, const char *name);
+/* The directory of its metapartition or NULL. */
+const char *store_metapartition(const struct store *store, const char *name);
 
 /* Opens (makes) `<partition>/stage.`: where files without a name live too.  A descriptor or an error. */
 int store_stage_dir(struct store *store, const char *partition);

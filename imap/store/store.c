@@ -23,6 +23,10 @@
 #define LOCK_MS       (60 * 1000) /* behind a long COPY or compaction */
 #define SEEN_BATCH_MS (10 * 1000)
 
+/* Header, index, cache, expunge and annotations, of "header index cache expunge squat annotations lock dav": any of them
+ * means all of ours. */
+#define METADATA_WORDS ((uint64_t)1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5)
+
 void store_options_configured(struct store_options *options_r)
 {
     int64_t timeout = opt_duration_ms(OPT_TIMEOUT);
@@ -31,6 +35,8 @@ void store_options_configured(struct store_options *options_r)
     *options_r = (struct store_options){
         .directory = opt_string(OPT_CONFIGDIRECTORY),
         .partition = config_partition,
+        .metapartition = config_metapartition,
+        .metadata_apart = (opt_bitfield(OPT_METAPARTITION_FILES) & METADATA_WORDS) != 0,
         /* the first of "immediate semidelayed delayed" */
         .expunge_mode = opt_enum(OPT_EXPUNGE_MODE) == 0 ? STORE_EXPUNGE_IMMEDIATE : STORE_EXPUNGE_DELAYED,
         .lock_ms = LOCK_MS,
@@ -151,6 +157,11 @@ int store_sync_dir(struct store *store, int fd)
 const char *store_partition(const struct store *store, const char *name)
 {
     return store->options.partition(name);
+}
+
+const char *store_metapartition(const struct store *store, const char *name)
+{
+    return store->options.metapartition != NULL ? store->options.metapartition(name) : NULL;
 }
 
 int store_stage_dir(struct store *store, const char *partition)

@@ -19,8 +19,10 @@ enum store_expunge_mode {
 };
 
 struct store_options {
-    const char *directory;                      /* configdirectory: where the databases are */
-    const char *(*partition)(const char *name); /* a partition's directory, or NULL */
+    const char *directory;                          /* configdirectory: where the databases are */
+    const char *(*partition)(const char *name);     /* a partition's directory, or NULL */
+    const char *(*metapartition)(const char *name); /* where its mailboxes' metadata may be too, or NULL */
+    bool metadata_apart;                            /* new metadata go there */
     enum store_expunge_mode expunge_mode;
     int64_t lock_ms;       /* how long to wait for a mailbox's lock */
     int64_t session_ms;    /* compaction keeps what was expunged within this time (the longest that a

@@ -11,10 +11,9 @@
 #include "lib/base/mem.h"
 
 enum { DEPTH = 2 /* of hashed directories above a mailbox's */ };
-#define PREFIX "partition-"
 
 struct walk {
-    const char *only, *partition, *root;
+    const char *prefix, *only, *partition, *root;
     int (*fn)(const char *partition, const char *path, const char *id, void *context);
     void *context;
     struct stat *seen; /* roots */
@@ -85,7 +84,7 @@ static void look(const char *name, const char *root, void *context)
     struct walk *w = context;
     struct buf path = BUF_INIT;
 
-    w->partition = name + strlen(PREFIX);
+    w->partition = name + strlen(w->prefix);
     w->root = root;
     if (w->r != 0 || (w->only != NULL && strcmp(w->only, w->partition) != 0) || was_seen(w))
         return;
@@ -94,13 +93,27 @@ static void look(const char *name, const char *root, void *context)
     buf_free(&path);
 }
 
+static int walk(struct walk *w)
+{
+    config_overflow_each(w->prefix, look, w);
+    free(w->seen);
+    return w->r;
+}
+
 int directories_each(const char *partition,
                      int (*fn)(const char *partition, const char *path, const char *id, void *context),
                      void *context)
 {
-    struct walk w = {.only = partition, .fn = fn, .context = context};
+    struct walk w = {.prefix = "partition-", .only = partition, .fn = fn, .context = context};
 
-    config_overflow_each(PREFIX, look, &w);
-    free(w.seen);
-    return w.r;
+    return walk(&w);
+}
+
+int directories_each_metadata(int (*fn)(const char *partition, const char *path, const char *id,
+                                        void *context),
+                              void *context)
+{
+    struct walk w = {.prefix = "metapartition-", .fn = fn, .context = context};
+
+    return walk(&w);
 }

@@ -10,6 +10,11 @@ int directories_each(const char *partition,
                      int (*fn)(const char *partition, const char *path, const char *id, void *context),
                      void *context);
 
+/* The same on all metapartitions, where mailboxes may have their index (doc/formats/mailbox.md). */
+int directories_each_metadata(int (*fn)(const char *partition, const char *path, const char *id,
+                                        void *context),
+                              void *context);
+
 /* Are both there, and the same? */
 bool directories_same(const char *a, const char *b);
 

@@ -157,7 +157,9 @@ static int find_index(const char *name, struct buf *path)
         if (r == 0)
             root = config_partition(record.partition);
         if (r == 0)
-            r = root != NULL ? mailbox_dir_under(root, record.id, path) : ERR_NOTFOUND;
+            r = root != NULL ? mailbox_metadata_dir_under(root, config_metapartition(record.partition),
+                                                          record.id, path)
+                             : ERR_NOTFOUND;
         buf_puts(path, "/index");
         mboxlist_close(&env.list);
     }

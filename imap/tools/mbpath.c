@@ -100,15 +100,15 @@ static json_t *user_paths(struct mboxop_env *env, const char *inbox)
     return object;
 }
 
-static void print_json(struct mboxop_env *env, const char *name, const char *directory)
+static void print_json(struct mboxop_env *env, const char *name, const char *directory, const char *metadata)
 {
     json_t *object = json_object();
     struct buf inbox = BUF_INIT;
 
-    /* archive and metadata partitions are not in use: everything is in one place */
+    /* archive partitions are not in use */
     json_object_set_new(object, "data", json_string(directory));
     json_object_set_new(object, "archive", json_string(directory));
-    json_object_set_new(object, "meta", json_string(directory));
+    json_object_set_new(object, "meta", json_string(metadata));
     json_object_set_new(object, "mbname", mbname(env, name));
     if (inbox_of(env, name, &inbox))
         json_object_set_new(object, "user", user_paths(env, buf_cstr(&inbox)));
@@ -133,7 +133,7 @@ static void print_path(const struct wish *wish, const char *label, const char *p
 }
 
 static void print_lines(struct mboxop_env *env, const struct wish *wish, const char *name,
-                        const char *directory)
+                        const char *directory, const char *metadata)
 {
     struct buf inbox = BUF_INIT, path = BUF_INIT;
 
@@ -142,7 +142,7 @@ static void print_lines(struct mboxop_env *env, const struct wish *wish, const c
     if (is_selected(wish, 'D') || (!wish->all && wish->what[0] == '\0'))
         print_path(wish, "Data", directory);
     if (is_selected(wish, 'M'))
-        print_path(wish, "Meta", directory);
+        print_path(wish, "Meta", metadata);
     if (inbox_of(env, name, &inbox)) {
         sieve_path(env, buf_cstr(&inbox), &path);
         if (is_selected(wish, 'S'))
@@ -170,7 +170,7 @@ static int lookup(struct mboxop_env *env, const struct wish *wish, const char *g
 static int print_one(struct mboxop_env *env, const struct wish *wish, const char *given)
 {
     struct pool *pool = pool_new(0);
-    struct buf directory = BUF_INIT;
+    struct buf directory = BUF_INIT, metadata = BUF_INIT;
     struct mboxlist_record record;
     int r = lookup(env, wish, given, pool, &record);
 
@@ -181,14 +181,17 @@ static int print_one(struct mboxop_env *env, const struct wish *wish, const char
     } else {
         if (r == 0)
             r = mailbox_dir(env->store, record.partition, record.id, &directory);
+        if (r == 0)
+            r = mailbox_metadata_dir(env->store, record.partition, record.id, &metadata);
         if (r == 0 && wish->json)
-            print_json(env, record.name, directory.data);
+            print_json(env, record.name, directory.data, metadata.data);
         else if (r == 0)
-            print_lines(env, wish, record.name, directory.data);
+            print_lines(env, wish, record.name, directory.data, metadata.data);
         else if (!wish->quiet)
             fprintf(stderr, "%s: %s\n", given, r == ERR_NOTFOUND ? "Mailbox does not exist" : error_text(r));
     }
     buf_free(&directory);
+    buf_free(&metadata);
     pool_free(&pool);
     return r;
 }

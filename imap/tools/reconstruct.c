@@ -64,6 +64,7 @@ static void tell_findings(struct run *run, const struct mailbox_findings *f)
         {f->no_header, "the index has no whole header"},
         {f->header_copy, "one copy of the index header is damaged"},
         {f->order, "the UIDs of the index are out of order"},
+        {f->misplaced, "its index is not where metapartition_files wants it"},
         {f->totals, "the totals of the index are wrong"},
     };
     const struct {

@@ -217,22 +217,39 @@ int tool_lookup_user(struct mboxop_env *env, const char *userid, struct pool *po
     return no_name_is_not_found(r);
 }
 
+static bool is_real_path(const char *directory, const char *given)
+{
+    char *real = realpath(directory, NULL);
+    bool is = real != NULL && strcmp(real, given) == 0;
+
+    free(real);
+    return is;
+}
+
+/* Where it has its messages, or its metadata. */
+static bool is_place(const struct store *store, const struct mboxlist_record *record, const char *given)
+{
+    struct buf directory = BUF_INIT, metadata = BUF_INIT;
+    bool is = mailbox_dir(store, record->partition, record->id, &directory) == 0 &&
+              mailbox_metadata_dir(store, record->partition, record->id, &metadata) == 0 &&
+              (is_real_path(buf_cstr(&directory), given) || is_real_path(buf_cstr(&metadata), given));
+
+    buf_free(&directory);
+    buf_free(&metadata);
+    return is;
+}
+
 int tool_lookup_path(struct mboxop_env *env, const char *path, struct pool *pool,
                      struct mboxlist_record *record_r)
 {
-    struct buf directory = BUF_INIT;
-    char *given = realpath(path, NULL), *real = NULL;
+    char *given = realpath(path, NULL);
     const char *id = given != NULL ? strrchr(given, '/') + 1 : "";
     int r = mailbox_id_valid(id) ? mboxlist_lookup_id(env->list, id, pool, record_r) : ERR_NOTFOUND;
 
-    if (r == 0 && record_r->type == MBOXLIST_LOCAL && env->store != NULL &&
-        mailbox_dir(env->store, record_r->partition, id, &directory) == 0)
-        real = realpath(directory.data, NULL);
-    if (r == 0 && (real == NULL || strcmp(real, given) != 0))
+    if (r == 0 &&
+        (record_r->type != MBOXLIST_LOCAL || env->store == NULL || !is_place(env->store, record_r, given)))
         r = ERR_NOTFOUND;
     free(given);
-    free(real);
-    buf_free(&directory);
     return r;
 }
 

@@ -64,6 +64,12 @@ static int is_known(const struct verification *v, const char *path, const char *
         r = mailbox_dir(v->env->store, record.partition, id, &dir);
     if (r == 0)
         r = directories_same(path, buf_cstr(&dir));
+    if (r == 0) {
+        buf_reset(&dir);
+        r = mailbox_metadata_dir(v->env->store, record.partition, id, &dir);
+        if (r == 0)
+            r = directories_same(path, buf_cstr(&dir));
+    }
     buf_free(&dir);
     pool_free(&pool);
     return r == ERR_NOTFOUND ? 0 : r;
@@ -146,6 +152,8 @@ int verify_list(const char *program, const struct mboxop_env *env)
         r = verify_mailboxes(&v);
         if (r == 0)
             r = directories_each(NULL, verify_directory, &v);
+        if (r == 0)
+            r = directories_each_metadata(verify_directory, &v);
     }
     if (r == 0)
         r = verify_claims(&v);

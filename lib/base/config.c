@@ -55,15 +55,25 @@ void config_overflow_each(const char *prefix, void (*fn)(const char *name, const
     }
 }
 
-const char *config_partition(const char *name)
+static const char *named(const char *prefix, const char *name)
 {
-    char *key = xstrprintf("partition-%s", name);
+    char *key = xstrprintf("%s%s", prefix, name);
     const char *value;
 
     str_lower(key);
     value = config_overflow(key);
     free(key);
     return value;
+}
+
+const char *config_partition(const char *name)
+{
+    return named("partition-", name);
+}
+
+const char *config_metapartition(const char *name)
+{
+    return named("metapartition-", name);
 }
 
 static bool is_address(const char *host)

@@ -58,6 +58,8 @@ void config_overflow_each(const char *prefix, void (*fn)(const char *name, const
 
 /* The directory of a partition, or NULL. */
 const char *config_partition(const char *name);
+/* The directory for the metadata of a partition's mailboxes, or NULL: beside their messages. */
+const char *config_metapartition(const char *name);
 
 /* `<host>_<suffix>` for a server name that may carry a port ("be1.lab:2143"): the host up to
  * its first dot, with the port first (`be1_2143_password`), then without; an address

@@ -172,7 +172,7 @@ static void test_random_damage(void)
         if (roll(10) == 0) {
             struct buf path = BUF_INIT;
 
-            mailbox_dir(f.store, "one", FIXTURE_ID, &path);
+            mailbox_metadata_dir(f.store, "one", FIXTURE_ID, &path);
             buf_puts(&path, "/index");
             CU_ASSERT_EQUAL(truncate(buf_cstr(&path), roll((unsigned)st.st_size)), 0);
             buf_free(&path);
@@ -201,7 +201,8 @@ static void test_cache(void)
         if (round == 0) {
             struct buf path = BUF_INIT;
 
-            buf_printf(&path, "%s/cache.1", m->dir);
+            mailbox_metadata_dir(f.store, "one", FIXTURE_ID, &path);
+            buf_puts(&path, "/cache.1");
             CU_ASSERT_EQUAL(stat(buf_cstr(&path), &st), 0);
             buf_free(&path);
             for (unsigned i = 0; i < 30; i++)
@@ -393,7 +394,7 @@ static void test_reconstruct(void)
     CU_ASSERT_EQUAL(mailbox_read_records(m, 4, 1, &record), 0);
     CU_ASSERT(record.uid == 5 && (record.system & RECORD_FLAGGED)); /* flags too */
     CU_ASSERT(record_has_user_flag(&record, (unsigned)mailbox_flag_number(m, "$lab")));
-    buf_printf(&path, "%s/index", m->dir);
+    mailbox_index_path(m, &path);
     CU_ASSERT_EQUAL(unlink(buf_cstr(&path)), 0); /* no index at all */
     mailbox_close(&m);
     CU_ASSERT_EQUAL(mailbox_reconstruct(f.store, "one", FIXTURE_ID, 3000, &report), 0);
@@ -452,7 +453,7 @@ static void test_reconstruct_behind_compaction(void)
     pthread_create(&thread, NULL, reconstruct_thread, NULL);
     usleep(50000); /* it waits for the lock */
     CU_ASSERT_EQUAL(mailbox_read_records(m, 0, 2, records), 0);
-    CU_ASSERT_EQUAL(rewrite_begin(m, &w), 0);
+    CU_ASSERT_EQUAL(rewrite_begin(m, m->apart, &w), 0);
     CU_ASSERT_EQUAL(rewrite_add(&w, &records[0], NULL), 0);
     CU_ASSERT_EQUAL(rewrite_add(&w, &records[1], NULL), 0);
     w.header.last_uid = 77;
@@ -466,9 +467,10 @@ static void test_reconstruct_behind_compaction(void)
 
 static struct buf path_of(const struct mailbox *m, const char *file)
 {
+    bool is_message = file[0] >= '0' && file[0] <= '9';
     struct buf path = BUF_INIT;
 
-    buf_printf(&path, "%s/%s", m->dir, file);
+    buf_printf(&path, "%s/%s", m->apart && !is_message ? m->apart_dir : m->dir, file);
     return path;
 }
 
@@ -482,7 +484,7 @@ static void test_rewrite_lock(void)
     int fd;
 
     CU_ASSERT_EQUAL(index_begin(m, 1000), 0);
-    CU_ASSERT_EQUAL(rewrite_begin(m, &w), 0);
+    CU_ASSERT_EQUAL(rewrite_begin(m, m->apart, &w), 0);
     fd = open(buf_cstr(&path), O_RDWR | O_CLOEXEC);
     CU_ASSERT_EQUAL(lock_acquire(fd, LOCK_SHARED, 0, &lock), ERR_TIMEOUT);
     CU_ASSERT_EQUAL(rewrite_finish(&w), 0);

@@ -15,13 +15,20 @@
 #include "lib/base/mem.h"
 
 /* The partitions of the test under way; set before it has threads. */
-static char one[512], two[512];
+static char one[512], two[512], fast_one[512], fast_two[512];
 
 static const char *partition(const char *name)
 {
     if (strcmp(name, "one") == 0)
         return one;
     return strcmp(name, "two") == 0 ? two : NULL;
+}
+
+const char *fixture_metapartition(const char *name)
+{
+    if (strcmp(name, "one") == 0)
+        return fast_one;
+    return strcmp(name, "two") == 0 ? fast_two : NULL;
 }
 
 static char *make_dir(void)
@@ -71,6 +78,8 @@ void fixture_begin_empty(struct fixture *f)
     read_config(f->dir);
     snprintf(one, sizeof(one), "%s/one", f->dir);
     snprintf(two, sizeof(two), "%s/two", f->dir);
+    snprintf(fast_one, sizeof(fast_one), "%s/fast/one", f->dir);
+    snprintf(fast_two, sizeof(fast_two), "%s/fast/two", f->dir);
     f->options = (struct store_options){
         .directory = f->dir,
         .partition = partition,
@@ -79,6 +88,10 @@ void fixture_begin_empty(struct fixture *f)
         .session_ms = 0,
         .seen_batch_ms = 10000,
     };
+    if (getenv("STORE_METAPARTITION") != NULL) {
+        f->options.metapartition = fixture_metapartition;
+        f->options.metadata_apart = true;
+    }
 }
 
 void fixture_begin(struct fixture *f)
@@ -223,9 +236,10 @@ void fixture_scribble(struct fixture *f, const char *id, const char *file, int64
                       size_t n)
 {
     struct buf path = BUF_INIT;
+    bool is_message = file[0] >= '0' && file[0] <= '9';
     int fd;
 
-    BUG_ON(mailbox_dir(f->store, "one", id, &path) < 0);
+    BUG_ON((is_message ? mailbox_dir : mailbox_metadata_dir)(f->store, "one", id, &path) < 0);
     buf_printf(&path, "/%s", file);
     fd = open(buf_cstr(&path), O_WRONLY);
     BUG_ON(fd < 0 || file_pwrite(fd, data, n, offset) < 0);

@@ -25,6 +25,8 @@ void fixture_end(struct fixture *f);
 /* The same in two steps: a directory with nothing in it, and the store over what has been put there. */
 void fixture_begin_empty(struct fixture *f);
 void fixture_open(struct fixture *f);
+/* The metapartitions of both, for the options; used from the start where STORE_METAPARTITION is in the environment. */
+const char *fixture_metapartition(const char *name);
 /* Closes and opens the store, as another process would. */
 void fixture_reopen(struct fixture *f);
 

@@ -9,6 +9,7 @@ cunit_imap_store_test_SOURCES = cunit/imap/store/suites.c \
 	cunit/imap/store/format.c \
 	cunit/imap/store/listed.c \
 	cunit/imap/store/metadata.c \
+	cunit/imap/store/metapartition.c \
 	cunit/imap/store/order.c \
 	cunit/imap/store/relocate.c \
 	cunit/imap/store/replace.c \
@@ -20,6 +21,8 @@ cunit_imap_store_test_SOURCES = cunit/imap/store/suites.c \
 cunit_imap_store_test_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
 cunit_imap_store_test_LDADD = $(UNIT_LIBS) $(STORE_LIBS)
 EXTRA_DIST += cunit/imap/store/golden.txt
+TESTS += cunit/imap/store/test-metapartition
+EXTRA_DIST += cunit/imap/store/test-metapartition
 
 # in a program of its own: its write(2) and its like are not libc's
 check_PROGRAMS += cunit/imap/store/power/test

@@ -304,10 +304,11 @@ static char *path_of(const struct mailbox *m, const char *name)
 static void rebuild(struct mailbox **mp)
 {
     struct view *view = fixture_view(&f, FIXTURE_ID);
-    char *index = path_of(*mp, "index"), *aside = path_of(*mp, "aside"), name[MESSAGE_NAME_SIZE];
+    char *aside = path_of(*mp, "aside"), name[MESSAGE_NAME_SIZE];
     uint32_t count = view_exists(view);
     struct reconstruct_report report;
     struct view_message seen[2];
+    struct buf index = BUF_INIT;
     char *files[2];
     uint32_t got;
 
@@ -322,11 +323,12 @@ static void rebuild(struct mailbox **mp)
     for (int i = 0; i < 2 && count > 0; i++)
         free(files[i]);
     view_close(&view);
+    mailbox_index_path(*mp, &index);
     mailbox_close(mp);
-    CU_ASSERT_EQUAL(unlink(index), 0);
+    CU_ASSERT_EQUAL(unlink(buf_cstr(&index)), 0);
     CU_ASSERT_EQUAL(mailbox_reconstruct(f.store, "one", FIXTURE_ID, 2000 + roll(1000), &report), 0);
     CU_ASSERT_EQUAL_FATAL(mailbox_open(f.store, "one", FIXTURE_ID, mp), 0);
-    free(index);
+    buf_free(&index);
     free(aside);
 }
 
