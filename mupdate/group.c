@@ -270,29 +270,25 @@ static int ask_position(struct peer *peer, bool sure, struct names_position *at_
                : ERR_UNAVAILABLE;
 }
 
-/* A job, all its commands at once.  ERR_UNAVAILABLE: nothing of it was done. */
-static int forward_job(struct mupdate_group *g, struct write_job *job)
+/* What other members have sent is not sent on, nor anything twice. */
+static bool is_to_send(const struct write_job *job)
 {
-    struct peer *peer = &g->writes;
-    int64_t deadline = clock_deadline(FORWARD_MS);
-    int r = peer_call(peer, deadline);
-    uint64_t number = peer->number;
-    struct buf out = BUF_INIT;
-    bool some = false;
-    char tag[24];
+    return !job->forwarded && !job->sent;
+}
 
-    if (r < 0)
-        return r;
-    for (const struct write_command *c = job->first; c != NULL; c = c->next)
-        put_command(&out, peer_tag(peer, tag), c);
-    mupdate_conn_write(peer->conn, &out);
-    buf_free(&out);
+/* The answers to a job's commands.  *lost: none comes any more.  ERR_UNAVAILABLE: nothing of it was done. */
+static int take_answers(struct peer *peer, struct write_job *job, int64_t deadline, uint64_t *number,
+                        bool *lost)
+{
+    bool some = false;
+    int r = 0;
+
     for (struct write_command *c = job->first; c != NULL; c = c->next) {
         const struct mupdate_line *line;
-        int result = peer_answer(peer, deadline, ++number, &line);
+        int result = *lost ? ERR_EOF : peer_answer(peer, deadline, ++*number, &line);
 
         if (result < 0) {
-            peer_close(peer);
+            *lost = true;
             return ERR_UNKNOWN;
         }
         result = take_result(line, c);
@@ -303,23 +299,36 @@ static int forward_job(struct mupdate_group *g, struct write_job *job)
     return r == ERR_UNAVAILABLE && some ? ERR_UNKNOWN : r;
 }
 
-/* Our own sessions' jobs, one after the other; what other members have sent is not sent on.  ERR_UNAVAILABLE: some are to
- * be sent again. */
+/* Our own sessions' jobs, all their commands at once.  ERR_UNAVAILABLE: some are to be sent again. */
 static int forward(struct mupdate_group *g, struct write_job *jobs)
 {
+    struct peer *peer = &g->writes;
+    int64_t deadline = clock_deadline(FORWARD_MS);
+    int r = peer_call(peer, deadline);
+    uint64_t number = peer->number;
+    struct buf out = BUF_INIT;
+    bool done = false, lost = false;
     struct names_position at;
-    bool done = false;
-    int r = 0;
+    char tag[24];
 
-    for (struct write_job *job = jobs; job != NULL && r == 0; job = job->next) {
-        if (job->forwarded || job->sent)
+    if (r < 0)
+        return r;
+    for (const struct write_job *job = jobs; job != NULL; job = job->next)
+        for (const struct write_command *c = job->first; c != NULL && is_to_send(job); c = c->next)
+            put_command(&out, peer_tag(peer, tag), c);
+    mupdate_conn_write(peer->conn, &out);
+    buf_free(&out);
+    for (struct write_job *job = jobs; job != NULL; job = job->next) {
+        if (!is_to_send(job))
             continue;
-        job->error = forward_job(g, job);
+        job->error = take_answers(peer, job, deadline, &number, &lost);
         job->sent = job->error != ERR_UNAVAILABLE;
         done = done || job->error == 0;
-        r = job->sent ? 0 : ERR_UNAVAILABLE;
+        r = job->sent ? r : ERR_UNAVAILABLE;
     }
-    if (done && g->writes.conn != NULL && ask_position(&g->writes, false, &at) == 0)
+    if (lost)
+        peer_close(peer);
+    else if (done && ask_position(peer, false, &at) == 0)
         (void)catch_up(g, &at);
     return r;
 }
