@@ -355,7 +355,18 @@ class Members:
     def start(self):
         for node in self.nodes:
             node.start()
+        for node in self.nodes:  # a group is founded in peace
+            self._wait_sure(node)
         return self
+
+    def _wait_sure(self, node):
+        deadline = time.monotonic() + 90
+        while True:
+            with contextlib.suppress(OSError, EOFError), Mupdate(node.address).login() as c:
+                if c.command('FIND "user.nobody"')[-1][-1] == "Search completed":
+                    return
+            assert time.monotonic() < deadline, node.log()[-2000:]
+            time.sleep(0.1)
 
     def cleanup(self):
         for node in self.nodes:
