@@ -664,22 +664,18 @@ static int fetch_conflicts(struct mupdate_group *g, uint64_t version)
     mupdate_put_line(&question, peer_tag(&g->listens, tag), "CONFLICTS", NULL);
     mupdate_conn_write(g->listens.conn, &question);
     buf_free(&question);
-    do {
-        while ((r = mupdate_conn_line(g->listens.conn, &line)) == 1 && strcmp(line->tag, tag) == 0 &&
-               str_ieq(line->word, "CONFLICT"))
-            learn_conflict(g, line);
-        if (r == 1 && strcmp(line->tag, tag) == 0)
+    while ((r = peer_line(&g->listens, deadline, &line)) == 0) {
+        if (strcmp(line->tag, tag) != 0)
+            continue;
+        if (!str_ieq(line->word, "CONFLICT"))
             break;
-        if (r == 0)
-            r = clock_left(deadline) == 0 || atomic_load(&g->stop)
-                    ? ERR_TIMEOUT
-                    : mupdate_conn_wait(g->listens.conn, deadline);
-    } while (r >= 0);
+        learn_conflict(g, line);
+    }
     if (r < 0)
         peer_close(&g->listens);
     else
         g->conflicts_known = version;
-    return r < 0 ? r : 0;
+    return r;
 }
 
 /* Asks the elected one for what is new.  *round: what he said last. */

@@ -78,28 +78,33 @@ const char *peer_tag(struct peer *peer, char tag[24])
     return tag;
 }
 
-int peer_answer(struct peer *peer, int64_t deadline, uint64_t number, const struct mupdate_line **line_r)
+int peer_line(struct peer *peer, int64_t deadline, const struct mupdate_line **line_r)
 {
     int r;
 
-    for (;;) {
-        uint64_t got;
-
-        while ((r = mupdate_conn_line(peer->conn, line_r)) == 1) {
-            const char *tag = (*line_r)->tag;
-
-            if (str_ieq((*line_r)->word, "BYE"))
-                return ERR_EOF;
-            if (tag[0] == 'G' && str_parse_u64(tag + 1, strlen(tag + 1), &got) == 0 && got == number)
-                return 0;
-        }
-        if (r == 0)
-            r = clock_left(deadline) == 0 || atomic_load(peer->stop)
-                    ? ERR_TIMEOUT
-                    : mupdate_conn_wait(peer->conn, deadline);
+    while ((r = mupdate_conn_line(peer->conn, line_r)) == 0) {
+        r = clock_left(deadline) == 0 || atomic_load(peer->stop) ? ERR_TIMEOUT
+                                                                 : mupdate_conn_wait(peer->conn, deadline);
         if (r < 0)
             return r;
     }
+    return r < 0 ? r : 0;
+}
+
+int peer_answer(struct peer *peer, int64_t deadline, uint64_t number, const struct mupdate_line **line_r)
+{
+    uint64_t got;
+    int r;
+
+    while ((r = peer_line(peer, deadline, line_r)) == 0) {
+        const char *tag = (*line_r)->tag;
+
+        if (str_ieq((*line_r)->word, "BYE"))
+            return ERR_EOF;
+        if (tag[0] == 'G' && str_parse_u64(tag + 1, strlen(tag + 1), &got) == 0 && got == number)
+            return 0;
+    }
+    return r;
 }
 
 int peer_ask(struct peer *peer, struct buf *question, int64_t ms, const struct mupdate_line **line_r)

@@ -26,6 +26,8 @@ int peer_call(struct peer *peer, int64_t deadline);
 
 /* The next question's tag, in `tag`. */
 const char *peer_tag(struct peer *peer, char tag[24]);
+/* The next line of any kind; it is good until the next call.  0; ERR_TIMEOUT, ERR_EOF or another error. */
+int peer_line(struct peer *peer, int64_t deadline, const struct mupdate_line **line_r);
 /* The answer (OK, NO, BAD) to the question with that number; the line is good until the next call.  0; ERR_TIMEOUT, ERR_EOF or
  * another error. */
 int peer_answer(struct peer *peer, int64_t deadline, uint64_t number, const struct mupdate_line **line_r);

@@ -381,9 +381,7 @@ def test_a_member_is_added_and_one_removed(own_group):
     assert refused.returncode == 75 and "not found" in refused.stderr
 
 
-def test_slave_of_several(group, workdir):
-    """A slave takes the next member when its own is gone, goes on from where it was, and a position is good at any of them."""
-    group.settle()
+def slave_of(group, directory):
     conf = {
         "mupdate_server": " ".join(group.addresses),
         "mupdate_port": net.MUPDATE,
@@ -393,9 +391,16 @@ def test_slave_of_several(group, workdir):
         "mupdate_retry_delay": 1,
         "admins": "cyrus murder",
     }
-    slave = Node(os.path.join(str(workdir), "fe"), group.network.address(), conf, start={})
+    slave = Node(os.path.join(str(directory), "fe"), group.network.address(), conf, start={})
     slave.services["mupdate"] = 'cmd="mupdate" listen="%s:%d" prefork=1' % (slave.address, net.MUPDATE)
     slave.add_user("cyrus", "murder")
+    return slave
+
+
+def test_slave_of_several(group, workdir):
+    """A slave takes the next member when its own is gone, goes on from where it was, and a position is good at any of them."""
+    group.settle()
+    slave = slave_of(group, workdir)
     try:
         slave.start()
         eventually(lambda: "mupdate.slave-synced" in slave.log())

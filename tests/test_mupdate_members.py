@@ -10,7 +10,7 @@ import pytest
 
 from iatlas import net
 from iatlas.mupdate import Mupdate
-from test_mupdate_group import REPLICATION, Group, Writers, client, eventually, names_of, own_group, running_group, status
+from test_mupdate_group import REPLICATION, Group, Writers, client, eventually, names_of, own_group, running_group, slave_of, status
 
 __all__ = ["own_group"]
 
@@ -58,22 +58,6 @@ def remove(group, node):
     group.addresses.remove(node.address)
     eventually(lambda: all(len(status(n)[0]) == len(others) for n in others))
     node.cleanup()
-
-
-def slave_of(group, directory):
-    conf = {
-        "mupdate_server": " ".join(group.addresses),
-        "mupdate_port": net.MUPDATE,
-        "mupdate_authname": "murder",
-        "mupdate_username": "murder",
-        "mupdate_password": "secret",
-        "mupdate_retry_delay": 1,
-        "admins": "cyrus murder",
-    }
-    slave = type(group.nodes[0])(os.path.join(str(directory), "fe"), group.network.address(), conf, start={})
-    slave.services["mupdate"] = 'cmd="mupdate" listen="%s:%d" prefork=1' % (slave.address, net.MUPDATE)
-    slave.add_user("cyrus", "murder")
-    return slave
 
 
 @pytest.fixture
