@@ -8,7 +8,6 @@ import shutil
 
 import pytest
 
-from iatlas import net
 from iatlas.mupdate import Mupdate
 from test_mupdate_group import REPLICATION, Group, Writers, client, eventually, names_of, own_group, running_group, slave_of, status
 
