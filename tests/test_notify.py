@@ -2,8 +2,8 @@
 
 import itertools
 import os
+import queue
 import re
-import select
 import shutil
 import socket
 import tempfile
@@ -630,11 +630,8 @@ def test_new_mailbox_in_idle(place, fred):
     w.hear(rb"^\+ ")
     c.ok("CREATE one")
     w.until(rb'^\* LIST .* "/" one$')
-    for n in range(1, 100):  # its server hears of it a moment later
-        c.append("one", message())
-        if select.select([w.c.sock], [], [], 0.2)[0]:
-            break
-    w.until(rb"^\* STATUS one \(MESSAGES %d " % n)
+    c.append("one", message())
+    w.until(rb"^\* STATUS one \(MESSAGES 1 ")
     c.append("INBOX", message())
     w.until(rb"^\* 1 EXISTS")
     c.ok("DELETE one")
@@ -683,6 +680,116 @@ def test_a_server_without_it(murder, place, fred):
             c.ok("NOTIFY SET (personal (MessageNew MessageExpunge))")
     finally:
         fake.close()
+
+
+class Slow:
+    """A server that answers NOTIFY when it is told to."""
+
+    def __init__(self, murder, user):
+        self.told, self.go = queue.Queue(), queue.Queue()
+        self.fake = Fake(murder.network.address(), self.handle, GREETING.replace(b" UNSELECT", b" UNSELECT NOTIFY"))
+        self.murder, self.user = murder, user
+        murder.add_user(user, mailbox=False)
+        self.make()
+
+    def handle(self, s, tag, text):
+        if text == 'LSUB "" "*"':
+            s.send('* LSUB () "/" INBOX\r\n')
+        elif text.startswith("NOTIFY "):
+            self.told.put(text)
+            s.send(self.go.get(timeout=60))
+        else:
+            return False
+        s.ok(tag)
+        return True
+
+    def make(self, *name):
+        put(self.murder, self.fake, ".".join(("user", self.user) + name))
+
+    def hear(self, words, news=""):
+        """The next NOTIFY has these words; its answer comes behind the news."""
+        text = self.told.get(timeout=60)
+        assert words in text, text
+        self.go.put(news)
+
+
+@pytest.fixture
+def slow(murder, fred):
+    made = Slow(murder, fred + "-slow")
+    yield made
+    made.fake.close()
+    assert made.fake.errors == []
+
+
+NEW_PERSONAL = "NOTIFY SET (selected (MessageNew MessageExpunge)) (personal (MailboxName MessageNew MessageExpunge))"
+
+
+def watch_slow(murder, slow, *before):
+    w = Watcher(murder.imap(slow.user))
+    for command in before:
+        w.c.ok(command)
+    slow.go.put("")
+    w.c.ok(NEW_PERSONAL)
+    slow.told.get(timeout=60)
+    return w
+
+
+def test_asked_once_it_is_watched(murder, slow):
+    """A mailbox that comes while its server is being told of another: how it stands is asked behind the words that name it."""
+    w = watch_slow(murder, slow)
+    slow.make("one")
+    w.until(rb'^\* LIST .* "/" one$')
+    text = slow.told.get(timeout=60)
+    assert "(mailboxes (INBOX one) " in text
+    slow.make("two")
+    w.until(rb'^\* LIST .* "/" two$')
+    slow.go.put("")
+    w.hear(rb"^\* STATUS one \(MESSAGES 3\)$")
+    slow.hear("(mailboxes (INBOX one two) ")
+    w.hear(rb"^\* STATUS two \(MESSAGES 3\)$")
+    w.quiet()
+
+
+def test_command_while_told(murder, slow):
+    """A client's command has its own answer, and what is told before NOTIFY's is not lost."""
+    w = watch_slow(murder, slow, "SELECT INBOX")
+    slow.make("one")
+    w.until(rb'^\* LIST .* "/" one$')
+    tag = w.c.start('LSUB "" *')
+    slow.hear(" one) ", "* STATUS one (MESSAGES 1)\r\n* 4 EXISTS\r\n")
+    r = w.c.finish(tag)
+    r.one(rb'^\* LSUB \(\) "/" INBOX$')
+    assert [u for u in r.untagged if b"LSUB" not in u] == [
+        b"* STATUS one (MESSAGES 1)",
+        b"* 4 EXISTS",
+        b"* STATUS one (MESSAGES 3)",
+    ]
+    slow.make("two")
+    w.until(rb'^\* LIST .* "/" two$')
+    tag = w.c.start("IDLE")
+    slow.hear(" two) ", "* 5 EXISTS\r\n")
+    w.hear(rb"^\* 5 EXISTS$")
+    w.hear(rb"^\* STATUS two \(MESSAGES 3\)$")
+    w.hear(rb"^\+ ")
+    w.c.send("DONE\r\n")
+    assert w.c.finish(tag).status == "OK"
+    w.quiet()
+    assert slow.told.empty()
+
+
+def test_new_mailbox_is_asked_in_idle(murder, slow):
+    w = watch_slow(murder, slow, "SELECT INBOX")
+    tag = w.c.start("IDLE")
+    w.hear(rb"^\+ ")
+    slow.make("one")
+    slow.hear(" one) ", "* 4 EXISTS\r\n")
+    w.hear(rb'^\* LIST .* "/" one$')
+    w.hear(rb"^\* 4 EXISTS$")
+    w.hear(rb"^\* STATUS one \(MESSAGES 3\)$")
+    w.c.send("DONE\r\n")
+    assert w.c.finish(tag).status == "OK"
+    w.quiet()
+    assert slow.told.empty()
 
 
 @pytest.mark.slow

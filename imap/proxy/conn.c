@@ -67,7 +67,8 @@ static void close_connection(struct proxy_leg *p)
     p->watching = p->linking = p->listing = p->news = false;
     p->notify_number = 0;
     p->notify_print = 0;
-    p->notify_tag = 0;
+    p->notify_tag = p->unheard = 0;
+    p->left = false;
     p->phase = 0;
     if (p->passing)
         client_bye(p->leg.client, "UNAVAILABLE", "The mailbox's server went away in the middle of an answer");
@@ -76,8 +77,8 @@ static void close_connection(struct proxy_leg *p)
 
 void proxy_release(struct proxy_leg *p)
 {
-    bool at_rest = p->stream != NULL && p->open == 0 && (p->ignore == 0 || p->unselecting) && !p->passing &&
-                   imap_reader_end(&p->reader);
+    bool at_rest = p->stream != NULL && p->open == 0 && (p->ignore == 0 || p->unselecting) &&
+                   p->notify_tag == 0 && p->unheard == 0 && !p->passing && imap_reader_end(&p->reader);
 
     if (at_rest) {
         unwatch(p);
@@ -203,10 +204,6 @@ void proxy_abandon(struct proxy_leg *p)
         return;
     p->ignore = p->last > p->open ? p->last : p->open;
     p->open = 0;
-    if (p->linking) { /* it will be told again */
-        p->linking = false;
-        p->notify_print = 0;
-    }
     p->drop = true;
     buf_reset(&p->line);
     p->line_complete = false;
@@ -431,6 +428,7 @@ const struct leg_ops proxy_leg_ops = {
     .idle_run = proxy_idle_run,
     .idle_stop = proxy_idle_stop,
     .notify = proxy_notify,
+    .leave = proxy_leave_notify,
     .hear = proxy_hear_notify,
     .deaf = proxy_deaf,
     .source_open = proxy_source_open,

@@ -79,8 +79,6 @@ int proxy_idle_start(struct leg *leg, struct command *cmd)
 
     if (r < 0 || !backend_has(p->backend, "IDLE"))
         return r;
-    if (p->linking) /* NOTIFY's answer is not ours */
-        proxy_abandon(p);
     r = proxy_begin_once(p, cmd, "IDLE");
     if (r < 0)
         return r;

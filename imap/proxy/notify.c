@@ -21,6 +21,26 @@ static uint64_t fingerprint(const struct proxy_leg *p, const struct buf *words)
 
 /* ---- telling it ---- */
 
+/* How those stand that it watches from now on; no answers are waited for.  With `told` it has said so already. */
+static void ask_fresh(struct proxy_leg *p, bool told)
+{
+    struct client *c = p->leg.client;
+    struct pool *pool = pool_new(0);
+    struct leg_batch fresh = {0};
+
+    notify_take_fresh(c, &p->leg, &fresh);
+    for (size_t i = 0; !told && i < fresh.count; i++) {
+        const char *name = client_name_out(c, pool, fresh.names[i]);
+
+        if (name == NULL)
+            continue;
+        p->unheard = ++p->tag;
+        stream_printf(p->stream, "P%u STATUS %s (MESSAGES UIDNEXT UIDVALIDITY)\r\n", p->unheard, name);
+    }
+    leg_batch_free(&fresh);
+    pool_free(&pool);
+}
+
 void proxy_say_notify(struct proxy_leg *p)
 {
     struct client *c = p->leg.client;
@@ -28,13 +48,15 @@ void proxy_say_notify(struct proxy_leg *p)
     uint64_t print;
 
     p->notify_number = notify_number(c);
+    p->left = false;
     if (!backend_has(p->backend, "NOTIFY"))
         return;
     p->watching = notify_words(c, &p->leg, false, &words);
     print = fingerprint(p, &words);
     if (print != p->notify_print && words.len > 0) {
-        p->notify_tag = ++p->tag;
+        p->notify_tag = p->unheard = ++p->tag;
         stream_printf(p->stream, "P%u NOTIFY %s\r\n", p->notify_tag, buf_cstr(&words));
+        ask_fresh(p, false);
     }
     p->notify_print = print;
     buf_free(&words);
@@ -57,17 +79,51 @@ bool proxy_notify_is_new(struct proxy_leg *p)
     return is_new;
 }
 
+/* Is what was left what it would be told now? */
+static bool left_as_it_is(const struct proxy_leg *p)
+{
+    return p->left && p->notify_number == notify_number(p->leg.client);
+}
+
+/* Goes on with what was left.  False: it has been answered, or there was nothing. */
+static bool take_up(struct proxy_leg *p)
+{
+    if (!left_as_it_is(p) || p->notify_tag == 0)
+        return false;
+    p->left = false;
+    p->linking = true;
+    p->open = p->notify_tag;
+    p->notify_tag = 0;
+    return true;
+}
+
+void proxy_leave_notify(struct leg *leg)
+{
+    struct proxy_leg *p = (struct proxy_leg *)leg;
+
+    if (!p->linking)
+        return;
+    p->linking = false;
+    p->left = true;
+    p->notify_tag = p->open;
+    if (p->unheard < p->open)
+        p->unheard = p->open;
+    p->open = 0;
+}
+
 /* False: that is what it does already. */
 static bool begin(struct proxy_leg *p, bool status)
 {
     struct client *c = p->leg.client;
     struct buf words = BUF_INIT;
+    bool left = left_as_it_is(p);
     uint64_t print;
 
+    p->left = false;
     p->watching = notify_words(c, &p->leg, false, &words);
     p->notify_number = notify_number(c);
     print = fingerprint(p, &words);
-    if (!status && print == p->notify_print && !notify_is_settling(c)) {
+    if (print == p->notify_print && (left || (!status && !notify_is_settling(c)))) {
         buf_free(&words);
         return false;
     }
@@ -77,6 +133,7 @@ static bool begin(struct proxy_leg *p, bool status)
     p->notify_print = print;
     stream_printf(p->stream, "NOTIFY %s\r\n", buf_cstr(&words));
     p->linking = true;
+    ask_fresh(p, status);
     buf_free(&words);
     return true;
 }
@@ -113,7 +170,7 @@ int proxy_notify(struct leg *leg, struct command *cmd, bool status)
             cmd->failure = pool_printf(cmd->pool, "[CANNOT] Server %s does not have NOTIFY", leg->server);
             return ERR_UNSUPPORTED;
         }
-        if (!begin(p, status))
+        if (!take_up(p) && !begin(p, status))
             return 0;
     }
     r = answer(p, cmd);

@@ -34,10 +34,12 @@ struct proxy_leg {
     bool news;              /* such a response is passing */
     unsigned notify_number; /* what it was told last, as notify_number(); 0: nothing */
     uint64_t notify_print;  /* a fingerprint of the words; 0: nothing */
-    uint32_t notify_tag;    /* of a NOTIFY whose answer is for nobody; 0: none */
-    bool unselecting;       /* ... that is an UNSELECT of ours */
-    int64_t lull_at;        /* without a selection: when to give the connection back; 0: not resting */
-    int64_t silent_at;      /* when the backend will have been silent too long; 0: not waited for yet */
+    uint32_t notify_tag;    /* of a NOTIFY whose answer nobody waits for; 0: none */
+    bool left;              /* ... as another command was to begin */
+    uint32_t unheard;  /* answers up to this tag are dropped, not so untagged ones before them; 0: none */
+    bool unselecting;  /* ... that is an UNSELECT of ours */
+    int64_t lull_at;   /* without a selection: when to give the connection back; 0: not resting */
+    int64_t silent_at; /* when the backend will have been silent too long; 0: not waited for yet */
     struct imap_reader reader;
     struct buf line; /* a whole response, see proxy_collect() */
     bool line_complete;
@@ -215,6 +217,7 @@ bool proxy_notify_is_new(struct proxy_leg *p);
 /* A LIST response that nobody has asked for: a subscription has come or gone. */
 void proxy_take_list(struct proxy_leg *p, const struct imap_response *response);
 int proxy_notify(struct leg *leg, struct command *cmd, bool status);
+void proxy_leave_notify(struct leg *leg);
 int proxy_hear_notify(struct leg *leg, int64_t *until_r);
 void proxy_deaf(struct leg *leg);
 

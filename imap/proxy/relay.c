@@ -13,6 +13,13 @@
 #include "lib/engine/engine.h"
 #include "lib/imapwire/args.h"
 
+static enum reply unheard(struct proxy_leg *p, uint32_t tag)
+{
+    if (tag == p->unheard)
+        p->unheard = 0;
+    return REPLY_IGNORED;
+}
+
 /* A tagged answer.  What answers a command that nobody waits for is dropped. */
 static enum reply tagged(struct proxy_leg *p, const struct imap_response *response)
 {
@@ -25,16 +32,18 @@ static enum reply tagged(struct proxy_leg *p, const struct imap_response *respon
         p->enable_tag = 0;
         return REPLY_IGNORED;
     }
-    if (tag == p->notify_tag && tag > p->ignore) {
+    if (tag == p->notify_tag) {
         p->notify_tag = 0;
         if (!imap_slice_is(response->word, "OK")) /* asked again when its answer is waited for */
             p->notify_print = 0;
-        return REPLY_IGNORED;
+        return unheard(p, tag);
     }
     if (tag == p->open && tag > p->ignore) {
         p->open = p->open < p->last ? p->open + 1 : 0;
         return REPLY_TAGGED;
     }
+    if (tag <= p->unheard)
+        return unheard(p, tag);
     if (tag > p->ignore)
         return REPLY_LOST;
     if (tag == p->ignore)
@@ -133,10 +142,16 @@ static bool names_mailbox(const struct proxy_leg *p, const struct imap_response 
     return cmd != NULL && cmd->def->id == COMMAND_ESEARCH && imap_slice_is(r->word, "ESEARCH");
 }
 
+/* Is it told before the answer to a command that nobody waits for any more? */
+static bool is_dropped(const struct proxy_leg *p)
+{
+    return p->ignore != 0 && (p->unheard == 0 || p->unheard > p->ignore);
+}
+
 static enum reply untagged(struct proxy_leg *p, const struct imap_response *r)
 {
     /* Capabilities and what is enabled are those of the connection between the servers: not for the client. */
-    if (p->ignore != 0 || imap_slice_is(r->word, "CAPABILITY") || imap_slice_is(r->code, "CAPABILITY") ||
+    if (is_dropped(p) || imap_slice_is(r->word, "CAPABILITY") || imap_slice_is(r->code, "CAPABILITY") ||
         imap_slice_is(r->word, "ENABLED"))
         return REPLY_IGNORED;
     if (imap_slice_is(r->word, "LIST") && is_selecting(p))

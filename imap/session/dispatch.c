@@ -252,6 +252,7 @@ static bool is_newcomers(struct command *cmd)
 
 static enum step start(struct command *cmd)
 {
+    notify_leave(cmd->client);
     if (is_newcomers(cmd)) {
         cmd->step = newcomer_step;
         return newcomer_step(cmd);

@@ -184,9 +184,12 @@ struct leg_ops {
     int (*watch_path)(struct leg *leg, const struct mboxlist_record *record, struct buf *path);
     int (*glance)(struct leg *leg, const struct mboxlist_record *record, struct leg_glance *glance_r);
 
-    /* Tells a mailbox's server what to watch (notify_words()) and passes on what it answers: a primitive.
-     * ERR_UNSUPPORTED: it does not do so; ERR_REFUSED, ERR_SYNTAX: it says NO, or BAD.  The proxy's leg only, as the next two. */
+    /* Tells a mailbox's server what to watch (notify_words()) and passes on what it answers, then how those mailboxes stand
+     * that are new to it (notify_take_fresh()): a primitive.  ERR_UNSUPPORTED: it does not do so; ERR_REFUSED, ERR_SYNTAX: it
+     * says NO, or BAD.  The proxy's leg only, as the next three. */
     int (*notify)(struct leg *leg, struct command *cmd, bool status);
+    /* Another command may be begun while that goes on; the next call takes it up again. */
+    void (*leave)(struct leg *leg);
     /* Without a command there: passes on what it says meanwhile and arms the leg's slot.  0; ERR_AGAIN: more when the
      * output has drained; ERR_UNAVAILABLE: it does not watch any more.  *until_r: when to call again at the latest, as the rest of
      * a response may not be waited for longer. */

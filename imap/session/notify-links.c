@@ -116,6 +116,23 @@ bool notify_words(const struct client *c, const struct leg *leg, bool status, st
     return to->len > before;
 }
 
+/* A mailbox that is new, or has come from elsewhere.  NOTIFY SET has words of its own for what there is at first. */
+void notify_take_fresh(struct client *c, const struct leg *leg, struct leg_batch *batch)
+{
+    struct notify *n = c->notify;
+
+    for (size_t i = 0; n != NULL && i < n->count; i++) {
+        struct watched *w = &n->watched[i];
+
+        if (w->leg != leg || !w->fresh)
+            continue;
+        w->fresh = false;
+        if ((w->events & NOTIFY_MESSAGES) != 0 && !w->no_access && !n->settling &&
+            !notify_is_selected(n, w->name))
+            leg_batch_add(batch, w->name);
+    }
+}
+
 unsigned notify_number(const struct client *c)
 {
     return c->notify != NULL ? c->notify->number : 0;
@@ -206,25 +223,6 @@ static void drop_others(struct notify *n)
 
 /* ---- telling them ---- */
 
-/* How the mailboxes that have come to the set stand: one that is new, or has come from elsewhere. */
-static int ask_fresh(struct command *cmd, struct notify *n, struct spread_part *part)
-{
-    struct leg *leg = part->leg;
-
-    if (part->batch.count == 0) {
-        for (size_t i = 0; i < n->count; i++)
-            if (n->watched[i].leg == leg && n->watched[i].fresh && !n->watched[i].no_access) {
-                if ((n->watched[i].events & NOTIFY_MESSAGES) != 0 &&
-                    !notify_is_selected(n, n->watched[i].name))
-                    leg_batch_add(&part->batch, n->watched[i].name);
-                n->watched[i].fresh = false;
-            }
-    }
-    return part->batch.count > 0
-               ? leg->ops->status_many(leg, cmd, &part->batch, "(MESSAGES UIDNEXT UIDVALIDITY)")
-               : 0;
-}
-
 /* A server where the client idles takes nothing but DONE: its leg tells it in between. */
 static bool is_idling(const struct notify *n, const struct leg *leg)
 {
@@ -242,7 +240,6 @@ static int ask_part(struct command *cmd, struct spread_part *part, void *context
 {
     struct notify *n = context;
     struct notify_link *link = find_link(n, part->leg);
-    bool status = link != NULL && (n->settling ? n->request.status : link->lost);
     int r;
 
     if (is_idling(n, part->leg)) {
@@ -250,19 +247,13 @@ static int ask_part(struct command *cmd, struct spread_part *part, void *context
             link->due = true;
         return 0;
     }
-    if (part->batch.count == 0) {
-        r = part->leg->ops->notify(part->leg, cmd, status);
-        if (r < 0)
-            return r;
-        if (link != NULL) {
-            if (status || n->settling)
-                for (size_t i = 0; i < n->count; i++)
-                    n->watched[i].fresh = n->watched[i].fresh && n->watched[i].leg != part->leg;
-            link->lost = false;
-            link->delay = 0;
-        }
+    r = part->leg->ops->notify(part->leg, cmd,
+                               link != NULL && (n->settling ? n->request.status : link->lost));
+    if (r == 0 && link != NULL) {
+        link->lost = false;
+        link->delay = 0;
     }
-    return ask_fresh(cmd, n, part);
+    return r;
 }
 
 static void note_failure(struct notify *n, const struct spread_part *part)
@@ -335,6 +326,13 @@ int notify_links_run(struct notify *n, struct command *cmd)
     if (r != ERR_AGAIN)
         notify_links_stop(n);
     return r;
+}
+
+void notify_leave(struct client *c)
+{
+    for (struct leg *leg = c->legs; c->notify != NULL && c->notify->linking && leg != NULL; leg = leg->next)
+        if (leg->ops->leave != NULL)
+            leg->ops->leave(leg);
 }
 
 void notify_links_stop(struct notify *n)

@@ -16,6 +16,7 @@ struct buf;
 struct client;
 struct command;
 struct leg;
+struct leg_batch;
 
 enum {
     NOTIFY_MAILBOXES_MAX = 1000, /* that a session watches */
@@ -49,6 +50,9 @@ void notify_absorb(struct client *c, struct command *cmd);
 /* Appends what such a server is to be told, "SET STATUS (selected ...) ..." or "NONE"; nothing without NOTIFY.  True: it is to
  * watch something beside what is selected, so that the connection must be kept. */
 bool notify_words(const struct client *c, const struct leg *leg, bool status, struct buf *to);
+/* Adds the mailboxes of that server that have come to the set since it was told last: for who says notify_words() now, and
+ * asks behind them how these stand, as nobody has watched them until then.  They are not given again. */
+void notify_take_fresh(struct client *c, const struct leg *leg, struct leg_batch *batch);
 /* Another number when the words may be others; 0: NOTIFY was never said. */
 unsigned notify_number(const struct client *c);
 /* The client has enabled something, which other servers must know before they tell of more. */
@@ -59,6 +63,9 @@ bool notify_is_settling(const struct client *c);
 void notify_overflowed(struct client *c);
 /* The server that keeps the user's subscriptions says that one has come or gone. */
 void notify_take_subscription(struct client *c, const char *internal, bool subscribed);
+
+/* A command of the client's begins: servers that are being told are not waited for meanwhile, as it may be theirs. */
+void notify_leave(struct client *c);
 
 /* Ends it, as if it had never been said. */
 void notify_free(struct client *c);
