@@ -7,7 +7,7 @@ import pytest
 
 from iatlas import mounts
 from iatlas.direct import Service
-from iatlas.fake import GREETING, Fake, Hangup
+from iatlas.fake import GREETING, Fake, Hangup, put
 from iatlas.node import ADMIN, program
 
 PREFIX = "/shared/vendor/cmu/cyrus-imapd/freespace/"
@@ -32,6 +32,7 @@ class Space(Fake):
                 s.send("%s BAD what\r\n" % tag)
                 return True
             s.send('* METADATA "" ("%s" %s)\r\n' % (entry, '"%s"' % value if value else "NIL"))
+            s.send(self.space.get("news", ""))
         elif text.startswith("CREATE"):
             self.made.append(text.split()[1])
             s.no(tag, "enough seen")
@@ -44,11 +45,12 @@ class Space(Fake):
 
 @pytest.fixture
 def placing(make_murder, network):
-    """placing(a, b, **conf): which of two servers with such space gets a mailbox: 0, 1."""
+    """placing(a, b, **conf): which of two servers with such space gets a mailbox: 0, 1.  `selected`: by a client that has
+    selected a mailbox of the first; what it is told meanwhile is in placing.told."""
     murder = make_murder(backends=1)
     fakes, count = [], [0]
 
-    def place(*spaces, **conf):
+    def place(*spaces, selected=False, **conf):
         made = [Space(network.address(), s) for s in spaces]
         fakes.extend(made)
         fe = murder.fe[0]
@@ -58,7 +60,11 @@ def placing(make_murder, network):
         murder._wait_synced(fe)
         count[0] += 1
         with murder.imap(ADMIN) as c:
-            answer = c.no("CREATE place%d" % count[0]).text
+            if selected:
+                put(murder, made[0], "user.place%d" % count[0])
+                c.ok("SELECT user/place%d" % count[0])
+            r = c.no("CREATE place%d" % count[0])
+            place.told, answer = r.untagged, r.text
         got = [i for i, f in enumerate(made) if f.made]
         assert len(got) <= 1
         return got[0] if got else answer
@@ -84,6 +90,10 @@ def test_select_mode(placing):
     assert "UNAVAILABLE" in placing(None, None)
     # one server is not asked
     assert placing({MANY: "BAD"}) == 0
+    # what a server says of the selected mailbox is for the client
+    news = {MANY: "900;1000", "news": '* 4 EXISTS\r\n* METADATA "" /shared/comment\r\n'}
+    assert placing(news, little, selected=True) == 0
+    assert placing.told == [b"* 4 EXISTS", b'* METADATA "" /shared/comment']
 
 
 def test_soft_usage_limit(placing):

@@ -28,19 +28,21 @@ static bool read_space(const char *text, uint64_t *free_r, uint64_t *total_r)
            str_parse_u64(semicolon + 1, strlen(semicolon + 1), total_r) == 0 && *free_r <= *total_r;
 }
 
-/* "* METADATA "" (entry "free;total")", KiB. */
-static void take_metadata(struct command *cmd, struct choice *choice, const struct imap_response *response)
+/* "* METADATA "" (entry "free;total")", KiB.  False: it is something else. */
+static bool take_space(struct command *cmd, struct choice *choice, const struct imap_response *response)
 {
     const char *mailbox, *entry, *value;
     struct imap_args args;
 
     imap_args_init(&args, cmd->pool, response->args.s, response->args.n);
-    if (imap_args_astring(&args, &mailbox) < 0 || *mailbox != '\0' || imap_args_space(&args) < 0 ||
-        imap_args_char(&args, '(') < 0 || imap_args_astring(&args, &entry) < 0 ||
-        !str_has_iprefix(entry, FREESPACE) || imap_args_space(&args) < 0 ||
-        imap_args_nstring(&args, &value) < 0 || value == NULL ||
+    if (!imap_slice_is(response->word, "METADATA") || imap_args_astring(&args, &mailbox) < 0 ||
+        *mailbox != '\0' || imap_args_space(&args) < 0 || imap_args_char(&args, '(') < 0 ||
+        imap_args_astring(&args, &entry) < 0 || !str_has_iprefix(entry, FREESPACE))
+        return false;
+    if (imap_args_space(&args) < 0 || imap_args_nstring(&args, &value) < 0 || value == NULL ||
         !read_space(value, &choice->free_kib, &choice->total_kib))
         choice->total_kib = 0;
+    return true;
 }
 
 static int ask(struct proxy_leg *p, struct command *cmd, struct choice *choice)
@@ -56,8 +58,8 @@ static int ask(struct proxy_leg *p, struct command *cmd, struct choice *choice)
     if (r < 0 && r != ERR_AGAIN)
         return proxy_fail(p, cmd, r);
     while ((reply = proxy_collect(p, &response)) == REPLY_UNTAGGED)
-        if (imap_slice_is(response.word, "METADATA"))
-            take_metadata(cmd, choice, &response);
+        if (!take_space(cmd, choice, &response) && (p->selected || p->watching))
+            proxy_pass_line(p);
     if (reply != REPLY_TAGGED)
         return proxy_waiting(p, cmd, reply);
     return proxy_judge(p, cmd, response.rest.s, response.rest.n, NULL);
