@@ -647,6 +647,22 @@ def test_new_mailbox_in_idle(place, fred):
     w.until(rb"^\* STATUS two \(MESSAGES 1 ")
 
 
+def test_mailbox_made_anew(place, fred):
+    """Deleted and made again before the watching session gets its turn: the new one is watched."""
+    w, c = open_two(place, fred)
+    c.ok("CREATE one")
+    w.c.ok("NOTIFY SET (personal (MessageNew MessageExpunge))")
+    c.append("one", message())
+    w.until(rb"^\* STATUS one \(MESSAGES 1 ")
+    w.c.send("x APPEND INBOX {4+}\r\n")  # no news while a command runs
+    c.ok("DELETE one")
+    c.ok("CREATE one")
+    w.c.send("a: b\r\n")
+    assert w.c.finish("x").status == "OK"
+    c.append("one", message())
+    w.until(rb"^\* STATUS one \(MESSAGES 1 ")
+
+
 @pytest.mark.slow
 def test_a_server_that_goes_away(murder, place, fred):
     """What happened while it was away is told when it is back; the others' mailboxes are watched meanwhile."""
