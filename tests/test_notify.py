@@ -647,6 +647,26 @@ def test_new_mailbox_in_idle(place, fred):
     w.until(rb"^\* STATUS two \(MESSAGES 1 ")
 
 
+def test_nothing_is_lost_between_two(place, fred):
+    """What happens while NOTIFY is said again: told by the old one or the new one, once."""
+    w, c = open_two(place, fred)
+    words = "NOTIFY SET (personal (SubscriptionChange))"
+    folders = ["m%d" % n for n in range(15)]
+    for name in folders:
+        c.ok("CREATE " + name)
+    w.c.ok(words)
+    for command, attribute in (("SUBSCRIBE", "\\Subscribed "), ("UNSUBSCRIBE", "")):
+        told = []
+        for name in folders:
+            tag = c.start("%s %s" % (command, name))
+            told += w.c.ok(words).untagged
+            assert c.finish(tag).status == "OK"
+        while len(told) < len(folders):
+            told.append(w.c.read_response())
+        assert sorted(told) == sorted(b'* LIST (%s\\HasNoChildren) "/" %s' % (attribute.encode(), name.encode()) for name in folders)
+    w.quiet()
+
+
 def test_mailbox_made_anew(place, fred):
     """Deleted and made again before the watching session gets its turn: the new one is watched."""
     w, c = open_two(place, fred)

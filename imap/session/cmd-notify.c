@@ -122,22 +122,50 @@ static enum step evaluate_step(struct command *cmd)
     return r < 0 ? command_error(cmd, r) : install(cmd);
 }
 
-static enum step set_step(struct command *cmd)
-{
-    struct notify *n = ((struct setting *)cmd->state)->n;
-    int r = notify_hub_join(cmd->client, &n->seat);
-
-    if (r < 0)
-        return command_error(cmd, r);
-    cmd->step = evaluate_step;
-    return evaluate_step(cmd);
-}
-
 static void take_subscription(const char *internal, void *context)
 {
     struct notify *n = context;
 
     hash_set(n->subs, internal, n);
+}
+
+/* Subscriptions that have come or gone since what counted before heard of them the last time: it tells, as what is known is
+ * no news later. */
+struct difference {
+    struct notify *before, *n;
+    struct pool *pool;
+    const char **gone;
+    size_t gone_count;
+};
+
+static void tell_new(const char *internal, void *value, void *context)
+{
+    struct difference *d = context;
+
+    (void)value;
+    notify_subscribed(d->before, internal, true, true);
+}
+
+static void note_gone(const char *internal, void *value, void *context)
+{
+    struct difference *d = context;
+
+    (void)value;
+    if (hash_get(d->n->subs, internal) == NULL)
+        d->gone[d->gone_count++] = pool_strdup(d->pool, internal);
+}
+
+static void tell_difference(struct command *cmd, struct notify *n)
+{
+    struct difference d = {.before = cmd->client->notify, .n = n, .pool = cmd->pool};
+
+    if (d.before == NULL || d.before->subs == NULL)
+        return;
+    hash_each(n->subs, tell_new, &d);
+    d.gone = pool_alloc(cmd->pool, (hash_count(d.before->subs) + 1) * sizeof(*d.gone));
+    hash_each(d.before->subs, note_gone, &d);
+    for (size_t i = 0; i < d.gone_count; i++)
+        notify_subscribed(d.before, d.gone[i], false, true);
 }
 
 /* The subscriptions are needed to know which mailboxes are meant, and for the attributes that LIST gives. */
@@ -153,8 +181,21 @@ static enum step subscriptions_step(struct command *cmd)
         return STEP_WAIT;
     if (r < 0)
         return command_error(cmd, r);
-    cmd->step = set_step;
-    return set_step(cmd);
+    tell_difference(cmd, n);
+    cmd->step = evaluate_step;
+    return evaluate_step(cmd);
+}
+
+/* What has happened until now is told by what counted before: to the last row, and as the new one reads on there, none
+ * twice.  Before anything else, so that what is read after it is not older. */
+static int join(struct command *cmd, struct notify *n)
+{
+    struct notify *before = cmd->client->notify;
+
+    if (before == NULL || !before->seat.seated)
+        return notify_hub_join(cmd->client, &n->seat, NULL);
+    notify_read_journal(before, cmd);
+    return notify_hub_join(cmd->client, &n->seat, &before->seat);
 }
 
 static bool needs_subscriptions(const struct notify *n)
@@ -197,6 +238,9 @@ enum step cmd_notify(struct command *cmd)
     if (n->request.none)
         return install(cmd);
     take_groups(n);
-    cmd->step = needs_subscriptions(n) ? subscriptions_step : set_step;
+    r = join(cmd, n);
+    if (r < 0)
+        return command_error(cmd, r);
+    cmd->step = needs_subscriptions(n) ? subscriptions_step : evaluate_step;
     return cmd->step(cmd);
 }

@@ -120,7 +120,7 @@ static void take_seat(struct client *c, struct notify_seat *seat)
     hub.seats = seat;
 }
 
-int notify_hub_join(struct client *c, struct notify_seat *seat)
+int notify_hub_join(struct client *c, struct notify_seat *seat, const struct notify_seat *before)
 {
     int r;
 
@@ -133,6 +133,10 @@ int notify_hub_join(struct client *c, struct notify_seat *seat)
         hub.number = seat->number;
     if (r == 0)
         take_seat(c, seat);
+    if (r == 0 && before != NULL && before->seated) { /* others have looked at these rows already */
+        seat->pending = before->number < seat->number;
+        seat->number = before->number;
+    }
     pthread_mutex_unlock(&hub.mutex);
     return r;
 }

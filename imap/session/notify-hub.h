@@ -23,9 +23,9 @@ struct notify_seat {
     uint64_t number; /* all rows up to this one are dealt with */
 };
 
-/* Begins now: what has happened before is of no interest.  The strings are the client's, which outlives the seat.  0, or an
- * error of the list. */
-int notify_hub_join(struct client *c, struct notify_seat *seat);
+/* Begins now: what has happened before is of no interest; or where `before` stands (NULL, or a seat of this session that the
+ * new one takes over from).  The strings are the client's, which outlives the seat.  0, or an error of the list. */
+int notify_hub_join(struct client *c, struct notify_seat *seat, const struct notify_seat *before);
 /* Must be called before the session ends; may be called without join. */
 void notify_hub_leave(struct notify_seat *seat);
 
