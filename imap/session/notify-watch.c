@@ -148,30 +148,41 @@ int notify_glance(struct notify *n, struct watched *w, struct leg_glance *now_r)
     return r;
 }
 
-/* Of what is selected SELECTED speaks (section 3.1): what the client is told there it knows here. */
+/* Of what is selected SELECTED speaks (section 3.1): what the client is told there directly after this it knows here. */
 static void look_at(struct notify *n, struct watched *w)
 {
+    bool selected = notify_is_selected(n, w->name);
     struct leg_glance now;
     int r;
 
-    if (notify_is_selected(n, w->name)) {
-        w->is_known = false;
+    if (selected && n->selected == 0)
         return;
-    }
     r = notify_glance(n, w, &now);
     if (r != 0) { /* what is damaged is looked at again when it is written to */
         n->stale = n->stale || r == 1;
         w->is_known = true;
         return;
     }
-    if (w->is_known && is_news(n, w, &now))
+    if (w->is_known && !selected && is_news(n, w, &now))
         tell_status(n, w, &now, false);
     w->known = now;
     w->is_known = true;
 }
 
+/* What happens in the selected mailbox of a client that does not want to hear of it is no news later. */
+static void forget_selected(struct notify *n)
+{
+    struct watched *w = n->selected == 0 && n->client->selected_name != NULL
+                            ? notify_find(n, n->client->selected_name)
+                            : NULL;
+
+    if (w != NULL && !n->client->selected_lost)
+        w->is_known = false;
+}
+
 bool notify_look(struct notify *n, bool all)
 {
+    forget_selected(n);
     for (size_t i = 0; i < n->count; i++) {
         struct watched *w = &n->watched[i];
 
