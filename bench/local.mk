@@ -2,4 +2,4 @@
 noinst_PROGRAMS += bench/loadgen
 bench_loadgen_SOURCES = bench/imap.c bench/lmtp.c bench/loadgen.c bench/loadgen.h bench/mupdate.c
 bench_loadgen_LDADD = $(STREAM_LIBS)
-EXTRA_DIST += bench/README.md bench/run bench/servers.py bench/mail.py bench/names.py bench/nginx.py
+EXTRA_DIST += bench/README.md bench/run bench/servers.py bench/groups.py bench/mail.py bench/names.py bench/nginx.py

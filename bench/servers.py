@@ -1,5 +1,6 @@
 """The servers that the benchmarks compare: a murder of ours, one of Cyrus (Debian's 3.6), and Dovecot (Debian's 2.3)."""
 
+import contextlib
 import glob
 import itertools
 import os
@@ -10,6 +11,7 @@ import subprocess
 import time
 
 import mail
+from groups import Group
 from iatlas import Imap, Murder, cyrus, fetched, net, node
 from iatlas.mupdate import Mupdate
 from iatlas.sieve import Sieve
@@ -32,6 +34,7 @@ elsif envelope :is "from" "boss@example.org" { fileinto "INBOX.boss"; }
 elsif header :value "ge" :comparator "i;ascii-numeric" "x-score" "5" { fileinto "INBOX.junk"; }
 """
 PATIENCE = 600  # seconds in which a list is there
+GROUP_TARGETS = {"group", "group.other", "group.members"}
 BUSY = 200  # messages that each user has whose sessions do this and that
 
 
@@ -89,12 +92,13 @@ def own_bytes(pids):
 
 
 class Aggregator:
-    """A murder (a master, a backend, a frontend), and a MUPDATE master with a slave alone; kind: "ours" or "cyrus"."""
+    """A murder (a master, a backend, a frontend), a MUPDATE master with slaves alone, and a group of masters; kind: "ours" or
+    "cyrus"."""
 
-    def __init__(self, name, kind, directory, network):
+    def __init__(self, name, kind, directory, network, slaves=1):
         self.name, self.kind, self.dir = name, kind, directory
         self.murder = self._murder("murder", network)
-        self.alone = self._murder("alone", network)
+        self.alone = self._murder("alone", network, slaves)
         self.backend, self.frontend = self.murder.be[0], self.murder.fe[0]
         self.targets = {
             "imap": (self.backend.address, net.IMAP),
@@ -107,21 +111,25 @@ class Aggregator:
             "names.admin": None,
         }
         self.targets["slave"] = (self.alone.fe[0].address, net.MUPDATE)
+        self.targets["group"] = self.targets["group.other"] = self.targets["mupdate"]  # of who has no group
         self.fresh = itertools.count()  # for names
-        self.network, self.names = network, None
+        self.network, self.names, self.group = network, None, None
 
-    def _murder(self, name, network):
+    def _murder(self, name, network, frontends=1):
         path = os.path.join(self.dir, name)
         os.makedirs(path)
         if self.kind == "cyrus":
-            return cyrus.Mixed(path, network, self.kind, (self.kind,), (self.kind,))
-        return Murder(path, network, 1, 1, {"defaultpartition": "default", "db_map_size": "16G"})
+            return cyrus.Mixed(path, network, self.kind, (self.kind,), (self.kind,) * frontends)
+        return Murder(path, network, 1, frontends, {"defaultpartition": "default", "db_map_size": "16G"})
 
     def start(self, messages, names, targets):
         """What those targets need."""
         self.alone.m.start()
         self._fill(names)
-        if targets - {"mupdate", "slave", "names", "names.admin"}:
+        if self.kind == "ours" and targets & GROUP_TARGETS:
+            self.group = Group(os.path.join(self.dir, "group"), self.network, names)
+            self.targets["group.members"] = None
+        if targets - {"mupdate", "slave", "names", "names.admin"} - GROUP_TARGETS:
             self._start_murder(messages)
 
     def _start_murder(self, messages):
@@ -167,23 +175,66 @@ class Aggregator:
             assert m.find("user.bench0") and m.find("user.bench%d" % (names - 1))
 
     def mupdate(self):
-        return Mupdate(self.alone.m.address).login(node.PROXY)
+        return Mupdate(self.alone.m.address, timeout=PATIENCE).login(node.PROXY)
 
-    def sync_slave(self, names):
-        """Seconds in which a slave without a list gets the whole one, and its own memory then, in bytes."""
-        slave, last = self.alone.fe[0], max("user.bench%d" % i for i in range(names))
+    def find_group(self):
+        """Who is elected now, and one who is not."""
+        if self.group is not None:
+            self.targets["group"], self.targets["group.other"] = self.group.elected(), self.group.other()
+
+    @staticmethod
+    def _empty(slave):
+        """It has no list and no other services."""
         slave.services = {n: s for n, s in slave.services.items() if n == "mupdate"}
         slave.daemons = {}
         shutil.rmtree(slave.path("config", "mailboxes"), ignore_errors=True)  # ours
         for path in glob.glob(slave.path("config", "mailboxes.db*")):  # Cyrus's
             os.unlink(path)
-        began = time.monotonic()
-        slave.start(timeout=PATIENCE)
-        self._wait_for(slave, last)
-        value = time.monotonic() - began, own_bytes(slave.processes("mupdate"))
+
+    @staticmethod
+    def _end(slave):
         slave.stop()
         open(slave.path("log"), "w").close()  # Cyrus's calls its end a death
+
+    def sync_slave(self, names):
+        """Seconds in which a slave without a list gets the whole one, and its own memory then, in bytes."""
+        slave, last = self.alone.fe[0], max("user.bench%d" % i for i in range(names))
+        self._empty(slave)
+        began = time.monotonic()
+        slave.launch()
+        while not self._has_list(slave):
+            time.sleep(0.02)
+        self._wait_for(slave, last)
+        value = time.monotonic() - began, own_bytes(slave.processes("mupdate"))
+        self._end(slave)
         return value
+
+    @staticmethod
+    def _has_list(slave):
+        """As it says: nobody connects before, since Cyrus's master starts one more process then, which asks for the list, too."""
+        assert slave.master.poll() is None, slave.stderr()
+        return slave.SYNCED in slave.log()
+
+    @contextlib.contextmanager
+    def all_slaves(self):
+        """All of them start at once, without a list.  A function that says how many have it not."""
+        for slave in self.alone.fe:
+            self._empty(slave)
+        waiting = list(self.alone.fe)
+
+        def count():
+            waiting[:] = [slave for slave in waiting if not self._has_list(slave)]
+            return len(waiting)
+
+        for slave in self.alone.fe:
+            slave.launch()
+        yield count
+        for slave in self.alone.fe:
+            self._end(slave)
+
+    def slave_memory(self):
+        """Of the largest one."""
+        return max(own_bytes(slave.processes("mupdate")) for slave in self.alone.fe)
 
     def master_memory(self):
         return own_bytes(self.alone.m.processes("mupdate"))
@@ -232,6 +283,8 @@ class Aggregator:
             self.murder.cleanup()
         finally:
             self.alone.cleanup()
+            if self.group is not None:
+                self.group.stop()
 
 
 def prepare_mail(address, messages):

@@ -5,8 +5,9 @@
 #include "lib/base/buf.h"
 #include "lib/mupdate/wire.h"
 #include "mupdate/front.h"
+#include "mupdate/group.h"
 
-enum doing { IDLE, LISTING, STARTING_UPDATE, WAITING, WRITING, COMPRESSING, FINDING, FOLLOWING };
+enum doing { IDLE, LISTING, STARTING_UPDATE, WAITING, WRITING, COMPRESSING, FINDING, FOLLOWING, REMOVING };
 
 struct front {
     unsigned magic;
@@ -34,10 +35,9 @@ struct front {
     char *name;      /* FINDING */
     bool member;     /* the client is another member of the group */
     bool where;      /* WAITING: for XWHERE */
-    uint64_t round;  /* FOLLOWING: what the member knows */
-    struct names_position known;
-    struct pool *pool; /* a command's, within a run; NULL: none yet */
-    bool had_all;      /* the last read took, most likely, all that there was */
+    struct group_fetch *fetch; /* FOLLOWING; NULL: never yet */
+    struct pool *pool;         /* a command's, within a run; NULL: none yet */
+    bool had_all;              /* the last read took, most likely, all that there was */
     int64_t deadline;
     struct write_job *job;           /* commands not yet done; WRITING: the writer has it */
     bool go_ahead;                   /* to be said behind its answers */
@@ -59,13 +59,18 @@ void front_noop(struct front *f, const struct mupdate_line *line);
 void front_xmember(struct front *f, const struct mupdate_line *line);
 void front_xvisible(struct front *f, const struct mupdate_line *line);
 void front_xwhere(struct front *f, const struct mupdate_line *line);
-void front_xadopt(struct front *f, const struct mupdate_line *line);
+void front_xvote(struct front *f, const struct mupdate_line *line);
 void front_xfollow(struct front *f, const struct mupdate_line *line);
+void front_xleads(struct front *f, const struct mupdate_line *line);
+void front_xcopy(struct front *f, const struct mupdate_line *line);
+void front_xrows(struct front *f, const struct mupdate_line *line);
 void front_xgroup(struct front *f, const struct mupdate_line *line);
 
 /* The OK of XVISIBLE, and of XWHERE once it is due. */
 void front_put_visible(struct front *f, const char *tag);
 /* FOLLOWING: answers when there is something new, or after a while.  False: wait. */
 bool front_follow_step(struct front *f);
+/* REMOVING: likewise. */
+bool front_remove_step(struct front *f);
 
 #endif

@@ -323,13 +323,13 @@ static enum engine_verdict front_authenticated(struct login *l)
 
 /* ---- commands ---- */
 
-/* The words for what cannot be read. */
+/* The words for what cannot be read.  ERR_AGAIN: a group's member without a whole list. */
 static const char *failure_text(int r)
 {
-    return r == ERR_AGAIN || r == ERR_UNKNOWN ? MUPDATE_NO_QUORUM "outcome unknown" : error_text(r);
+    return r == ERR_AGAIN ? MUPDATE_NO_QUORUM "what is here may be old" : error_text(r);
 }
 
-/* False: in a group, it may still be undone.  `stale`: no member could be asked that is elected; then a name that is not
+/* False: in a group, there is no whole list here yet.  `stale`: no member could be asked that is elected; then a name that is not
  * here may be elsewhere, and whoever were told that it is nowhere might send mail back. */
 static bool find(struct front *f, const char *tag, const char *name, bool last, bool stale)
 {
@@ -473,11 +473,17 @@ static bool can_resume(struct front *f, uint64_t epoch, uint64_t sequence)
 
 static void do_xupdate(struct front *f, const struct mupdate_line *line)
 {
-    uint64_t epoch, sequence;
+    struct source *source = f->server->source;
+    uint64_t epoch, sequence, now = source->ops->sequence(source);
 
     if (str_parse_u64(line->args[0], strlen(line->args[0]), &epoch) < 0 ||
         str_parse_u64(line->args[1], strlen(line->args[1]), &sequence) < 0) {
         front_answer(f, line->tag, "BAD", "Usage: XUPDATE epoch sequence");
+        return;
+    }
+    if (source->ops->changes(source, &now, 0, NULL, NULL) ==
+        ERR_AGAIN) { /* it may resume, here or elsewhere, soon */
+        front_answer(f, line->tag, "NO", failure_text(ERR_AGAIN));
         return;
     }
     free_hosts(f);
@@ -539,11 +545,14 @@ static const struct command {
     {"FIND", 1, 1, READ, 0, do_find},
     {"LIST", 0, 1, READ, 0, do_list},
     {"NOOP", 0, 0, ALWAYS, 0, front_noop},
-    {"XADOPT", 3, 3, READ, 0, front_xadopt},
-    {"XFOLLOW", 4, 4, READ, 0, front_xfollow},
+    {"XCOPY", 2, 2, READ, 0, front_xcopy},
+    {"XFOLLOW", 10, 10, READ, 0, front_xfollow},
     {"XGROUP", 0, 2, READ, 0, front_xgroup},
+    {"XLEADS", 4, 4, READ, 0, front_xleads},
     {"XMEMBER", 0, 0, READ, 0, front_xmember},
+    {"XROWS", 4, 4, READ, 0, front_xrows},
     {"XVISIBLE", 0, 0, READ, 0, front_xvisible},
+    {"XVOTE", 6, 6, READ, 0, front_xvote},
     {"XWHERE", 0, 0, READ, 0, front_xwhere},
     {"UPDATE", 0, MUPDATE_ARGS_MAX, READ, 0, do_update},
     {"XUPDATE", 2, 2, READ, 0, do_xupdate},
@@ -852,6 +861,8 @@ static enum step step(struct front *f)
         return find_step(f) ? STEP_ON : STEP_SOON;
     if (f->doing == FOLLOWING)
         return front_follow_step(f) ? STEP_ON : STEP_EVENT;
+    if (f->doing == REMOVING)
+        return front_remove_step(f) ? STEP_ON : STEP_SOON;
     if (f->doing == COMPRESSING)
         return compress_step(f);
     if (f->doing == WRITING)
@@ -927,6 +938,7 @@ static void front_close(struct login *l)
     free_hosts(f);
     free(f->prefix);
     free(f->name);
+    free(f->fetch);
     mupdate_parser_free(&f->parser);
     f->magic = 0;
     free(f);

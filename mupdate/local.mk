@@ -6,12 +6,16 @@ mupdate_libserver_a_SOURCES = \
 	mupdate/follow.c mupdate/follow.h \
 	mupdate/front.c mupdate/front.h mupdate/front-private.h \
 	mupdate/front-group.c \
-	mupdate/group.c mupdate/group.h \
+	mupdate/group.c mupdate/group.h mupdate/group-private.h \
+	mupdate/group-fetch.c mupdate/group-log.c mupdate/group-vote.c mupdate/group-write.c \
 	mupdate/hub.c mupdate/hub.h \
+	mupdate/journal.c mupdate/journal.h \
 	mupdate/lanes.c mupdate/lanes.h \
-	mupdate/names.c mupdate/names.h \
+	mupdate/meta.c mupdate/meta.h \
+	mupdate/names.c mupdate/names.h mupdate/names-private.h \
+	mupdate/names-copy.c mupdate/names-group.c \
 	mupdate/peer.c mupdate/peer.h \
-	mupdate/reached.c mupdate/reached.h \
+	mupdate/raft.c mupdate/raft.h \
 	mupdate/recent.c mupdate/recent.h \
 	mupdate/slave.c mupdate/slave.h \
 	mupdate/source.h mupdate/transitions.def \

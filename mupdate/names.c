@@ -1,10 +1,10 @@
 /* names.c: the master's names. */
 #include "mupdate/names.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "lib/base/clock.h"
@@ -13,43 +13,22 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/options.h"
-#include "lib/db/db.h"
-#include "lib/db/pack.h"
 #include "lib/mboxlist/key.h"
 #include "lib/mboxlist/record.h"
 #include "mupdate/entry.h"
+#include "mupdate/meta.h"
+#include "mupdate/names-private.h"
 #include "mupdate/recent.h"
 
-enum { NAMES_MAGIC = 0x7bda7e01, TXN_MAGIC = 0x7bda7e02, OPEN_AGAIN_MS = 50 };
-
-enum { TABLE_NAMES, TABLE_LOG, TABLE_META };
-static const char *const tables[] = {"names", "log", "meta", NULL};
-
-struct names {
-    struct source source;
-    unsigned magic;
-    struct db_env *env;
-    _Atomic uint64_t epoch;
-    uint64_t sequence;          /* the last given; changes only with a write transaction open */
-    _Atomic uint64_t published; /* the last that is durable; in a group: also in our own copy */
-    void (*on_published)(void *context);
-    void *context;
-    struct recent *recent; /* NULL in a group, where names change by themselves */
-    /* a group's */
-    bool group;
-    _Atomic uint64_t term;         /* we are its writer, in this term; 0: we are not */
-    _Atomic uint64_t visible_term; /* of `published`; 0: nothing is known yet */
-    pthread_mutex_t mutex;         /* for the next one */
-    struct names_position told;    /* a quorum has all up to here */
+enum {
+    NAMES_MAGIC = 0x7bda7e01,
+    TXN_MAGIC = 0x7bda7e02,
+    OPEN_AGAIN_MS = 50,
+    ROOM_AGAIN_MS = 500,
+    ROOM_BYTES = 1024 * 1024
 };
 
-struct names_txn {
-    unsigned magic;
-    struct names *names;
-    struct db_txn *db;
-    uint64_t began; /* names->sequence then */
-    struct pool *pool;
-};
+static const char *const tables[] = {"names", "log", "meta", "journal", NULL};
 
 /* ---- the transition table ---- */
 
@@ -81,7 +60,7 @@ const char *names_result_text(enum names_result result)
 
 /* ---- keys of the log ---- */
 
-static void sequence_key(unsigned char key[8], uint64_t sequence)
+void names_sequence_key(unsigned char key[8], uint64_t sequence)
 {
     for (unsigned i = 0; i < 8; i++)
         key[i] = (unsigned char)(sequence >> (56 - 8 * i));
@@ -99,138 +78,129 @@ static uint64_t key_sequence(const struct db_value *key)
 
 /* ---- opening ---- */
 
-static int get_number(struct db_txn *txn, const char *word, uint64_t *number_r)
+static int make_meta(struct db_txn *txn)
 {
-    struct db_value value;
-    struct packed p;
-    int r = db_get(txn, TABLE_META, word, strlen(word), &value);
-
-    if (r < 0)
-        return r;
-    p = (struct packed){.at = value.data, .left = value.len};
-    *number_r = unpack(&p, 8);
-    return p.bad ? ERR_CORRUPT : 0;
-}
-
-static int put_number(struct db_txn *txn, const char *word, uint64_t number)
-{
-    struct buf value = BUF_INIT;
+    uint64_t epoch;
     int r;
 
-    pack_u64(&value, number);
-    r = db_put(txn, TABLE_META, word, strlen(word), value.data, value.len);
-    buf_free(&value);
-    return r;
+    digest_random(&epoch, sizeof(epoch));
+    r = meta_put_number(txn, META_EPOCH, epoch);
+    return r < 0 ? r : meta_put_number(txn, META_SEQUENCE, 0);
 }
 
-static int read_or_make_meta(struct names *names, struct db_txn *txn)
+/* Zeros: there is nothing yet, and it was not to be made. */
+static int read_meta(struct db_txn *txn, bool make, uint64_t *epoch_r, uint64_t *sequence_r)
 {
-    uint64_t epoch, sequence = 0;
-    int r = get_number(txn, "epoch", &epoch);
+    int r = meta_get_number(txn, META_EPOCH, epoch_r);
 
-    if (r == ERR_NOTFOUND) {
-        digest_random(&epoch, sizeof(epoch));
-        r = put_number(txn, "epoch", epoch);
-        if (r == 0)
-            r = put_number(txn, "sequence", 0);
-    } else if (r == 0) {
-        r = get_number(txn, "sequence", &sequence);
+    if (r == ERR_NOTFOUND && !make) {
+        *epoch_r = *sequence_r = 0;
+        return 0;
     }
-    names->epoch = epoch;
-    names->sequence = sequence;
-    return r;
+    if (r == ERR_NOTFOUND)
+        r = make_meta(txn);
+    if (r == 0)
+        r = meta_get_number(txn, META_EPOCH, epoch_r);
+    if (r == 0)
+        r = meta_get_number(txn, META_SEQUENCE, sequence_r);
+    return r == ERR_NOTFOUND ? ERR_CORRUPT : r;
 }
 
-static int load_meta(struct names *names)
+int names_load(struct names *names, bool make)
 {
+    uint64_t epoch, sequence;
     struct db_txn *txn;
     int r = db_begin(names->env, true, &txn);
 
     if (r < 0)
         return r;
-    r = read_or_make_meta(names, txn);
-    names->published = names->sequence;
-    if (r == 0) /* what it was to a group that it has been taken out of */
-        r = db_delete(txn, TABLE_META, "group", strlen("group"));
-    if (r == 0 || r == ERR_NOTFOUND)
-        return db_commit(&txn);
-    db_abort(&txn);
-    return r;
+    r = read_meta(txn, make, &epoch, &sequence);
+    if (r == 0) {
+        names->sequence = sequence;
+        atomic_store(&names->epoch, epoch);
+        atomic_store(&names->published, sequence);
+    }
+    return meta_end(&txn, r);
 }
 
-/* What a group's `meta` says besides. */
-static int put_group(struct names *names, struct db_txn *txn, uint64_t term)
+static void pause_ms(int64_t ms)
 {
-    struct buf value = BUF_INIT;
-    int r;
-
-    pack_u64(&value, term);
-    pack_u64(&value, atomic_load(&names->published));
-    r = db_put(txn, TABLE_META, "group", strlen("group"), value.data, value.len);
-    buf_free(&value);
-    return r;
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
-static int get_group(struct db_txn *txn, uint64_t *term_r, uint64_t *settled_r)
+/* For a recovery, which fails without. */
+static bool has_room(const char *path)
 {
-    struct db_value value;
-    struct packed p;
-    int r = db_get(txn, TABLE_META, "group", strlen("group"), &value);
+    struct statvfs fs;
 
-    *term_r = *settled_r = 0;
-    if (r < 0)
-        return r == ERR_NOTFOUND ? 0 : r;
-    p = (struct packed){.at = value.data, .left = value.len};
-    *term_r = unpack(&p, 8);
-    *settled_r = unpack(&p, 8);
-    return p.bad ? ERR_CORRUPT : 0;
+    return statvfs(path, &fs) < 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= ROOM_BYTES;
 }
 
-/* The process before us, told to stop, may still be closing it. */
-static int open_env(const char *path, const struct db_group_config *group, int64_t wait_ms,
-                    struct db_env **env_r, char **error_r)
+/* The process before us, told to stop, may still be closing it; and who began anew because the disk is full is to go on when there
+ * is room again. */
+static int open_env(const char *path, int64_t wait_ms, struct db_env **env_r, char **error_r)
 {
     int64_t deadline = clock_deadline(wait_ms);
     int r;
 
     for (;;) {
-        r = group != NULL ? db_open_group(path, tables, group, env_r, error_r)
-                          : db_open(DB_BERKELEY, path, 0, 1, tables, env_r, error_r);
-        if (r != ERR_BUSY || clock_left(deadline) == 0)
+        r = db_open(DB_BERKELEY, path, 0, 1, tables, env_r, error_r);
+        if (r == 0 || clock_left(deadline) == 0 || (r != ERR_BUSY && has_room(path)))
             return r;
         free(*error_r);
         *error_r = NULL;
-        nanosleep(&(struct timespec){0, OPEN_AGAIN_MS * 1000000}, NULL);
+        pause_ms(r == ERR_BUSY ? OPEN_AGAIN_MS : ROOM_AGAIN_MS);
     }
 }
 
 static const struct source_ops names_source_ops;
 
-int names_open_group(const char *dir, const struct db_group_config *group, int64_t wait_ms,
-                     void (*published)(void *context), void *context, struct names **names_r, char **error_r)
+static struct names *names_new(bool group)
 {
     struct names *names = xcalloc(1, sizeof(*names));
-    char *path = xstrprintf("%s/mupdate%s", dir, group != NULL ? ".group" : "");
+
+    names->source.ops = &names_source_ops;
+    names->magic = NAMES_MAGIC;
+    names->group = group;
+    names->readable = !group;
+    names->recent = group ? NULL : recent_new();
+    return names;
+}
+
+/* What a lone master's database may have of a group that it was taken out of is done, and forgotten. */
+static int load(struct names *names, const char *path, char **error_r)
+{
+    const char *why = NULL;
+    int r = names_load(names, false);
+
+    if (r == 0 && !names->group)
+        r = names_leave_group(names, &why);
+    if (r == 0 && !names->group)
+        r = names_found(names);
+    if (r < 0)
+        *error_r = xstrprintf("%s: %s", path, why != NULL ? why : error_text(r));
+    return r;
+}
+
+static int open_names(const char *path, bool group, int64_t wait_ms, void (*published)(void *context),
+                      void *context, struct names **names_r, char **error_r)
+{
+    struct names *names = names_new(group);
     int r;
 
     *error_r = NULL;
-    names->source.ops = &names_source_ops;
-    names->magic = NAMES_MAGIC;
-    names->on_published = published;
-    names->context = context;
-    names->group = group != NULL;
-    names->recent = group == NULL ? recent_new() : NULL;
-    pthread_mutex_init(&names->mutex, NULL);
-    r = open_env(path, group, wait_ms, &names->env, error_r);
-    if (r == 0 && group == NULL) {
-        BUG_ON(db_table(names->env, "log") != TABLE_LOG || db_table(names->env, "meta") != TABLE_META);
-        r = load_meta(names);
-        if (r < 0)
-            *error_r = xstrprintf("%s: %s", path, error_text(r));
+    r = open_env(path, wait_ms, &names->env, error_r);
+    if (r == 0) {
+        BUG_ON(db_table(names->env, "log") != TABLE_LOG || db_table(names->env, "meta") != TABLE_META ||
+               db_table(names->env, "journal") != TABLE_JOURNAL);
+        r = load(names, path, error_r);
     }
-    free(path);
-    if (r < 0)
+    if (r < 0) {
         names_close(&names);
+    } else {
+        names->on_published = published;
+        names->context = context;
+    }
     *names_r = names;
     return r;
 }
@@ -238,7 +208,21 @@ int names_open_group(const char *dir, const struct db_group_config *group, int64
 int names_open(const char *dir, int64_t wait_ms, void (*published)(void *context), void *context,
                struct names **names_r, char **error_r)
 {
-    return names_open_group(dir, NULL, wait_ms, published, context, names_r, error_r);
+    char *path = xstrprintf("%s/mupdate", dir);
+    int r = open_names(path, false, wait_ms, published, context, names_r, error_r);
+
+    free(path);
+    return r;
+}
+
+int names_open_group(const char *dir, int64_t wait_ms, void (*published)(void *context), void *context,
+                     struct names **names_r, char **error_r)
+{
+    char *path = xstrprintf("%s/mupdate.group", dir);
+    int r = open_names(path, true, wait_ms, published, context, names_r, error_r);
+
+    free(path);
+    return r;
 }
 
 void names_close(struct names **namesp)
@@ -251,7 +235,6 @@ void names_close(struct names **namesp)
     db_close(&names->env);
     recent_free(&names->recent);
     names->magic = 0;
-    pthread_mutex_destroy(&names->mutex);
     free(names);
 }
 
@@ -277,34 +260,21 @@ int names_housekeeping(struct names *names)
 
 /* ---- changing ---- */
 
-/* In a group: are we the writer, and was nobody else since we began to be? */
-static int check_term(struct names *names, struct db_txn *txn)
-{
-    uint64_t term, settled;
-    int r = names_may_write(names) ? get_group(txn, &term, &settled) : ERR_UNAVAILABLE;
-
-    if (r < 0 || (term == atomic_load(&names->term) && term >> 32 >= db_group_generation(names->env)))
-        return r;
-    names_step_down(names); /* elected again, maybe: what was not settled then has been undone */
-    return ERR_UNAVAILABLE;
-}
-
 int names_begin(struct names *names, struct names_txn **txn_r)
 {
+    struct names_txn *txn;
     struct db_txn *db;
     int r;
 
     MAGIC_CHECK(names, NAMES_MAGIC);
-    r = db_begin(names->env, true, &db);
-    if (r == 0 && names->group) {
-        r = check_term(names, db);
-        if (r < 0)
-            db_abort(&db);
-    }
+    r = db_begin(names->env, !names->group, &db);
     if (r < 0)
         return r;
-    *txn_r = xmalloc(sizeof(**txn_r));
-    **txn_r = (struct names_txn){TXN_MAGIC, names, db, names->sequence, pool_new(0)};
+    *txn_r = txn = xmalloc(sizeof(*txn));
+    *txn = (struct names_txn){
+        .magic = TXN_MAGIC, .names = names, .db = db, .began = names->sequence, .pool = pool_new(0)};
+    if (names->group)
+        decision_init(&txn->decision, names->sequence + 1);
     return 0;
 }
 
@@ -334,20 +304,56 @@ static int get_entry(struct db_txn *txn, const struct buf *key, struct pool *poo
     return r < 0 ? r : entry_decode(&value, pool, entry_r);
 }
 
-/* The next row of the change log; the oldest goes. */
-static int log_change(struct names_txn *txn, const struct buf *key)
+/* As it is for the next command of the transaction. */
+static int get_there(struct names_txn *txn, const struct buf *key, struct entry *entry_r)
 {
-    unsigned char sequence[8];
+    struct db_value value;
+
+    if (!txn->names->group || !decision_find(&txn->decision, key, &value))
+        return get_entry(txn->db, key, txn->pool, entry_r);
+    return value.data == NULL ? ERR_NOTFOUND : entry_decode(&value, txn->pool, entry_r);
+}
+
+/* A row of the change log; the oldest goes. */
+static int log_change(struct db_txn *txn, uint64_t sequence, const struct db_value *key)
+{
+    unsigned char row[8];
     int r;
 
-    sequence_key(sequence, ++txn->names->sequence);
-    r = db_put(txn->db, TABLE_LOG, sequence, sizeof(sequence), key->data, key->len);
-    if (r == 0 && txn->names->sequence > NAMES_LOG_KEPT) {
-        sequence_key(sequence, txn->names->sequence - NAMES_LOG_KEPT);
-        r = db_delete(txn->db, TABLE_LOG, sequence, sizeof(sequence));
+    names_sequence_key(row, sequence);
+    r = db_put(txn, TABLE_LOG, row, sizeof(row), key->data, key->len);
+    if (r == 0 && sequence > NAMES_LOG_KEPT) {
+        names_sequence_key(row, sequence - NAMES_LOG_KEPT);
+        r = db_delete(txn, TABLE_LOG, row, sizeof(row));
         r = r == ERR_NOTFOUND ? 0 : r;
     }
     return r;
+}
+
+int names_store(struct db_txn *txn, uint64_t sequence, const struct db_value *key,
+                const struct db_value *value)
+{
+    int r = log_change(txn, sequence, key);
+
+    if (r < 0)
+        return r;
+    if (value != NULL)
+        return db_put(txn, TABLE_NAMES, key->data, key->len, value->data, value->len);
+    r = db_delete(txn, TABLE_NAMES, key->data, key->len);
+    return r == ERR_NOTFOUND ? 0 : r;
+}
+
+/* value NULL: the name goes. */
+static int make_change(struct names_txn *txn, const struct buf *key, const struct db_value *value)
+{
+    struct db_value name = {key->data, key->len};
+
+    if (txn->names->group) {
+        decision_add(&txn->decision, key, value);
+        return 0;
+    }
+    recent_drop(txn->names->recent, key);
+    return names_store(txn->db, ++txn->names->sequence, &name, value);
 }
 
 static int write_change(struct names_txn *txn, const struct buf *key, enum next next, const char *location,
@@ -357,18 +363,15 @@ static int write_change(struct names_txn *txn, const struct buf *key, enum next 
                           .location = location,
                           .acl = next == NEXT_ACTIVE ? acl : ""};
     struct buf value = BUF_INIT;
-    int r = log_change(txn, key);
+    int r;
 
-    if (txn->names->recent != NULL)
-        recent_drop(txn->names->recent, key);
+    if (next == NEXT_ABSENT)
+        return make_change(txn, key, NULL);
     if (next == NEXT_ACTIVE && details != NULL)
         entry.details = *details;
-    if (r == 0 && next == NEXT_ABSENT) {
-        r = db_delete(txn->db, TABLE_NAMES, key->data, key->len);
-    } else if (r == 0) {
-        entry_encode(&entry, txn->names->sequence, &value);
-        r = db_put(txn->db, TABLE_NAMES, key->data, key->len, value.data, value.len);
-    }
+    entry_encode(&entry, txn->names->group ? decision_next(&txn->decision) : txn->names->sequence + 1,
+                 &value);
+    r = make_change(txn, key, &(struct db_value){value.data, value.len});
     buf_free(&value);
     return r;
 }
@@ -400,7 +403,7 @@ static int apply_in(struct names_txn *txn, enum mupdate_verb verb, const struct 
 {
     struct entry there = {.state = MUPDATE_ABSENT, .location = ""};
     struct transition t;
-    int r = get_entry(txn->db, key, txn->pool, &there);
+    int r = get_there(txn, key, &there);
 
     if (r < 0 && r != ERR_NOTFOUND)
         return r;
@@ -433,6 +436,7 @@ int names_apply(struct names_txn *txn, enum mupdate_verb verb, const char *name,
 static void free_txn(struct names_txn **txnp)
 {
     pool_free(&(*txnp)->pool);
+    decision_free(&(*txnp)->decision);
     (*txnp)->magic = 0;
     free(*txnp);
     *txnp = NULL;
@@ -443,13 +447,14 @@ void names_abort(struct names_txn **txnp)
     struct names_txn *txn = *txnp;
 
     MAGIC_CHECK(txn, TXN_MAGIC);
-    txn->names->sequence = txn->began; /* still alone with it */
+    if (!txn->names->group)
+        txn->names->sequence = txn->began; /* still alone with it */
     db_abort(&txn->db);
     free_txn(txnp);
 }
 
 /* What was committed by others before us has been synced with ours. */
-static void publish(struct names *names, uint64_t sequence)
+void names_publish(struct names *names, uint64_t sequence)
 {
     uint64_t before = atomic_load(&names->published);
 
@@ -457,197 +462,6 @@ static void publish(struct names *names, uint64_t sequence)
         ;
     if (before < sequence && names->on_published != NULL)
         names->on_published(names->context);
-}
-
-/* ---- a group's ---- */
-
-bool names_may_write(struct names *names)
-{
-    return !names->group || (atomic_load(&names->term) != 0 && !db_group_is_unsettled(names->env));
-}
-
-bool names_is_writer(struct names *names)
-{
-    return atomic_load(&names->term) != 0;
-}
-
-void names_step_down(struct names *names)
-{
-    atomic_store(&names->term, 0);
-}
-
-struct names_position names_visible(struct names *names)
-{
-    return (struct names_position){atomic_load(&names->visible_term), atomic_load(&names->published)};
-}
-
-/* A later term is larger: its upper half is the generation of the election that it began with.  The lower one begins with
- * a number at random, for lists that have been in several groups. */
-static uint64_t term_after(uint64_t term, uint32_t generation)
-{
-    uint32_t random;
-
-    if (term >> 32 >= generation)
-        return term + 1;
-    digest_random(&random, sizeof(random));
-    return (uint64_t)generation << 32 | random >> 1;
-}
-
-bool names_is_before(const struct names_position *a, const struct names_position *b)
-{
-    return a->term < b->term || (a->term == b->term && a->sequence < b->sequence);
-}
-
-void names_told(struct names *names, const struct names_position *told)
-{
-    pthread_mutex_lock(&names->mutex);
-    if (names_is_before(&names->told, told))
-        names->told = *told;
-    pthread_mutex_unlock(&names->mutex);
-}
-
-/* A commit of the writer's, without a change of a name: with its quorum all before it has one. */
-static int commit_term(struct names *names, bool next)
-{
-    struct names_position at;
-    struct db_txn *txn;
-    uint64_t settled;
-    uint32_t generation = db_group_generation(names->env);
-    int r = db_begin(names->env, true, &txn);
-
-    if (r < 0)
-        return r;
-    r = read_or_make_meta(names, txn);
-    if (r == 0)
-        r = get_group(txn, &at.term, &settled);
-    if (r == 0 && (next || at.term != atomic_load(&names->term) || at.term >> 32 < generation))
-        at.term = term_after(at.term, generation);
-    at.sequence = names->sequence;
-    if (r == 0)
-        r = put_group(names, txn, at.term);
-    if (r < 0) {
-        db_abort(&txn);
-        return r;
-    }
-    r = db_commit(&txn);
-    if (r < 0)
-        return r;
-    atomic_store(&names->term, at.term);
-    names_told(names, &at);
-    return names_refresh(names);
-}
-
-int names_take_over(struct names *names)
-{
-    return commit_term(names, true);
-}
-
-int names_settle(struct names *names)
-{
-    return commit_term(names, false);
-}
-
-bool names_is_unsettled(struct names *names)
-{
-    return db_group_is_unsettled(names->env);
-}
-
-int names_at(struct names *names, struct names_position *at_r, uint64_t *settled_r)
-{
-    struct db_txn *txn;
-    uint64_t epoch = 0;
-    int r = db_begin(names->env, false, &txn);
-
-    if (r < 0)
-        return r;
-    r = get_number(txn, "sequence", &at_r->sequence);
-    if (r == 0)
-        r = get_group(txn, &at_r->term, settled_r);
-    if (r == 0)
-        r = get_number(txn, "epoch", &epoch);
-    db_abort(&txn);
-    if (r == 0)
-        names->epoch = epoch;
-    return r == ERR_NOTFOUND ? ERR_AGAIN : r;
-}
-
-int names_refresh(struct names *names)
-{
-    struct names_position at, told;
-    uint64_t settled;
-    int r = names_at(names, &at, &settled);
-
-    if (r < 0)
-        return r;
-    pthread_mutex_lock(&names->mutex);
-    told = names->told;
-    pthread_mutex_unlock(&names->mutex);
-    if (at.term != 0 && at.term == told.term) {
-        atomic_store(&names->visible_term, at.term);
-        publish(names, at.sequence < told.sequence ? at.sequence : told.sequence);
-    } else if (atomic_load(&names->visible_term) == 0) {
-        atomic_store(&names->visible_term, at.term);
-        publish(names, at.term == 0 ? at.sequence : settled); /* the former: a lone master's */
-    }
-    return 0;
-}
-
-bool names_is_behind(struct names *names)
-{
-    struct names_position visible = names_visible(names);
-    bool behind;
-
-    pthread_mutex_lock(&names->mutex);
-    behind = names_is_before(&visible, &names->told);
-    pthread_mutex_unlock(&names->mutex);
-    return behind;
-}
-
-static int is_key(const struct db_value *key, const struct db_value *value, void *context)
-{
-    const struct buf *wanted = context;
-
-    (void)key;
-    return value->len == wanted->len && memcmp(value->data, wanted->data, value->len) == 0;
-}
-
-/* May what was just read of this name still be undone, or be of a commit that is under way?  ERR_AGAIN: yes. */
-static int check_settled(struct names *names, struct db_txn *txn, const struct buf *key)
-{
-    uint64_t sequence, visible = atomic_load(&names->published);
-    unsigned char start[8];
-    int r;
-
-    if (!names->group)
-        return 0;
-    if (atomic_load(&names->visible_term) == 0)
-        return ERR_AGAIN;
-    r = get_number(txn, "sequence", &sequence);
-    if (r < 0 || sequence <= visible)
-        return r;
-    sequence_key(start, visible + 1);
-    r = db_scan(txn, TABLE_LOG, start, sizeof(start), NULL, 0, is_key, (void *)(uintptr_t)key);
-    return r > 0 ? ERR_AGAIN : r;
-}
-
-/* ---- the end of a transaction ---- */
-
-static int commit_in_group(struct names *names, struct db_txn **db)
-{
-    struct names_position at = {atomic_load(&names->term), names->sequence};
-    int r = put_group(names, *db, at.term);
-
-    if (r < 0)
-        return r;
-    r = db_commit(db);
-    if (r == 0) {
-        names_told(names, &at);
-        atomic_store(&names->visible_term, at.term);
-        return 0;
-    }
-    if (r != ERR_UNKNOWN)
-        names_step_down(names);
-    return ERR_UNKNOWN;
 }
 
 int names_commit(struct names_txn **txnp)
@@ -658,35 +472,57 @@ int names_commit(struct names_txn **txnp)
     int r;
 
     MAGIC_CHECK(txn, TXN_MAGIC);
-    if (sequence == txn->began && !names->group) { /* only refusals: what they are for must last */
+    BUG_ON(names->group);
+    if (sequence == txn->began) { /* only refusals: what they are for must last */
         bool ahead = sequence > atomic_load(&names->published);
 
         names_abort(txnp);
         return ahead ? db_flush(names->env) : 0;
     }
-    r = put_number(txn->db, "sequence", sequence);
+    r = meta_put_number(txn->db, META_SEQUENCE, sequence);
     if (r < 0) {
         names_abort(txnp);
         return r;
     }
-    r = names->group ? commit_in_group(names, &txn->db) : db_commit(&txn->db);
-    if (r < 0 && txn->db != NULL) {
-        names_abort(txnp);
-        return r;
-    }
+    r = db_commit(&txn->db);
     free_txn(txnp);
     if (r == 0)
-        publish(names, sequence);
+        names_publish(names, sequence);
     return r;
+}
+
+void names_decided(struct names_txn **txnp, struct journal_entry *entry_r)
+{
+    struct names_txn *txn = *txnp;
+
+    MAGIC_CHECK(txn, TXN_MAGIC);
+    BUG_ON(!txn->names->group);
+    *entry_r = txn->decision.entry;
+    txn->decision.entry = (struct journal_entry)JOURNAL_ENTRY_INIT;
+    db_abort(&txn->db);
+    free_txn(txnp);
 }
 
 /* ---- as a source ---- */
 
+/* A read transaction on names that are to be seen. */
+static int begin_read(struct names *names, struct db_txn **txn_r)
+{
+    int r = db_begin(names->env, false, txn_r);
+
+    if (r == 0 && !atomic_load(&names->readable)) { /* a copy begins with a transaction, behind this one */
+        db_abort(txn_r);
+        return ERR_AGAIN;
+    }
+    return r;
+}
+
 /* Ends a read transaction with its result.  `lasting`: what it has seen of commits that are still on their way to
- * the disk gets there first, that a name is not there too. */
+ * the disk gets there first, that a name is not there too.  (In a group it is settled, wherever it is.) */
 static int end_read(struct names *names, struct db_txn **txn, bool lasting, int r)
 {
-    bool ahead = names->sequence > atomic_load(&names->published); /* no writer before its end */
+    bool ahead = /* no writer before its end */
+        !names->group && names->sequence > atomic_load(&names->published);
     int flushed = 0;
 
     db_abort(txn);
@@ -701,7 +537,7 @@ static int find_stored(struct names *names, const struct buf *key, struct pool *
     struct db_value value = {0};
     struct db_txn *txn;
     bool lasting;
-    int r = db_begin(names->env, false, &txn);
+    int r = begin_read(names, &txn);
 
     if (r < 0)
         return r;
@@ -711,11 +547,6 @@ static int find_stored(struct names *names, const struct buf *key, struct pool *
     lasting = r < 0 || entry_r->sequence > atomic_load(&names->published);
     if (names->recent != NULL && !lasting)
         recent_put(names->recent, key, value.data, value.len);
-    if (r == 0 || r == ERR_NOTFOUND) {
-        int settled = check_settled(names, txn, key);
-
-        r = settled < 0 ? settled : r;
-    }
     return end_read(names, &txn, lasting, r);
 }
 
@@ -740,9 +571,6 @@ static int names_find(struct source *source, const char *name, struct pool *pool
 struct cursor {
     struct names *names;
     struct buf last; /* the key handed out last */
-    /* in a group */
-    bool ended, lost;
-    struct names_position needed; /* a quorum must have it, before what was handed out is true */
 };
 
 static struct cursor *names_list_begin(struct source *source)
@@ -793,51 +621,16 @@ static int visit_name(const struct db_value *key, const struct db_value *value, 
     return 0;
 }
 
-/* What of a batch has no quorum yet, as far as is known here? */
-static int note_unsettled(struct cursor *cursor, struct db_txn *txn)
-{
-    uint64_t term, settled, sequence;
-    int r = get_number(txn, "sequence", &sequence);
-
-    if (r == 0)
-        r = get_group(txn, &term, &settled);
-    if (r < 0 || sequence <= atomic_load(&cursor->names->published))
-        return r;
-    if (cursor->needed.term != 0 && cursor->needed.term != term)
-        cursor->lost = true;
-    cursor->needed = (struct names_position){term, sequence};
-    return 0;
-}
-
-/* At the end of a list: is all of it true? */
-static int list_settled(const struct cursor *cursor)
-{
-    struct names_position visible = names_visible(cursor->names);
-
-    if (cursor->names->group && visible.term == 0)
-        return ERR_AGAIN;
-    if (cursor->needed.term == 0)
-        return 0;
-    if (cursor->lost || (visible.term != cursor->needed.term && visible.term > cursor->needed.term))
-        return ERR_UNKNOWN;
-    return visible.term == cursor->needed.term && visible.sequence >= cursor->needed.sequence ? 0 : ERR_AGAIN;
-}
-
-static int list_batch(struct cursor *cursor, unsigned most, entry_fn *fn, void *context)
+static int names_list_next(struct cursor *cursor, unsigned most, entry_fn *fn, void *context)
 {
     struct visit visit = {.cursor = cursor, .left = most, .fn = fn, .context = context};
     struct db_txn *txn;
-    int r = db_begin(cursor->names->env, false, &txn);
+    int r = begin_read(cursor->names, &txn);
 
     if (r < 0)
         return r;
     visit.pool = pool_new(0);
     r = db_scan(txn, TABLE_NAMES, cursor->last.data, cursor->last.len, NULL, 0, visit_name, &visit);
-    if (r >= 0 && cursor->names->group) {
-        int noted = note_unsettled(cursor, txn);
-
-        r = noted < 0 ? noted : r;
-    }
     r = end_read(cursor->names, &txn, r == 0, r); /* at the end, for all batches */
     pool_free(&visit.pool);
     if (visit.next.len > 0) {
@@ -847,19 +640,6 @@ static int list_batch(struct cursor *cursor, unsigned most, entry_fn *fn, void *
         buf_free(&visit.next);
     }
     return r;
-}
-
-static int names_list_next(struct cursor *cursor, unsigned most, entry_fn *fn, void *context)
-{
-    int r;
-
-    if (!cursor->ended) {
-        r = list_batch(cursor, most, fn, context);
-        if (r != 0)
-            return r;
-        cursor->ended = true;
-    }
-    return list_settled(cursor);
 }
 
 static uint64_t names_epoch(struct source *source)
@@ -873,7 +653,6 @@ static uint64_t names_sequence(struct source *source)
 }
 
 struct replay {
-    struct names *names;
     struct db_txn *txn;
     struct pool *pool;
     uint64_t after, until;
@@ -897,11 +676,6 @@ static int replay_row(const struct db_value *key, const struct db_value *value, 
     pool_reset(replay->pool);
     entry.name = key_to_name(replay->pool, value->data, value->len);
     r = get_entry(replay->txn, &name_key, replay->pool, &entry);
-    if (r == 0 || r == ERR_NOTFOUND) {
-        int settled = check_settled(replay->names, replay->txn, &name_key);
-
-        r = settled < 0 ? settled : r;
-    }
     if (r < 0 && r != ERR_NOTFOUND)
         return r;
     replay->ahead = replay->ahead || r == ERR_NOTFOUND || entry.sequence > replay->until;
@@ -914,7 +688,7 @@ static int replay_row(const struct db_value *key, const struct db_value *value, 
 static int check_kept(struct db_txn *txn, uint64_t after)
 {
     uint64_t last;
-    int r = get_number(txn, "sequence", &last);
+    int r = meta_get_number(txn, META_SEQUENCE, &last);
 
     return r == 0 && last > after && last - after > NAMES_LOG_KEPT ? ERR_EXPUNGED : r;
 }
@@ -923,27 +697,21 @@ static int check_kept(struct db_txn *txn, uint64_t after)
 static int names_changes(struct source *source, uint64_t *after, unsigned most, entry_fn *fn, void *context)
 {
     struct names *names = (struct names *)source;
-    struct replay replay = {.names = names,
-                            .after = *after,
-                            .until = names_sequence(source),
-                            .left = most,
-                            .fn = fn,
-                            .context = context};
+    struct replay replay = {
+        .after = *after, .until = names_sequence(source), .left = most, .fn = fn, .context = context};
     unsigned char start[8];
     int r;
 
     if (replay.until <= *after)
-        return 0;
-    r = db_begin(names->env, false, &replay.txn);
+        return atomic_load(&names->readable) ? 0 : ERR_AGAIN;
+    r = begin_read(names, &replay.txn);
     if (r < 0)
         return r;
     replay.pool = pool_new(0);
-    sequence_key(start, *after + 1);
+    names_sequence_key(start, *after + 1);
     r = check_kept(replay.txn, *after);
     if (r == 0)
         r = db_scan(replay.txn, TABLE_LOG, start, sizeof(start), NULL, 0, replay_row, &replay);
-    if (r == ERR_AGAIN && replay.after > *after)
-        r = 1; /* so far it went */
     r = end_read(names, &replay.txn, replay.ahead, r);
     pool_free(&replay.pool);
     if (r >= 0)

@@ -1,39 +1,24 @@
-/* peer.c: a connection to the elected member of a group. */
+/* peer.c: a connection to another member of a group. */
 #include "mupdate/peer.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
-#include "lib/base/options.h"
+#include "lib/base/mem.h"
 #include "lib/base/str.h"
 
-void peer_init(struct peer *peer, struct db_env *env, atomic_bool *stop)
+void peer_init(struct peer *peer, atomic_bool *stop)
 {
-    *peer = (struct peer){.env = env, .stop = stop};
+    *peer = (struct peer){.stop = stop};
 }
 
 void peer_close(struct peer *peer)
 {
     mupdate_conn_close(&peer->conn);
-}
-
-/* His host, "" without one. */
-static void elected_host(struct db_env *env, char host[DB_GROUP_NAME_MAX + 1])
-{
-    struct db_group_state state;
-    char *colon;
-
-    host[0] = '\0';
-    db_group_state(env, &state);
-    for (unsigned i = 1; i < state.count && state.role == DB_GROUP_FOLLOWS; i++)
-        if (state.members[i].elected)
-            str_copy(host, DB_GROUP_NAME_MAX + 1, state.members[i].name);
-    colon = strrchr(host, ':');
-    if (colon != NULL)
-        *colon = '\0';
 }
 
 /* What is asked for here is not sent on to anybody else. */
@@ -46,30 +31,51 @@ static void say_member(struct mupdate_conn *conn)
     buf_free(&out);
 }
 
-int peer_call(struct peer *peer, int64_t deadline)
+/* Connects; whoever is away for long is told of once. */
+static int open_conn(struct peer *peer, int64_t deadline)
 {
-    struct mupdate_conn_config config = {
-        .port = opt_is_set(OPT_MUPDATE_PORT) ? (unsigned)opt_int(OPT_MUPDATE_PORT) : 0,
-        .wake_fd = -1,
-        .stop = peer->stop};
-    char host[DB_GROUP_NAME_MAX + 1];
+    struct mupdate_conn_config config = {.wake_fd = -1, .stop = peer->stop};
+    char *host = xstrdup(peer->name), *colon = strrchr(host, ':');
     struct buf why = BUF_INIT;
+    uint64_t port;
     int r;
 
-    elected_host(peer->env, host);
-    if (peer->conn != NULL && strcmp(peer->host, host) != 0)
-        peer_close(peer);
-    if (host[0] == '\0' || peer->conn != NULL)
-        return peer->conn != NULL ? 0 : ERR_UNAVAILABLE;
+    if (colon != NULL && str_parse_u64(colon + 1, strlen(colon + 1), &port) == 0 && port <= UINT16_MAX) {
+        *colon = '\0';
+        config.port = (unsigned)port;
+    }
     config.server = host;
     r = mupdate_conn_open(&config, deadline, &peer->conn, &why);
-    if (r < 0)
-        LOG(LOG_NOTICE, MUPDATE_GROUP_AWAY, LOG_STR(SERVER, host), LOG_STR(ERROR, buf_cstr(&why)));
-    else
-        say_member(peer->conn);
+    if (r < 0 && !peer->away)
+        LOG(LOG_NOTICE, MUPDATE_GROUP_AWAY, LOG_STR(SERVER, peer->name), LOG_STR(ERROR, buf_cstr(&why)));
+    peer->away = r < 0;
     buf_free(&why);
-    str_copy(peer->host, sizeof(peer->host), host);
-    return r < 0 ? ERR_UNAVAILABLE : 0;
+    free(host);
+    return r;
+}
+
+/* Nothing was asked that is not answered: whatever has come is its end, or that of the process at its other one. */
+static bool is_open(struct peer *peer)
+{
+    const struct mupdate_line *line;
+
+    return peer->conn != NULL && mupdate_conn_line(peer->conn, &line) == 0;
+}
+
+int peer_call(struct peer *peer, const char *name, int64_t deadline)
+{
+    if (strcmp(peer->name, name) != 0) {
+        peer_close(peer);
+        peer->away = false;
+    }
+    str_copy(peer->name, sizeof(peer->name), name);
+    if (is_open(peer))
+        return 0;
+    peer_close(peer);
+    if (open_conn(peer, deadline) < 0)
+        return ERR_UNAVAILABLE;
+    say_member(peer->conn);
+    return 0;
 }
 
 const char *peer_tag(struct peer *peer, char tag[24])

@@ -1,4 +1,4 @@
-/* peer.h: a connection to the elected member of a group, by MUPDATE.
+/* peer.h: a connection to another member of a group, by MUPDATE.
  *
  * One thread's; questions are numbered, so that an answer to an older one is not taken for a newer one's. */
 #ifndef MUPDATE_PEER_H
@@ -6,23 +6,24 @@
 
 #include <stdatomic.h>
 
-#include "lib/db/group.h"
 #include "lib/mupdate/conn.h"
 #include "lib/mupdate/wire.h"
 
+enum { PEER_NAME_MAX = 255 };
+
 struct peer {
-    struct db_env *env; /* whom the group has elected */
-    atomic_bool *stop;  /* ends all waiting */
+    atomic_bool *stop; /* ends all waiting */
     struct mupdate_conn *conn;
-    char host[DB_GROUP_NAME_MAX + 1];
+    char name[PEER_NAME_MAX + 1];
     uint64_t number; /* of the last tag */
+    bool away;       /* as it stands in the log */
 };
 
-void peer_init(struct peer *peer, struct db_env *env, atomic_bool *stop);
+void peer_init(struct peer *peer, atomic_bool *stop);
 void peer_close(struct peer *peer);
 
-/* Connects with whoever is elected now, if it is not connected with him.  0; ERR_UNAVAILABLE. */
-int peer_call(struct peer *peer, int64_t deadline);
+/* Connects with that member, host:port, if it is not connected with him.  0; ERR_UNAVAILABLE. */
+int peer_call(struct peer *peer, const char *name, int64_t deadline);
 
 /* The next question's tag, in `tag`. */
 const char *peer_tag(struct peer *peer, char tag[24]);

@@ -1,7 +1,6 @@
 /* takeover.c: a lone master's list becomes a group's, and back. */
 #include "mupdate/takeover.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 
 /* The files of both, and what is held of them. */
 struct places {
-    char *lone, *group, *lone_owner, *group_owner, *members, *reached;
+    char *lone, *group, *lone_owner, *group_owner, *members;
     struct lock *locks[2];
 };
 
@@ -27,9 +26,8 @@ static struct places *places_new(const char *dir)
     p->lone = xstrprintf("%s/mupdate", dir);
     p->group = xstrprintf("%s/mupdate.group", dir);
     p->lone_owner = xstrprintf("%s/mupdate/owner", dir);
-    p->group_owner = xstrprintf("%s/mupdate.group.owner", dir);
+    p->group_owner = xstrprintf("%s/mupdate.group/owner", dir);
     p->members = xstrprintf("%s/mupdate.group.members", dir);
-    p->reached = xstrprintf("%s/mupdate.group.reached", dir);
     return p;
 }
 
@@ -42,11 +40,10 @@ static void places_free(struct places *p)
     free(p->lone_owner);
     free(p->group_owner);
     free(p->members);
-    free(p->reached);
     free(p);
 }
 
-static bool has_list(const char *path)
+static bool has_database(const char *path)
 {
     char *meta = xstrprintf("%s/meta.db", path);
     bool has = access(meta, F_OK) == 0;
@@ -55,7 +52,18 @@ static bool has_list(const char *path)
     return has;
 }
 
-/* Nobody owns either database, nor begins to. */
+static bool lone_has_list(const struct places *p)
+{
+    return has_database(p->lone);
+}
+
+/* A member that nobody has taken in yet has a database, too. */
+static bool group_has_list(const struct places *p)
+{
+    return has_database(p->group) && access(p->members, F_OK) == 0;
+}
+
+/* Nobody owns either database.  Makes both directories. */
 static int lock_both(struct places *p)
 {
     const char *const owners[] = {p->lone_owner, p->group_owner};
@@ -86,35 +94,19 @@ int takeover_by_group(const char *dir, char **error_r)
     struct places *p = places_new(dir);
     int r;
 
-    if (!has_list(p->lone))
+    if (!lone_has_list(p))
         return finish(p, ERR_NOTFOUND, p->lone, "there is no list", error_r);
-    if (has_list(p->group))
+    if (group_has_list(p))
         return finish(p, ERR_EXISTS, p->group, "there is a list already", error_r);
     r = lock_both(p);
     if (r < 0)
         return finish(p, r, p->lone, r == ERR_BUSY ? "mupdate runs" : NULL, error_r);
     r = file_remove_tree(p->group); /* of a member that was never taken in */
-    if (r == 0 && unlink(p->lone_owner) < 0)
-        r = error_from_errno(errno);
+    if (r == 0)                     /* first: until there is a database it says nothing */
+        r = takeover_note_members(dir, 1);
     if (r == 0)
         r = move(p->lone, p->group);
     return finish(p, r, p->lone, NULL, error_r);
-}
-
-/* What the library knows of the group: its files begin so. */
-static int forget_group(const char *path)
-{
-    static const char theirs[] = "__db.rep.";
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-    int r = dir == NULL ? error_from_errno(errno) : 0;
-
-    while (r == 0 && (entry = readdir(dir)) != NULL)
-        if (strncmp(entry->d_name, theirs, strlen(theirs)) == 0 && unlinkat(dirfd(dir), entry->d_name, 0) < 0)
-            r = error_from_errno(errno);
-    if (dir != NULL)
-        closedir(dir);
-    return r;
 }
 
 /* 0: nobody knows. */
@@ -135,11 +127,11 @@ int takeover_by_one(const char *dir, bool forced, char **error_r)
     struct places *p = places_new(dir);
     int r;
 
-    if (!has_list(p->group))
+    if (!group_has_list(p))
         return finish(p, ERR_NOTFOUND, p->group, "there is no list", error_r);
-    if (has_list(p->lone))
+    if (lone_has_list(p))
         return finish(p, ERR_EXISTS, p->lone, "there is a list already", error_r);
-    r = lock_both(p); /* makes the directory */
+    r = lock_both(p);
     if (r < 0)
         return finish(p, r, p->group, r == ERR_BUSY ? "mupdate runs" : NULL, error_r);
     if (!forced && members(p->members) != 1)
@@ -147,11 +139,8 @@ int takeover_by_one(const char *dir, bool forced, char **error_r)
                       error_r);
     r = file_remove_tree(p->lone);
     if (r == 0)
-        r = forget_group(p->group);
-    if (r == 0)
         r = move(p->group, p->lone);
-    if (r == 0 && (unlink(p->group_owner) < 0 || (unlink(p->members) < 0 && errno != ENOENT) ||
-                   (unlink(p->reached) < 0 && errno != ENOENT)))
+    if (r == 0 && unlink(p->members) < 0)
         r = error_from_errno(errno);
     return finish(p, r, p->group, NULL, error_r);
 }
@@ -159,8 +148,9 @@ int takeover_by_one(const char *dir, bool forced, char **error_r)
 int takeover_check(const char *dir, bool group, char **error_r)
 {
     struct places *p = places_new(dir);
-    const char *ours = group ? p->group : p->lone, *other = group ? p->lone : p->group;
-    bool wrong = !has_list(ours) && has_list(other);
+    const char *other = group ? p->lone : p->group;
+    bool of_lone = lone_has_list(p), of_group = group_has_list(p);
+    bool wrong = group ? of_lone && !of_group : of_group && !of_lone;
 
     *error_r = NULL;
     if (wrong)
@@ -177,14 +167,5 @@ int takeover_note_members(const char *dir, unsigned count)
 
     free(path);
     free(text);
-    return r;
-}
-
-int takeover_forget_own(const char *dir)
-{
-    struct places *p = places_new(dir);
-    int r = !has_list(p->group) && members(p->members) == 1 ? file_remove_tree(p->group) : 0;
-
-    places_free(p);
     return r;
 }

@@ -11,17 +11,15 @@
  * Text in *error_r (malloc'ed). */
 int takeover_by_group(const char *dir, char **error_r);
 
-/* The reverse.  ERR_CONFLICT: as far as this copy knows the group has other members, who may know more; unless `forced`. */
+/* The reverse; what the group has left in the database is names_open()'s to do, who refuses a copy that is not whole.
+ * ERR_CONFLICT: as far as this copy knows the group has other members, who may know more; unless `forced`. */
 int takeover_by_one(const char *dir, bool forced, char **error_r);
 
 /* Is there a list in the other's place and none in ours, so that a start would begin with an empty one?  ERR_CONFIG, and what
  * to do in *error_r; else 0. */
 int takeover_check(const char *dir, bool group, char **error_r);
 
-/* For a member that runs: so many members the group has now. */
+/* For a member that takes part: so many members the group has now; from then on what it has is a list.  0 or an error. */
 int takeover_note_members(const char *dir, unsigned count);
-/* Before a member's start: a group that it has founded and that nobody has joined, nothing in it, is forgotten, since there may be
- * another one now. */
-int takeover_forget_own(const char *dir);
 
 #endif

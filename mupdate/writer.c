@@ -10,7 +10,11 @@
 #include "lib/base/pool.h"
 #include "lib/engine/engine.h"
 
-enum { WRITERS = 2, GROUP_MOST = 2048 /* commands in one transaction, about */ };
+enum {
+    WRITERS = 2,
+    GROUP_MOST = 2048,            /* commands in one transaction, about, */
+    GROUP_BYTES = 4 * 1024 * 1024 /* and bytes of them */
+};
 
 struct writer {
     struct names *names;
@@ -83,33 +87,54 @@ static int apply_job(struct names_txn *txn, struct write_job *job)
     return 0;
 }
 
+/* Begins a transaction and does all in it; *count_r commands. */
+static int apply_all(struct names *names, struct write_job *group, struct names_txn **txn_r,
+                     unsigned *count_r)
+{
+    int r = names_begin(names, txn_r);
+
+    *count_r = 0;
+    if (r < 0)
+        return r;
+    for (struct write_job *job = group; job != NULL && r == 0; job = job->next) {
+        r = apply_job(*txn_r, job);
+        *count_r += job->count;
+    }
+    if (r < 0)
+        names_abort(txn_r);
+    return r;
+}
+
 static int write_all(struct names *names, struct write_job *group)
 {
     struct names_txn *txn;
-    unsigned count = 0;
-    int r = names_begin(names, &txn);
+    unsigned count;
+    int r = apply_all(names, group, &txn, &count);
 
-    if (r == 0) {
-        for (struct write_job *job = group; job != NULL && r == 0; job = job->next) {
-            r = apply_job(txn, job);
-            count += job->count;
-        }
-        if (r == 0)
-            r = names_commit(&txn);
-        else
-            names_abort(&txn);
-    }
-    if (r < 0 && r != ERR_UNAVAILABLE)
+    if (r == 0)
+        r = names_commit(&txn);
+    if (r < 0)
         LOG(LOG_ERR, MUPDATE_COMMIT, LOG_ERROR(r), LOG_INT(COUNT, count));
     return r;
 }
 
-void writer_write(struct names *names, struct write_job *jobs)
+int writer_decide(struct names *names, struct write_job *jobs, struct journal_entry *entry_r)
 {
-    int r = write_all(names, jobs);
+    struct names_txn *txn;
+    unsigned count;
+    int r = apply_all(names, jobs, &txn, &count);
 
-    for (struct write_job *job = jobs; job != NULL; job = job->next)
-        job->error = r;
+    if (r == 0)
+        names_decided(&txn, entry_r);
+    else if (r != ERR_AGAIN)
+        LOG(LOG_ERR, MUPDATE_COMMIT, LOG_ERROR(r), LOG_INT(COUNT, count));
+    return r;
+}
+
+static void set_errors(struct write_job *jobs, int r)
+{
+    for (; jobs != NULL; jobs = jobs->next)
+        jobs->error = r;
 }
 
 /* What waits, as far as it fits into a transaction. */
@@ -117,9 +142,11 @@ static struct write_job *take_group(struct writer *w)
 {
     struct write_job *group = w->first, **end = &w->first;
     unsigned count = 0;
+    size_t bytes = 0;
 
-    while (*end != NULL && count < GROUP_MOST) {
+    while (*end != NULL && count < GROUP_MOST && bytes < GROUP_BYTES) {
         count += (*end)->count;
+        bytes += pool_footprint((*end)->pool);
         end = &(*end)->next;
     }
     w->first = *end;
@@ -160,7 +187,7 @@ static void *run(void *context)
         if (w->write != NULL)
             w->write(w->context, group);
         else
-            writer_write(w->names, group);
+            set_errors(group, write_all(w->names, group));
         pthread_mutex_lock(&w->mutex);
         hand_back(w, group);
     }
@@ -180,9 +207,8 @@ struct writer *writer_new(struct names *names, void (*write)(void *context, stru
     pthread_mutex_init(&w->mutex, NULL);
     pthread_cond_init(&w->queued, NULL);
     pthread_cond_init(&w->done, NULL);
-    w->count = write != NULL
-                   ? 1
-                   : WRITERS; /* a group's commit keeps others out to its end: two would starve readers */
+    w->count =
+        write != NULL ? 1 : WRITERS; /* a group's entries are settled one by one: two would do no more */
     for (unsigned i = 0; i < w->count; i++)
         BUG_ON(pthread_create(&w->threads[i], NULL, run, w) != 0);
     return w;

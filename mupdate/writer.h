@@ -20,8 +20,8 @@ struct writer;
 struct write_job;
 struct writer *writer_new(struct names *names, void (*write)(void *context, struct write_job *jobs),
                           void *context);
-/* One transaction of the database for all commands of the jobs; sets their errors. */
-void writer_write(struct names *names, struct write_job *jobs);
+/* A member's: what the commands of the jobs change, and their results if that is settled.  0, or an error. */
+int writer_decide(struct names *names, struct write_job *jobs, struct journal_entry *entry_r);
 void writer_free(struct writer **writer); /* no job may be under way; *writer may be NULL */
 
 struct write_command {

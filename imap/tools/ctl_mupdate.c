@@ -44,12 +44,13 @@ static void print_group(const struct mupdate_line *line, json_t *members)
     json_t *all;
 
     if (members == NULL) {
-        printf("this member: %s; changes: %s visible, %s here\n", line->args[0], line->args[1],
-               line->args[2]);
+        printf("this member: %s; log entries: %s visible, %s here, %s settled\n", line->args[0],
+               line->args[1], line->args[2], line->args[3]);
         return;
     }
-    all = json_pack("{s:s,s:I,s:I,s:O}", "state", line->args[0], "visible", (json_int_t)atoll(line->args[1]),
-                    "here", (json_int_t)atoll(line->args[2]), "members", members);
+    all = json_pack("{s:s,s:I,s:I,s:I,s:O}", "state", line->args[0], "visible",
+                    (json_int_t)atoll(line->args[1]), "here", (json_int_t)atoll(line->args[2]), "settled",
+                    (json_int_t)atoll(line->args[3]), "members", members);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -64,7 +65,7 @@ static int take_line(struct mupdate_conn *conn, json_t *members, int *status_r)
     while ((r = mupdate_conn_line(conn, &line)) == 1) {
         if (str_ieq(line->word, "XMEMBER") && line->count == 3) {
             print_member(line, members);
-        } else if (str_ieq(line->word, "XGROUP") && line->count >= 3) {
+        } else if (str_ieq(line->word, "XGROUP") && line->count >= 4) {
             print_group(line, members);
         } else if (strcmp(line->tag, "G1") == 0) {
             *status_r =

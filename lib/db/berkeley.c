@@ -10,15 +10,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
-#include "lib/db/berkeley-private.h"
+#include "lib/db/db-private.h"
 
 enum {
     BERKELEY_CACHE = 64 * 1024 * 1024,
@@ -29,12 +31,19 @@ enum {
     BERKELEY_CHECKPOINT_MS = 60 * 1000
 };
 
-/* The library's, with the members of a group. */
-#define MEMBERS_FILE "__db.rep.system"
+struct berkeley_env {
+    struct db_env base;
+    DB_ENV *bdb;
+    DB *db[DB_TABLES_MAX];
+    int owner_fd;
+    atomic_bool broken; /* something could not be written */
+    int64_t checkpoint_due;
+    pthread_rwlock_t lock;
+};
 
 struct berkeley_txn {
     struct db_txn base;
-    DB_TXN *bdb; /* NULL for reading alone */
+    DB_TXN *bdb; /* NULL for reading */
     void *value; /* what the last get gave, from malloc */
 };
 
@@ -58,7 +67,7 @@ const char *__tsan_default_suppressions(void)
 }
 #endif
 
-int berkeley_error(int rc)
+static int berkeley_error(int rc)
 {
     switch (rc) {
     case 0:
@@ -74,33 +83,33 @@ int berkeley_error(int rc)
     case DB_RUNRECOVERY:
     case DB_LOG_VERIFY_BAD:
         return ERR_CORRUPT;
-    case DB_LOCK_DEADLOCK: /* these three with what a group's elected member says only */
-    case DB_REP_LOCKOUT:
-    case DB_REP_HANDLE_DEAD:
-        return ERR_AGAIN;
     default:
         return rc > 0 ? error_from_errno(rc) : ERR_IO;
     }
 }
 
+/* Behind a write of its log that failed the library goes on writing, with a hole where that should have been: what stands
+ * behind it is lost at the next recovery, and pages may be newer than the log is then.  So from the first failure on nothing is
+ * written any more, nor acknowledged, until the environment has been recovered; it tells of the failure here before anybody else
+ * can write. */
+static void note_failure(struct berkeley_env *env, const char *message)
+{
+    if (env != NULL && (strstr(message, " write: ") != NULL || strstr(message, "sync") != NULL ||
+                        strstr(message, "PANIC") != NULL))
+        atomic_store(&env->broken, true);
+}
+
 static void log_message(const DB_ENV *bdb, const char *prefix, const char *message)
 {
-    /* what a member without a quorum says every second: it is locked out, it has not enough votes */
-    static const char *const usual[] = {"BDB3509 ", "BDB3534 "};
-
-    (void)bdb;
     (void)prefix;
-    for (size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++)
-        if (strncmp(message, usual[i], strlen(usual[i])) == 0)
-            return;
+    note_failure(bdb->app_private, message);
     LOG(LOG_ERR, DB_BERKELEY, LOG_STR(ERROR, message));
 }
 
 /* A second process in a private environment would destroy it. */
 static int lock_owner(struct berkeley_env *env)
 {
-    /* beside a group's folder: its files are looked through for what another member may need */
-    char *path = xstrprintf(env->group != NULL ? "%s.owner" : "%s/owner", env->base.path);
+    char *path = xstrprintf("%s/owner", env->base.path);
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int r = 0;
 
@@ -140,75 +149,20 @@ static int open_env(struct berkeley_env *env)
     int rc = db_env_create(&env->bdb, 0);
 
     if (rc == 0)
+        env->bdb->app_private = env;
+    if (rc == 0)
         rc = configure(env->bdb, env->base.flags);
-    if (rc == 0 && env->group != NULL)
-        rc = group_configure(env->group, env->bdb);
     if (rc == 0)
         rc = env->bdb->open(env->bdb, env->base.path,
                             DB_CREATE | DB_RECOVER | DB_PRIVATE | DB_THREAD | DB_INIT_TXN | DB_INIT_LOG |
-                                DB_INIT_LOCK | DB_INIT_MPOOL | (env->group != NULL ? DB_INIT_REP : 0),
+                                DB_INIT_LOCK | DB_INIT_MPOOL,
                             0600);
     return rc;
 }
 
-static bool has_file(const struct berkeley_env *env, const char *name)
-{
-    char *path = xstrprintf("%s/%s", env->base.path, name);
-    bool has = access(path, F_OK) == 0;
-
-    free(path);
-    return has;
-}
-
-/* What begins with "log." the library takes for its own, and gives no other member: LOG_FILE would be missing in a copy. */
-static const char LOG_FILE[] = "log.db", LOG_FILE_OF_GROUP[] = "log-table.db";
-
-static char *table_file(const struct berkeley_env *env, unsigned table)
+static int open_table(struct berkeley_env *env, unsigned table)
 {
     char *file = xstrprintf("%s.db", env->base.tables[table]);
-
-    if (env->group == NULL || strcmp(file, LOG_FILE) != 0)
-        return file;
-    free(file);
-    return xstrdup(LOG_FILE_OF_GROUP);
-}
-
-/* Is there nothing in the copy yet?  (Its first transaction makes all tables.) */
-static bool is_blank(const struct berkeley_env *env)
-{
-    char *table = table_file(env, 0);
-    bool blank = !has_file(env, table);
-
-    free(table);
-    return blank;
-}
-
-/* A list that has become a group's, or was one: renames that file, within the environment. */
-static int rename_log(struct berkeley_env *env)
-{
-    struct group *group = env->group;
-    const char *from = group != NULL ? LOG_FILE : LOG_FILE_OF_GROUP;
-    const char *to = group != NULL ? LOG_FILE_OF_GROUP : LOG_FILE;
-    int rc;
-
-    if (!has_file(env, from) || has_file(env, to))
-        return 0;
-    env->group = NULL;
-    rc = open_env(env);
-    if (rc == 0)
-        rc = env->bdb->dbrename(env->bdb, NULL, from, NULL, to, DB_AUTO_COMMIT);
-    if (rc == 0)
-        rc = env->bdb->txn_checkpoint(env->bdb, 0, 0, DB_FORCE);
-    if (env->bdb != NULL)
-        env->bdb->close(env->bdb, 0);
-    env->bdb = NULL;
-    env->group = group;
-    return rc;
-}
-
-static int open_table(struct berkeley_env *env, DB_TXN *txn, unsigned table, bool create)
-{
-    char *file = table_file(env, table);
     DB *db;
     int rc = db_create(&db, env->bdb, 0);
 
@@ -216,45 +170,19 @@ static int open_table(struct berkeley_env *env, DB_TXN *txn, unsigned table, boo
         env->db[table] = db;
         rc = db->set_pagesize(db, BERKELEY_PAGE);
         if (rc == 0)
-            rc = db->open(db, txn, file, NULL, DB_BTREE,
-                          (create ? DB_CREATE : 0) | (txn == NULL ? DB_AUTO_COMMIT : 0) | DB_THREAD, 0600);
+            rc = db->open(db, NULL, file, NULL, DB_BTREE, DB_CREATE | DB_AUTO_COMMIT | DB_THREAD, 0600);
     }
     free(file);
     return rc;
 }
 
-static void close_tables(struct berkeley_env *env)
+static void close_all(struct berkeley_env *env)
 {
     for (unsigned i = 0; i < env->base.n_tables; i++)
         if (env->db[i] != NULL)
             env->db[i]->close(env->db[i], DB_NOSYNC);
-    memset(env->db, 0, sizeof(env->db));
-    atomic_store(&env->opened, false);
-}
-
-/* In a group within a transaction: what has none sleeps for five seconds whenever the group makes up its mind. */
-static int open_tables(struct berkeley_env *env, bool create)
-{
-    DB_TXN *txn = NULL;
-    int rc = env->group != NULL ? env->bdb->txn_begin(env->bdb, NULL, &txn, DB_TXN_NOSYNC) : 0;
-
-    for (unsigned i = 0; i < env->base.n_tables && rc == 0; i++)
-        rc = open_table(env, txn, i, create);
-    if (txn != NULL && rc != 0)
-        txn->abort(txn);
-    else if (txn != NULL)
-        rc = txn->commit(txn, DB_TXN_NOSYNC);
-    atomic_store(&env->opened, rc == 0);
-    return rc;
-}
-
-static void close_all(struct berkeley_env *env)
-{
-    close_tables(env);
     if (env->bdb != NULL)
         env->bdb->close(env->bdb, 0);
-    env->bdb = NULL;
-    group_free(&env->group);
     if (env->owner_fd >= 0)
         close(env->owner_fd);
 }
@@ -270,34 +198,15 @@ static void init_lock(pthread_rwlock_t *lock)
     pthread_rwlockattr_destroy(&attributes);
 }
 
-/* One that was not taken in asks only once: for another attempt there is another environment, which nobody has used yet. */
-static int start_again(struct berkeley_env *env)
+/* The library renames a new table's file into its place and does not sync the directory: when the power goes behind a
+ * checkpoint that file is gone, recovery does not miss it, and the next open makes an empty one.  An errno. */
+static int sync_files(const char *path)
 {
-    int rc;
+    int r = file_sync_dir(path);
 
-    env->bdb->close(env->bdb, 0);
-    rc = open_env(env);
-    return rc == 0 ? group_start(env->group, env->bdb) : rc;
-}
-
-/* Who is no member yet asks the others to be taken in; where nobody can do so, who may founds a group, and the others ask
- * again later.  Who has been given a list that was in no group yet founds one with it. */
-static int start_group(struct berkeley_env *env)
-{
-    bool founds = !is_blank(env) && !has_file(env, MEMBERS_FILE) && group_found(env->group);
-    int rc = founds ? start_again(env) : group_start(env->group, env->bdb);
-
-    if (rc == DB_REP_UNAVAIL && !founds && group_found(env->group))
-        rc = start_again(env);
-    return rc == DB_REP_UNAVAIL ? 0 : rc;
-}
-
-int db_group_join(struct db_env *base)
-{
-    struct berkeley_env *env = (struct berkeley_env *)base;
-    int rc = group_has_joined(env->group) ? 0 : start_again(env);
-
-    return rc == DB_REP_UNAVAIL ? ERR_UNAVAILABLE : berkeley_error(rc);
+    if (r == 0)
+        r = file_sync_parent(path);
+    return r == 0 ? 0 : EIO;
 }
 
 static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_env **env_r, char **error_r)
@@ -307,15 +216,14 @@ static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_
 
     (void)map_size;
     env->base = *base;
-    if (base->group != NULL)
-        env->group = group_new(base->group);
+    env->owner_fd = -1;
     rc = base->flags & DB_READ_ONLY ? EINVAL : lock_owner(env);
     if (rc == 0)
-        rc = rename_log(env);
-    if (rc == 0)
         rc = open_env(env);
+    for (unsigned i = 0; i < base->n_tables && rc == 0; i++)
+        rc = open_table(env, i);
     if (rc == 0)
-        rc = env->group != NULL ? start_group(env) : open_tables(env, true);
+        rc = sync_files(base->path);
     if (rc != 0) {
         if (error_r != NULL)
             *error_r =
@@ -329,16 +237,18 @@ static int berkeley_open(const struct db_env *base, int64_t map_size, struct db_
     return 0;
 }
 
+static bool is_broken(struct berkeley_env *env)
+{
+    return atomic_load(&env->broken);
+}
+
 static int berkeley_sync(struct db_env *base)
 {
     struct berkeley_env *env = (struct berkeley_env *)base;
 
-    if (env->group != NULL && !group_has_joined(env->group))
-        return 0;
-    return berkeley_error(env->bdb->txn_checkpoint(env->bdb, 0, 0, 0));
+    return is_broken(env) ? ERR_CORRUPT : berkeley_error(env->bdb->txn_checkpoint(env->bdb, 0, 0, 0));
 }
 
-/* In a group by time alone: a member that was not elected writes its cache whenever it is asked. */
 static int berkeley_checkpoint(struct db_env *base)
 {
     struct berkeley_env *env = (struct berkeley_env *)base;
@@ -347,25 +257,36 @@ static int berkeley_checkpoint(struct db_env *base)
         env->checkpoint_due = clock_deadline(BERKELEY_CHECKPOINT_MS);
         return berkeley_sync(base);
     }
-    if (env->group != NULL)
-        return 0;
+    if (is_broken(env))
+        return ERR_CORRUPT;
     return berkeley_error(env->bdb->txn_checkpoint(env->bdb, DB_CHECKPOINT_BYTES / 1024, 0, 0));
 }
 
-/* Shared with the commits that wait for it. */
+/* Shared by all who wait for it. */
+static int flush_log(struct berkeley_env *env)
+{
+    int rc = is_broken(env) ? DB_RUNRECOVERY : env->bdb->log_flush(env->bdb, NULL);
+
+    return rc == 0 && is_broken(env) ? DB_RUNRECOVERY : rc;
+}
+
 static int berkeley_flush(struct db_env *base)
 {
-    DB_ENV *bdb = ((struct berkeley_env *)base)->bdb;
-
-    return base->flags & DB_NO_SYNC ? 0 : berkeley_error(bdb->log_flush(bdb, NULL));
+    return base->flags & DB_NO_SYNC ? 0 : berkeley_error(flush_log((struct berkeley_env *)base));
 }
 
 static void berkeley_close(struct db_env *base)
 {
     struct berkeley_env *env = (struct berkeley_env *)base;
 
-    if (env->group == NULL) /* there it would wait for a quorum; the next start replays the log's end */
-        berkeley_sync(base);
+    static struct db_env *_Atomic abandoned;
+
+    if (is_broken(env)) { /* closing would write: what it has is left to the end of the process */
+        close(env->owner_fd);
+        base->next = atomic_exchange(&abandoned, base);
+        return;
+    }
+    berkeley_sync(base);
     close_all(env);
     pthread_rwlock_destroy(&env->lock);
     free(env);
@@ -376,53 +297,19 @@ static void berkeley_reader_check(struct db_env *base)
     (void)base; /* nobody else is in it */
 }
 
-/* A member's tables are those of the elected one, who makes them when he writes first: they come later than the
- * environment, and go with its copy. */
-static int reopen_tables(struct berkeley_env *env, bool write)
-{
-    bool create;
-    int rc = 0;
-
-    if (!group_has_joined(env->group))
-        return DB_REP_LOCKOUT;
-    if (atomic_load(&env->opened) && !atomic_load(&env->dead))
-        return 0;
-    create = write && group_is_elected(env->group, env->bdb);
-    if (!create && is_blank(env))
-        return DB_REP_LOCKOUT;
-    pthread_rwlock_wrlock(&env->lock);
-    if (atomic_exchange(&env->dead, false))
-        close_tables(env);
-    if (!atomic_load(&env->opened))
-        rc = open_tables(env, create);
-    if (rc != 0)
-        close_tables(env);
-    pthread_rwlock_unlock(&env->lock);
-    return rc == ENOENT ? DB_REP_LOCKOUT : rc;
-}
-
 static int berkeley_begin(struct db_env *base, bool write, struct db_txn **txn_r)
 {
     struct berkeley_env *env = (struct berkeley_env *)base;
-    struct berkeley_txn *txn;
-    int rc = env->group != NULL ? reopen_tables(env, write) : 0;
+    struct berkeley_txn *txn = xcalloc(1, sizeof(*txn));
+    int rc = 0;
 
-    if (rc != 0)
-        return berkeley_error(rc);
-    txn = xcalloc(1, sizeof(*txn));
     if (write) {
         pthread_rwlock_wrlock(&env->lock);
-        rc = env->bdb->txn_begin(env->bdb, NULL, &txn->bdb, DB_TXN_NOSYNC);
+        rc = is_broken(env) ? DB_RUNRECOVERY : env->bdb->txn_begin(env->bdb, NULL, &txn->bdb, DB_TXN_NOSYNC);
     } else {
         pthread_rwlock_rdlock(&env->lock);
-        if (env->group != NULL) /* as above; what it has read it does not keep locked */
-            rc = env->bdb->txn_begin(env->bdb, NULL, &txn->bdb, DB_READ_COMMITTED);
     }
-    if (rc == 0 && !atomic_load(&env->opened)) /* closed between the two locks */
-        rc = DB_REP_LOCKOUT;
     if (rc != 0) {
-        if (txn->bdb != NULL)
-            txn->bdb->abort(txn->bdb);
         pthread_rwlock_unlock(&env->lock);
         free(txn);
         return berkeley_error(rc);
@@ -453,25 +340,12 @@ static int berkeley_commit(struct db_txn *base)
 {
     struct berkeley_txn *txn = (struct berkeley_txn *)base;
     struct berkeley_env *env = (struct berkeley_env *)base->env;
-    bool sync = base->write && !(env->base.flags & DB_NO_SYNC);
-    bool settled = true;
-    int rc;
+    bool sync = base->write && !base->lazy && !(env->base.flags & DB_NO_SYNC);
+    int rc = txn->bdb != NULL ? txn->bdb->commit(txn->bdb, DB_TXN_NOSYNC) : 0;
 
-    if (env->group != NULL && txn->bdb != NULL)
-        rc = group_commit(env->group, txn->bdb, &settled);
-    else
-        rc = txn->bdb != NULL ? txn->bdb->commit(txn->bdb, DB_TXN_NOSYNC) : 0;
     end_txn(txn);
     if (rc == 0 && sync)
-        rc = env->bdb->log_flush(env->bdb, NULL); /* shared by all who wait here */
-    return settled ? berkeley_error(rc) : ERR_UNKNOWN;
-}
-
-/* The result of a call on a table: one that is no longer the group's is opened anew by the next transaction. */
-static int table_error(struct db_txn *txn, int rc)
-{
-    if (rc == DB_REP_HANDLE_DEAD)
-        atomic_store(&((struct berkeley_env *)txn->env)->dead, true);
+        rc = flush_log(env);
     return berkeley_error(rc);
 }
 
@@ -501,7 +375,7 @@ static int berkeley_get(struct db_txn *base, unsigned table, const struct db_val
     txn->value = v.data;
     if (rc == 0)
         *value_r = (struct db_value){v.data, v.size};
-    return table_error(base, rc);
+    return berkeley_error(rc);
 }
 
 static int berkeley_put(struct db_txn *txn, unsigned table, const struct db_value *key,
@@ -510,7 +384,7 @@ static int berkeley_put(struct db_txn *txn, unsigned table, const struct db_valu
     DB *db = table_db(txn, table);
     DBT k = to_dbt(key), v = to_dbt(value);
 
-    return table_error(txn, db->put(db, bdb_txn(txn), &k, &v, only_new ? DB_NOOVERWRITE : 0));
+    return berkeley_error(db->put(db, bdb_txn(txn), &k, &v, only_new ? DB_NOOVERWRITE : 0));
 }
 
 static int berkeley_remove(struct db_txn *txn, unsigned table, const struct db_value *key)
@@ -518,7 +392,7 @@ static int berkeley_remove(struct db_txn *txn, unsigned table, const struct db_v
     DB *db = table_db(txn, table);
     DBT k = to_dbt(key);
 
-    return table_error(txn, db->del(db, bdb_txn(txn), &k, 0));
+    return berkeley_error(db->del(db, bdb_txn(txn), &k, 0));
 }
 
 static int berkeley_cursor_open(struct db_txn *txn, unsigned table, struct db_cursor **cursor_r)
@@ -532,7 +406,7 @@ static int berkeley_cursor_open(struct db_txn *txn, unsigned table, struct db_cu
         (*cursor_r)->bdb = bdb;
         (*cursor_r)->may_bulk = !txn->write; /* who writes wants to see it */
     }
-    return table_error(txn, rc);
+    return berkeley_error(rc);
 }
 
 /* The next pair of the block. */

@@ -8,7 +8,6 @@
 #include <sys/types.h>
 
 #include "lib/db/db.h"
-#include "lib/db/group.h"
 
 #define DB_ENV_MAGIC 0xdb0e7001u
 #define DB_TXN_MAGIC 0xdb0e7002u
@@ -24,8 +23,7 @@ struct db_env {
     unsigned flags;
     unsigned n_tables;
     char *tables[DB_TABLES_MAX];
-    struct db_env *next;                 /* in the process's list */
-    const struct db_group_config *group; /* while it is opened: Berkeley DB's; NULL: none */
+    struct db_env *next; /* in the process's list */
 };
 
 /* First member of an engine's own transaction. */
@@ -62,11 +60,6 @@ struct db_engine_ops {
                       struct db_value *value);
     void (*cursor_close)(struct db_cursor *cursor);
 };
-
-/* db_open() with a group (NULL: none). */
-int db_open_with(enum db_engine engine, const char *path, unsigned flags, int64_t map_size,
-                 const char *const *tables, const struct db_group_config *group, struct db_env **env_r,
-                 char **error_r);
 
 extern const struct db_engine_ops db_lmdb_ops, db_berkeley_ops;
 

@@ -68,13 +68,6 @@ static int make_directory(const char *path, unsigned flags, struct stat *st, cha
 int db_open(enum db_engine engine, const char *path, unsigned flags, int64_t map_size,
             const char *const *tables, struct db_env **env_r, char **error_r)
 {
-    return db_open_with(engine, path, flags, map_size, tables, NULL, env_r, error_r);
-}
-
-int db_open_with(enum db_engine engine, const char *path, unsigned flags, int64_t map_size,
-                 const char *const *tables, const struct db_group_config *group, struct db_env **env_r,
-                 char **error_r)
-{
     struct db_env base, *env;
     struct stat st;
     int r = make_directory(path, flags, &st, error_r);
@@ -87,10 +80,8 @@ int db_open_with(enum db_engine engine, const char *path, unsigned flags, int64_
         env->refs++;
     } else {
         describe(&base, engine, path, flags, tables, &st);
-        base.group = group;
         r = base.ops->open(&base, map_size > 0 ? map_size : opt_bytes(OPT_DB_MAP_SIZE), &env, error_r);
         if (r == 0) {
-            env->group = NULL;
             env->next = envs;
             envs = env;
         } else {

@@ -56,8 +56,8 @@ void db_reader_check(struct db_env *env);
 int db_begin(struct db_env *env, bool write, struct db_txn **txn_r);
 /* Durable when it returns 0, unless the environment is DB_NO_SYNC.  Either way *txn = NULL. */
 int db_commit(struct db_txn **txn);
-/* For a write transaction that is one of many: a crash of the machine may undo its commit, though nothing worse, until one that is not
- * lazy has followed.  (Berkeley DB: no difference.) */
+/* For a write transaction that is one of many: a crash of the machine (in Berkeley DB also of the process) may undo its commit, and
+ * those of lazy ones behind it, though nothing worse, until one that is not lazy, or db_flush(), has followed. */
 void db_lazy(struct db_txn *txn);
 void db_abort(struct db_txn **txn); /* *txn may be NULL */
 
@@ -95,8 +95,8 @@ int db_sync(struct db_env *env);
 enum { DB_CHECKPOINT_BYTES = 128 * 1024 * 1024 };
 int db_checkpoint(struct db_env *env);
 
-/* A read transaction of Berkeley DB's sees commits whose db_commit() has not returned yet: they are durable when
- * this has returned 0.  (In LMDB they are so at once.) */
+/* A read transaction of Berkeley DB's sees commits whose db_commit() has not returned yet, and lazy ones: they are durable when
+ * this has returned 0.  (In LMDB those that are not lazy are so at once; nothing is done for the lazy ones.) */
 int db_flush(struct db_env *env);
 
 /* A key of at most DB_KEY_MAX bytes for any string, appended to `key`: itself when it has at most

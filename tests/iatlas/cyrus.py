@@ -152,7 +152,7 @@ class CyrusNode(Node):
             raise AssertionError("%s: exit %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout, r.stderr))
         return r
 
-    def start(self, timeout=120):
+    def launch(self):
         self.write_configuration()
         if self.syslog is None:
             self.syslog = syslog.Syslog(self.path("devlog"), self.path("log"))
@@ -165,6 +165,9 @@ class CyrusNode(Node):
                 stderr=err,
                 start_new_session=True,
             )
+
+    def start(self, timeout=120):
+        self.launch()
         self._wait_ready(time.monotonic() + timeout)
         return self
 

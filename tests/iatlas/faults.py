@@ -26,7 +26,7 @@ EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, b"\2\0\0\0"
 DISK_KB = {"config": 48 * 1024, "spool": 64 * 1024}
 MADE = """set -e
 mount --bind '{dir}/boot-id' {boot_id}
-mount -t tmpfs -o size=160m none '{dir}/images'
+mount -t tmpfs -o size=800m none '{dir}/images'
 for d in {disks}; do
     truncate -s "$(cat '{dir}/'$d.size)"k '{dir}/images/'$d
     mkfs.ext4 -q -F -m 0 -O ^resize_inode -J size=4 -N 16384 '{dir}/images/'$d
@@ -53,7 +53,7 @@ class Machine(Node):
     """configdirectory and partition are file systems (ext4) of this node's own, on a disk that forgets, when the power goes,
     what was not synced."""
 
-    def __init__(self, directory, address, hub, conf=None, **kw):
+    def __init__(self, directory, address, hub, conf=None, disk_kb=DISK_KB, **kw):
         super().__init__(directory, address, conf, **kw)
         self.hub = hub
         self.disks = {"config": self.path("config"), "spool": self.path("spool")}
@@ -61,7 +61,7 @@ class Machine(Node):
             os.makedirs(self.path(d))
         for d in self.disks:
             with open(self.path(d + ".size"), "w") as f:
-                f.write(str(DISK_KB[d]))
+                f.write(str(disk_kb[d]))
         self.new_boot()
         script = MADE.format(dir=self.dir, boot_id=BOOT_ID, disks=" ".join(self.disks))
         self.holder = room.spawn("unshare", "-m", "-n", "sh", "-c", script)

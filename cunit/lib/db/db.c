@@ -1,10 +1,12 @@
 #include "lib/db/db.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -293,6 +295,130 @@ static void test_lazy(void)
     each_engine(check_lazy);
 }
 
+/* ---- what a process has left that ends without a word ---- */
+
+static int put_lazily(struct db_env *env, const char *key)
+{
+    struct db_txn *txn;
+    int r = db_begin(env, true, &txn);
+
+    if (r < 0)
+        return r;
+    db_lazy(txn);
+    r = db_put(txn, 0, key, strlen(key), "v", 1);
+    return r < 0 ? r : db_commit(&txn);
+}
+
+/* 'l': commits "l" lazily, 'd': "d" not lazily, 'f': flushes. */
+static void end_behind(const char *dir, const char *steps)
+{
+    struct db_env *env;
+    int r = db_open(DB_BERKELEY, dir, 0, TEST_MAP, tables, &env, NULL);
+
+    for (; *steps != '\0' && r == 0; steps++) {
+        if (*steps == 'l')
+            r = put_lazily(env, "l");
+        else
+            r = *steps == 'd' ? put(env, 0, "d", "v") : db_flush(env);
+    }
+    _exit(r == 0 ? 0 : 1);
+}
+
+static void test_lazy_commits(void)
+{
+    static const struct {
+        const char *steps;
+        bool lazy, durable;
+    } rows[] = {
+        {"d", false, true}, {"l", false, false}, {"dl", false, true}, {"lf", true, false}, {"ld", true, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct db_value value;
+        struct db_env *env;
+        struct db_txn *txn;
+        char dir[64];
+        pid_t pid;
+        int status;
+
+        make_dir(dir, sizeof(dir));
+        pid = fork();
+        if (pid == 0)
+            end_behind(dir, rows[i].steps);
+        CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        env = open_env(DB_BERKELEY, dir);
+        CU_ASSERT_EQUAL_FATAL(db_begin(env, false, &txn), 0);
+        CU_ASSERT_EQUAL(db_get(txn, 0, "l", 1, &value), rows[i].lazy ? 0 : ERR_NOTFOUND);
+        CU_ASSERT_EQUAL(db_get(txn, 0, "d", 1, &value), rows[i].durable ? 0 : ERR_NOTFOUND);
+        db_abort(&txn);
+        db_close(&env);
+        file_remove_tree(dir);
+    }
+}
+
+/* A change of some size; an error also of its beginning. */
+static int put_large(struct db_env *env, unsigned number)
+{
+    static const char value[8000];
+    struct db_txn *txn;
+    int r = db_begin(env, true, &txn);
+
+    if (r < 0)
+        return r;
+    r = db_put(txn, 0, &number, sizeof(number), value, sizeof(value));
+    if (r == 0)
+        return db_commit(&txn);
+    db_abort(&txn);
+    return r;
+}
+
+/* In a process whose files may not grow beyond what their log takes, and then may again. */
+static _Noreturn void write_without_room(const char *dir)
+{
+    struct rlimit limit = {256 * 1024, RLIM_INFINITY};
+    struct db_env *env = open_env(DB_BERKELEY, dir);
+    unsigned done = 0;
+
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    while (done < 200 && put_large(env, done) == 0)
+        done++;
+    limit.rlim_cur = RLIM_INFINITY;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    for (unsigned i = 0; i < 20; i++)
+        if (put_large(env, 1000 + i) != ERR_CORRUPT || db_flush(env) != ERR_CORRUPT ||
+            db_checkpoint(env) != ERR_CORRUPT)
+            _exit(255);
+    db_close(&env);
+    _exit((int)done);
+}
+
+/* Behind a write that failed nothing is acknowledged any more until the environment is opened again, which has all that was. */
+static void test_no_room(void)
+{
+    struct db_value value;
+    struct db_env *env;
+    struct db_txn *txn;
+    char dir[64];
+    pid_t pid;
+    int status;
+
+    make_dir(dir, sizeof(dir));
+    pid = fork();
+    if (pid == 0)
+        write_without_room(dir);
+    CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    CU_ASSERT(WEXITSTATUS(status) > 2 && WEXITSTATUS(status) < 200);
+    env = open_env(DB_BERKELEY, dir);
+    CU_ASSERT_EQUAL_FATAL(db_begin(env, false, &txn), 0);
+    for (unsigned i = 0; i < (unsigned)WEXITSTATUS(status); i++)
+        CU_ASSERT_EQUAL(db_get(txn, 0, &i, sizeof(i), &value), 0);
+    db_abort(&txn);
+    CU_ASSERT_EQUAL(put_large(env, 2000), 0);
+    db_close(&env);
+    file_remove_tree(dir);
+}
+
 /* A reader keeps its view while another thread commits. */
 static void *commit_new_value(void *context)
 {
@@ -548,10 +674,20 @@ static void test_key_long(void)
 }
 
 static const struct unit_case cases[] = {
-    {"basics", test_basics},      {"scans", test_scans},         {"long scans", test_long_scan},
-    {"lazy puts", test_lazy},     {"snapshot", test_snapshot},   {"crowd", test_crowd},
-    {"threads", test_threads},    {"refusals", test_refusals},   {"map full", test_map_full},
-    {"long keys", test_key_long}, {"lock file", test_lock_file}, {NULL, NULL},
+    {"basics", test_basics},
+    {"scans", test_scans},
+    {"long scans", test_long_scan},
+    {"lazy puts", test_lazy},
+    {"lazy commits", test_lazy_commits},
+    {"no room", test_no_room},
+    {"snapshot", test_snapshot},
+    {"crowd", test_crowd},
+    {"threads", test_threads},
+    {"refusals", test_refusals},
+    {"map full", test_map_full},
+    {"long keys", test_key_long},
+    {"lock file", test_lock_file},
+    {NULL, NULL},
 };
 
 extern const struct unit_suite db_suite;
