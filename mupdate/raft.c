@@ -86,8 +86,10 @@ const struct raft_members *raft_members(const struct raft *r)
 
 static void set_config(struct raft *r, uint64_t index, const struct raft_members *members)
 {
+    const struct raft_config config = {index, *members}; /* which may be one of ours, that move */
+
     r->configs = xreallocarray(r->configs, r->config_count + 1, sizeof(*r->configs));
-    r->configs[r->config_count++] = (struct raft_config){index, *members};
+    r->configs[r->config_count++] = config;
 }
 
 /* The oldest ones. */
